@@ -1,0 +1,159 @@
+//! The event model: what every origin is turned into before it is stored, and what is written out again.
+//!
+//! Field names are the columns' names of `calendar_events` and `calendar_series`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What an outside calendar holds under one UID: a single event, or a series with its overrides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// The origin's identifier (an ICS UID, a provider's event id), as it came.
+    pub external_id: String,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Body {
+    Single(Event),
+    Series(Box<Series>),
+}
+
+/// One dated event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub timing: Timing,
+    pub details: Details,
+}
+
+/// When an event takes place, resolved to instants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// For an all-day event 00:00 UTC of its date.
+    pub start: DateTime<Utc>,
+    /// Exclusive; `None` for an event without a length.
+    pub end: Option<DateTime<Utc>>,
+    pub all_day: bool,
+    /// IANA name; `None` for UTC instants and for all-day events.
+    pub time_zone: Option<String>,
+    /// The origin gave local time without a zone; `start` was resolved in the calendar's zone.
+    pub floating: bool,
+}
+
+/// What an event says, apart from when it takes place.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Details {
+    pub title: String,
+    pub description: Option<String>,
+    pub location: Option<String>,
+    pub event_type: EventType,
+    pub event_status: EventStatus,
+    pub show_as: ShowAs,
+    pub sensitivity: Sensitivity,
+    pub importance: Importance,
+    pub categories: Vec<String>,
+    /// Mail address, or name where there is no address.
+    pub organizer: Option<String>,
+    pub attendees: Vec<Attendee>,
+    pub ical_uid: Option<String>,
+    pub sequence: i32,
+    /// When the origin says that it last changed.
+    pub last_updated: Option<DateTime<Utc>>,
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// Free text by contract ('meeting', 'task', ...); what outside calendars give is a meeting unless they say more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventType(pub String);
+
+impl Default for EventType {
+    fn default() -> Self {
+        Self("meeting".into())
+    }
+}
+
+/// A recurring event: the template of its instances and the rules that date them (RFC 5545, 3.8.5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// The first instance: `template.timing.start` is DTSTART, its length is every instance's.
+    pub template: Event,
+    /// RRULE values without the property name. Usually one; RFC 5545 allows several.
+    pub rrules: Vec<String>,
+    /// EXRULE values (RFC 2445; still found in old data).
+    pub exrules: Vec<String>,
+    pub rdates: Vec<DateTime<Utc>>,
+    /// Ends of those RDATEs that are PERIODs: (start, end).
+    pub rdate_ends: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    pub exdates: Vec<DateTime<Utc>>,
+    pub overrides: Vec<Override>,
+}
+
+/// One occurrence that differs from its rule (RFC 5545, 3.8.4.4). A cancelled occurrence has `EventStatus::Cancelled`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Override {
+    /// The occurrence's original start; for an all-day series 00:00 UTC of its date.
+    pub recurrence_id: DateTime<Utc>,
+    /// RANGE=THISANDFUTURE: the change (its shift in time and its details) holds for all later occurrences, too.
+    pub this_and_future: bool,
+    pub event: Event,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Attendee {
+    pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// PARTSTAT in lower case: 'accepted', 'declined', 'tentative', 'needs-action'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<String>,
+}
+
+/// An enum that is stored as the lower-case (or given) word of its column.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$default:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub enum $name { $($(#[$default])* $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that stands in the column.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+words!(EventStatus {
+    #[default]
+    Scheduled = "scheduled",
+    Tentative = "tentative",
+    Completed = "completed",
+    Cancelled = "cancelled",
+});
+words!(ShowAs {
+    #[default]
+    Busy = "busy",
+    Free = "free",
+    Tentative = "tentative",
+    OutOfOffice = "oof",
+    Elsewhere = "elsewhere",
+});
+words!(Sensitivity {
+    #[default]
+    Public = "public",
+    Private = "private",
+    Confidential = "confidential",
+});
+words!(Importance {
+    Low = "LOW",
+    #[default]
+    Normal = "NORMAL",
+    High = "HIGH",
+});

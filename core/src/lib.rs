@@ -1,0 +1,7 @@
+//! The calendar engine of calendar_sync: events, RFC 5545 recurrence, ICS and time zones.
+//!
+//! Pure Rust that knows nothing of Postgres or of the network, so that it can be tested, fuzzed and benchmarked by
+//! itself and used elsewhere.
+
+pub mod event;
+pub mod zones;
