@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// What an outside calendar holds under one UID: a single event, or a series with its overrides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
-    /// The origin's identifier (an ICS UID, a provider's event id), as it came.
+    /// The origin's identifier (an ICS UID, a provider's event id), as it came. What came without one has one derived
+    /// from its content, and no `ical_uid`.
     pub external_id: String,
     pub body: Body,
 }
@@ -17,6 +18,9 @@ pub struct Item {
 pub enum Body {
     Single(Event),
     Series(Box<Series>),
+    /// Overrides whose series is not there: it comes later, or is not shared (an invitation to one occurrence).
+    /// Each stands for itself until its series comes; never empty.
+    Overrides(Vec<Override>),
 }
 
 /// One dated event.
