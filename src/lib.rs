@@ -1,3 +1,31 @@
 //! calendar_sync: a PostgreSQL extension that makes a CRM's own database its calendar hub.
+//!
+//! Floors, from the top: `api` and `worker`; `sync` and `interaction`; `providers` and `store`; `http` and `secrets`;
+//! `calendar_sync_core`, `settings` and `errors`. A file imports only from floors below its own.
+
+use pgrx::prelude::*;
+
+mod api;
+mod errors;
+mod settings;
+mod store;
 
 ::pgrx::pg_module_magic!(name, version);
+
+// The script of the extension, one subject a file. What pgrx declares from Rust stands between them where it is needed.
+extension_sql_file!("../sql/010_types.sql", name = "types", bootstrap);
+extension_sql_file!("../sql/020_events.sql", name = "events", requires = ["types"]);
+extension_sql_file!("../sql/030_series.sql", name = "series", requires = ["types"]);
+extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires = ["types"]);
+extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
+extension_sql_file!(
+    "../sql/900_dump.sql",
+    name = "dump",
+    requires = ["events", "series", "bookkeeping", "connections"]
+);
+extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);
+
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::register();
+}

@@ -16,7 +16,7 @@ pub struct Item {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Body {
-    Single(Event),
+    Single(Box<Event>),
     Series(Box<Series>),
     /// Overrides whose series is not there: it comes later, or is not shared (an invitation to one occurrence).
     /// Each stands for itself until its series comes; never empty.

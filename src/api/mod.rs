@@ -1,0 +1,4 @@
+//! The SQL surface: check arguments, call the floor below, shape the result.
+
+mod caller;
+mod ids;

@@ -1,0 +1,115 @@
+//! Where the extension lives in this database, and acting as its owner.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::errors::{SqlResult, error};
+
+/// The extension's oid, schema and owner in this database.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Installation {
+    pub extension: pg_sys::Oid,
+    pub owner: pg_sys::Oid,
+    /// Name of its schema, quoted as an identifier.
+    pub schema: String,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Installation>>> = const { RefCell::new(None) };
+}
+
+impl Installation {
+    /// The installation in the current database.
+    ///
+    /// # Errors
+    /// 42704 (undefined_object) where the extension is not created in this database.
+    pub fn current() -> SqlResult<Rc<Self>> {
+        // SAFETY: a look-up in the catalog, within a transaction.
+        let extension = unsafe { pg_sys::get_extension_oid(c"calendar_sync".as_ptr(), true) };
+        if let Some(known) = CURRENT.with_borrow(Clone::clone)
+            && known.extension == extension
+        {
+            return Ok(known);
+        }
+        if extension == pg_sys::InvalidOid {
+            return Err(error(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                "the extension calendar_sync is not created in this database",
+            )
+            .set_hint("CREATE EXTENSION calendar_sync;"));
+        }
+        let found = Rc::new(Self::read(extension)?);
+        CURRENT.set(Some(found.clone()));
+        Ok(found)
+    }
+
+    fn read(extension: pg_sys::Oid) -> SqlResult<Self> {
+        let (owner, schema) = Spi::get_two_with_args::<pg_sys::Oid, String>(
+            "select e.extowner, pg_catalog.quote_ident(n.nspname::text)
+             from pg_catalog.pg_extension e
+             join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace
+             where e.oid operator(pg_catalog.=) $1",
+            &[extension.into()],
+        )
+        .map_err(crate::errors::spi)?;
+        match (owner, schema) {
+            (Some(owner), Some(schema)) => Ok(Self { extension, owner, schema }),
+            _ => Err(crate::errors::internal("calendar_sync: its own row in pg_extension is gone")),
+        }
+    }
+}
+
+/// Runs `work` as the extension's owner, with a search_path that holds nothing of the caller's, and returns to the
+/// caller's identity afterwards, also on an error.
+///
+/// Who calls must have been read and checked before.
+pub fn as_owner<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> SqlResult<T> {
+    let installation = Installation::current()?;
+    let _identity = Identity::assume(installation.owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    work(&installation)
+}
+
+/// Another user's identity and a clean search_path, until dropped.
+pub struct Identity {
+    user: pg_sys::Oid,
+    context: i32,
+    settings: i32,
+}
+
+impl Identity {
+    /// `context`: PostgreSQL's SECURITY_* flags, added to those in force.
+    pub fn assume(user: pg_sys::Oid, context: i32) -> Self {
+        let mut before = Self { user: pg_sys::InvalidOid, context: 0, settings: 0 };
+        // SAFETY: plain calls within a transaction; `drop` undoes them in reverse order. If an error is raised in
+        // between, the abort of the (sub)transaction restores user and settings by itself as well.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut before.user, &mut before.context);
+            pg_sys::SetUserIdAndSecContext(user, before.context | context);
+            before.settings = pg_sys::NewGUCNestLevel();
+            pg_sys::set_config_option(
+                c"search_path".as_ptr(),
+                c"pg_catalog, pg_temp".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+        before
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        // SAFETY: see `assume`.
+        unsafe {
+            pg_sys::AtEOXact_GUC(true, self.settings);
+            pg_sys::SetUserIdAndSecContext(self.user, self.context);
+        }
+    }
+}

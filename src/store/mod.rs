@@ -1,0 +1,12 @@
+//! All SQL of the extension: statements on the calendar tables, prepared once per backend.
+
+mod installation;
+mod statement;
+
+pub use installation::{Installation, as_owner};
+pub use statement::Statement;
+
+/// A new key: time-ordered, so that the rows of one load lie side by side in the primary key's index.
+pub fn new_id() -> uuid::Uuid {
+    uuid::Uuid::now_v7()
+}
