@@ -59,11 +59,25 @@ pub struct Details {
     /// Mail address, or name where there is no address.
     pub organizer: Option<String>,
     pub attendees: Vec<Attendee>,
+    /// Names or addresses, for readers who want no more than that.
+    pub participants: Vec<String>,
     pub ical_uid: Option<String>,
     pub sequence: i32,
     /// When the origin says that it last changed.
     pub last_updated: Option<DateTime<Utc>>,
     pub metadata: Option<serde_json::Value>,
+    /// The provider's identifier of the thread of messages.
+    pub conversation_id: Option<String>,
+    /// `Some` for a Teams meeting, even if no address to join it is known.
+    pub teams: Option<TeamsMeeting>,
+}
+
+/// How to join a Teams meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TeamsMeeting {
+    pub url: Option<String>,
+    pub conference_id: Option<String>,
+    pub dial_in_url: Option<String>,
 }
 
 /// Free text by contract ('meeting', 'task', ...); what outside calendars give is a meeting unless they say more.
