@@ -29,3 +29,13 @@ extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
 }
+
+/// What pgrx' test framework asks for: how the server of the #[pg_test]s is set up.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["shared_preload_libraries = 'calendar_sync'", "calendar_sync.worker = off", "timezone = 'UTC'"]
+    }
+}

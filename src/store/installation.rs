@@ -113,3 +113,35 @@ impl Drop for Identity {
         }
     }
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+    use pgrx::{PgSqlErrorCode, pg_sys};
+
+    use super::{Installation, as_owner};
+    use crate::errors::{SqlResult, error};
+
+    fn current_user() -> pg_sys::Oid {
+        // SAFETY: a look-up in the session's state.
+        unsafe { pg_sys::GetUserId() }
+    }
+
+    #[pg_test]
+    fn the_callers_identity_and_search_path_come_back_after_success_and_after_an_error() {
+        Spi::run("create role installation_caller; set role installation_caller; set search_path = pg_temp").unwrap();
+        let caller = current_user();
+        let owner = Installation::current().unwrap().owner;
+        assert_ne!(caller, owner);
+
+        let inside = as_owner(|_| Ok((current_user(), Spi::get_one::<String>("show search_path")))).unwrap();
+        assert_eq!(inside, (owner, Ok(Some("pg_catalog, pg_temp".to_string()))));
+        assert_eq!(current_user(), caller);
+
+        let failed: SqlResult<()> = as_owner(|_| Err(error(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "no")));
+        assert!(failed.is_err());
+        assert_eq!(current_user(), caller);
+        assert_eq!(Spi::get_one::<String>("show search_path"), Ok(Some("pg_temp".to_string())));
+    }
+}

@@ -1,0 +1,47 @@
+# Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
+# PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
+
+.PHONY: help demo test install package bench fmt lint setup clean
+
+help:
+	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
+	@echo "make test       everything: format, lints, unit, regression and end-to-end tests"
+	@echo "make install    build for production and install into the server that PG_CONFIG names (or the distribution's)"
+	@echo "make package    the same as a tarball, in target/"
+	@echo "make bench      ratios against doing the same in PL/pgSQL, on this machine"
+	@echo "make fmt lint   format; check format and lints"
+	@echo "make clean      stop scratch clusters and remove target/"
+
+demo:
+	@bin/setup
+	@bin/demo
+
+test:
+	@bin/setup test
+	@bin/test
+
+install:
+	@bin/setup
+	@bin/install server
+
+package:
+	@bin/setup
+	@bin/package
+
+bench:
+	@bin/setup
+	@bench/run
+
+fmt:
+	@cargo fmt --all
+
+lint:
+	@bin/setup test
+	@bin/test format lints
+
+setup:
+	@bin/setup test
+
+clean:
+	@if [ -f target/build.env ]; then bin/cluster remove-all; fi
+	@rm -rf target
