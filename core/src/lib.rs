@@ -5,4 +5,5 @@
 
 pub mod content;
 pub mod event;
+pub mod recurrence;
 pub mod zones;

@@ -1,0 +1,246 @@
+//! The instances of a series: its dates with the overrides applied.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::civil::{DAY, FIRST_SECOND, LAST_SECOND};
+use super::error::RecurrenceError;
+use super::occurrences::Window;
+use super::set::{Originals, Recurrence, zone_of};
+use crate::event::{Override, Series, Timing};
+use crate::zones::{Resolver, Zone, Zones};
+
+/// One instance of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instance {
+    /// Its original start, which names it (RECURRENCE-ID); 00:00 UTC of its date in an all-day series.
+    pub recurrence_id: DateTime<Utc>,
+    pub start: DateTime<Utc>,
+    /// Exclusive; `None` if the series' events have no length.
+    pub end: Option<DateTime<Utc>>,
+    /// Index into `Series::overrides` of the override that its details come from.
+    pub override_index: Option<usize>,
+}
+
+/// The instances of a series that overlap a window, ordered by start, computed as they are asked for.
+///
+/// DTSTART is the first instance even if the rule does not give it. An override takes its occurrence's place, wherever
+/// it is moved to, unless that occurrence is an EXDATE; one whose occurrence the rules do not give is there, too. From
+/// an override with RANGE=THISANDFUTURE on, instances are moved by as much, on the wall clock, and are as long as it is.
+/// Cancelled overrides are given like others.
+pub struct Instances<'z> {
+    window: Window,
+    parts: Vec<Part<'z>>,
+    /// Instances that stand for themselves, by start, and the next of them.
+    singles: Vec<Instance>,
+    next_single: usize,
+    /// Original starts that `singles` replace, ascending.
+    replaced: Vec<i64>,
+    finished: bool,
+}
+
+impl<'z> Instances<'z> {
+    /// Both ends of the window are instants in seconds UTC; an instance overlaps it that starts in it (ends included)
+    /// or before it and ends after its start.
+    ///
+    /// # Errors
+    /// [`RecurrenceError`] for a rule that is not valid, a zone that is not known, a search that is given up.
+    pub fn new(series: &Series, zones: &'z dyn Zones, window: Window) -> Result<Self, RecurrenceError> {
+        let recurrence = Recurrence::new(series)?;
+        let window = Window { from: window.from.max(FIRST_SECOND), to: window.to.min(LAST_SECOND + DAY) };
+        let singles = singles(series, &recurrence);
+        let replaced = singles.keys().copied().collect();
+        let mut singles: Vec<Instance> = singles.into_values().filter(|instance| overlaps(instance, window)).collect();
+        singles.sort_by_key(|instance| (instance.start, instance.recurrence_id));
+        Ok(Self {
+            window,
+            parts: parts(series, &recurrence, zones, window)?,
+            singles,
+            next_single: 0,
+            replaced,
+            finished: false,
+        })
+    }
+
+    fn find(&mut self) -> Result<Option<Instance>, RecurrenceError> {
+        let mut first: Option<(Instance, Option<usize>)> =
+            self.singles.get(self.next_single).map(|instance| (*instance, None));
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            if let Some(instance) = part.peek(self.window, &self.replaced)?
+                && first.is_none_or(|(first, _)| {
+                    (instance.start, instance.recurrence_id) < (first.start, first.recurrence_id)
+                })
+            {
+                first = Some((instance, Some(index)));
+            }
+        }
+        Ok(first.map(|(instance, part)| {
+            match part {
+                Some(index) => self.parts[index].next = None,
+                None => self.next_single += 1,
+            }
+            instance
+        }))
+    }
+}
+
+impl Iterator for Instances<'_> {
+    type Item = Result<Instance, RecurrenceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.finished {
+            return None;
+        }
+        let found = self.find().transpose();
+        self.finished = !matches!(found, Some(Ok(_)));
+        found
+    }
+}
+
+fn overlaps(instance: &Instance, window: Window) -> bool {
+    let start = instance.start.timestamp();
+    start <= window.to && (start >= window.from || instance.end.is_some_and(|end| end.timestamp() > window.from))
+}
+
+fn seconds(timing: &Timing) -> Option<i64> {
+    timing.end.map(|end| (end - timing.start).num_seconds().max(0))
+}
+
+/// Overrides as instances, by their original start. Of several for one occurrence, one for it alone goes before one
+/// for its future, too, and then the highest SEQUENCE and the last.
+fn singles(series: &Series, recurrence: &Recurrence) -> BTreeMap<i64, Instance> {
+    let mut order: Vec<(usize, &Override)> = series.overrides.iter().enumerate().collect();
+    order.sort_by_key(|(_, o)| (!o.this_and_future, o.event.details.sequence));
+    let mut singles = BTreeMap::new();
+    for (index, replacement) in order {
+        let id = replacement.recurrence_id;
+        if recurrence.is_excluded(id.timestamp()) {
+            continue;
+        }
+        let timing = &replacement.event.timing;
+        let instance =
+            Instance { recurrence_id: id, start: timing.start, end: timing.end, override_index: Some(index) };
+        singles.insert(id.timestamp(), instance);
+    }
+    singles
+}
+
+/// A stretch of original starts that are all moved alike.
+struct Part<'z> {
+    originals: Originals<'z>,
+    shift: Option<Shift<'z>>,
+    /// In seconds; `None` for events without a length.
+    length: Option<i64>,
+    /// Lengths of RDATEs that are PERIODs, by start; only where nothing is moved.
+    periods: HashMap<i64, i64>,
+    override_index: Option<usize>,
+    next: Option<Instance>,
+}
+
+struct Shift<'z> {
+    from: Resolver<Box<dyn Zone + 'z>>,
+    to: Resolver<Box<dyn Zone + 'z>>,
+    /// On the wall clock.
+    seconds: i64,
+}
+
+impl Part<'_> {
+    fn peek(&mut self, window: Window, replaced: &[i64]) -> Result<Option<Instance>, RecurrenceError> {
+        while self.next.is_none() {
+            let Some(original) = self.originals.next()? else { return Ok(None) };
+            if replaced.binary_search(&original).is_ok() {
+                continue;
+            }
+            let start = match &mut self.shift {
+                None => original,
+                Some(shift) => shift.to.resolve(shift.from.to_local(original) + shift.seconds).instant,
+            };
+            let length = self.periods.get(&original).copied().or(self.length);
+            let instant = |seconds| DateTime::from_timestamp(seconds, 0);
+            let (Some(recurrence_id), Some(at)) = (instant(original), instant(start)) else { continue };
+            let end = length.and_then(|length| instant(start + length));
+            let instance = Instance { recurrence_id, start: at, end, override_index: self.override_index };
+            if overlaps(&instance, window) {
+                self.next = Some(instance);
+            }
+        }
+        Ok(self.next)
+    }
+}
+
+/// The stretches between the overrides for the future whose instances may overlap the window.
+fn parts<'z>(
+    series: &Series,
+    recurrence: &Recurrence,
+    zones: &'z dyn Zones,
+    window: Window,
+) -> Result<Vec<Part<'z>>, RecurrenceError> {
+    let mut futures: Vec<(usize, &Override)> =
+        series.overrides.iter().enumerate().filter(|(_, o)| o.this_and_future).collect();
+    futures.sort_by_key(|(_, o)| (o.recurrence_id, o.event.details.sequence));
+    let first = (i64::MIN, None);
+    let bounds: Vec<(i64, Option<(usize, &Override)>)> =
+        [first].into_iter().chain(futures.into_iter().map(|f| (f.1.recurrence_id.timestamp(), Some(f)))).collect();
+    let mut parts = Vec::new();
+    for (index, &(begin, future)) in bounds.iter().enumerate() {
+        let until = bounds.get(index + 1).map_or(i64::MAX, |next| next.0 - 1);
+        let own = Window { from: begin, to: until };
+        parts.extend(part(series, recurrence, zones, window, own, future)?);
+    }
+    Ok(parts)
+}
+
+fn part<'z>(
+    series: &Series,
+    recurrence: &Recurrence,
+    zones: &'z dyn Zones,
+    window: Window,
+    own: Window,
+    future: Option<(usize, &Override)>,
+) -> Result<Option<Part<'z>>, RecurrenceError> {
+    let timing = future.map_or(&series.template.timing, |(_, o)| &o.event.timing);
+    let shift = future.map(|(_, o)| shift(series, recurrence, zones, o)).transpose()?;
+    let length = seconds(timing);
+    let periods: HashMap<i64, i64> = match future {
+        None => series.rdate_ends.iter().map(|(s, e)| (s.timestamp(), (*e - *s).num_seconds().max(0))).collect(),
+        Some(_) => HashMap::new(),
+    };
+    let longest = periods.values().copied().chain(length).max().unwrap_or(0);
+    // Clocks may differ between an original and where it is moved to, by less than two days.
+    let (moved, slack) = shift.as_ref().map_or((0, 0), |shift| (shift.seconds, 2 * DAY));
+    let reach = Window {
+        from: own.from.max(window.from.saturating_sub(longest).saturating_sub(moved).saturating_sub(slack)),
+        to: own.to.min(window.to.saturating_sub(moved).saturating_add(slack)),
+    };
+    if reach.from > reach.to {
+        return Ok(None);
+    }
+    let originals = recurrence.within(zones, reach)?;
+    Ok(Some(Part { originals, shift, length, periods, override_index: future.map(|(index, _)| index), next: None }))
+}
+
+/// How far an override for the future moves what comes after it.
+fn shift<'z>(
+    series: &Series,
+    recurrence: &Recurrence,
+    zones: &'z dyn Zones,
+    future: &Override,
+) -> Result<Shift<'z>, RecurrenceError> {
+    let timing = &future.event.timing;
+    let from = Resolver::new(recurrence.zone(zones)?);
+    let zone = match (timing.all_day, &timing.time_zone) {
+        (true, _) => None,
+        (false, Some(name)) => Some(name.as_str()),
+        // An instant without a zone stays on the series' clock.
+        (false, None) => series.template.timing.time_zone.as_deref(),
+    };
+    let to = Resolver::new(zone_of(zones, zone)?);
+    let mut seconds = to.to_local(timing.start.timestamp()) - from.to_local(future.recurrence_id.timestamp());
+    if timing.all_day {
+        // Dates move by whole days.
+        let time = from.to_local(series.template.timing.start.timestamp()).rem_euclid(DAY);
+        seconds = (seconds + time).div_euclid(DAY) * DAY - time;
+    }
+    Ok(Shift { from, to, seconds })
+}

@@ -1,0 +1,167 @@
+//! The dates of a series before overrides: RRULE and RDATE joined, EXRULE and EXDATE taken out (RFC 5545, 3.8.5).
+
+use super::civil::DAY;
+use super::error::RecurrenceError;
+use super::occurrences::{Dates, Occurrences, Window};
+use super::rule::Rule;
+use crate::event::Series;
+use crate::zones::{Utc, Zone, Zones};
+
+/// A zone of a series: the named one, or UTC.
+pub(super) fn zone_of<'z>(zones: &'z dyn Zones, name: Option<&str>) -> Result<Box<dyn Zone + 'z>, RecurrenceError> {
+    match name {
+        None => Ok(Box::new(Utc)),
+        Some(name) => zones.zone(name).ok_or_else(|| RecurrenceError::UnknownZone(name.to_owned())),
+    }
+}
+
+/// What a series repeats by, read once.
+#[derive(Debug)]
+pub(super) struct Recurrence {
+    rules: Vec<Rule>,
+    except_rules: Vec<Rule>,
+    /// DTSTART and the RDATEs, in seconds UTC, ascending.
+    dates: Vec<i64>,
+    /// EXDATEs, ascending.
+    except_dates: Vec<i64>,
+    start: i64,
+    all_day: bool,
+    time_zone: Option<String>,
+}
+
+impl Recurrence {
+    pub fn new(series: &Series) -> Result<Self, RecurrenceError> {
+        let parse = |rules: &[String]| rules.iter().map(|rule| Rule::parse(rule)).collect::<Result<Vec<_>, _>>();
+        let timing = &series.template.timing;
+        let start = timing.start.timestamp();
+        let dates = series.rdates.iter().chain(series.rdate_ends.iter().map(|(start, _)| start));
+        let mut dates: Vec<i64> = dates.map(|date| date.timestamp()).chain([start]).collect();
+        dates.sort_unstable();
+        dates.dedup();
+        let mut except_dates: Vec<i64> = series.exdates.iter().map(|date| date.timestamp()).collect();
+        except_dates.sort_unstable();
+        Ok(Self {
+            rules: parse(&series.rrules)?,
+            except_rules: parse(&series.exrules)?,
+            dates,
+            except_dates,
+            start,
+            all_day: timing.all_day,
+            time_zone: timing.time_zone.clone(),
+        })
+    }
+
+    /// The series' own zone: UTC for all-day series.
+    pub fn zone<'z>(&self, zones: &'z dyn Zones) -> Result<Box<dyn Zone + 'z>, RecurrenceError> {
+        zone_of(zones, self.time_zone.as_deref().filter(|_| !self.all_day))
+    }
+
+    pub fn is_excluded(&self, date: i64) -> bool {
+        self.except_dates.binary_search(&date).is_ok()
+    }
+
+    /// The original starts in a window, ascending.
+    pub fn within<'z>(&self, zones: &'z dyn Zones, window: Window) -> Result<Originals<'z>, RecurrenceError> {
+        let streams = |rules: &[Rule]| {
+            rules.iter().map(|rule| Stream::new(self, rule, zones, window)).collect::<Result<Vec<_>, _>>()
+        };
+        let inside = |dates: &[i64]| -> Vec<i64> {
+            dates.iter().copied().filter(|date| (window.from..=window.to).contains(date)).collect()
+        };
+        let mut included = streams(&self.rules)?;
+        included.push(Stream::list(inside(&self.dates)));
+        let mut excluded = streams(&self.except_rules)?;
+        excluded.push(Stream::list(inside(&self.except_dates)));
+        Ok(Originals { included, excluded })
+    }
+}
+
+/// One source of original starts, with the next one already looked at.
+struct Stream<'z> {
+    source: Source<'z>,
+    next: Option<i64>,
+    started: bool,
+}
+
+enum Source<'z> {
+    Timed(Box<Occurrences<Box<dyn Zone + 'z>>>),
+    Dates(Box<Dates>),
+    List(std::vec::IntoIter<i64>),
+}
+
+impl<'z> Stream<'z> {
+    fn new(of: &Recurrence, rule: &Rule, zones: &'z dyn Zones, window: Window) -> Result<Self, RecurrenceError> {
+        let source = if of.all_day {
+            let from = window.from.div_euclid(DAY) + i64::from(window.from.rem_euclid(DAY) > 0);
+            let window = Window { from, to: window.to.div_euclid(DAY) };
+            Source::Dates(Box::new(Dates::new(rule, of.start.div_euclid(DAY), window)?))
+        } else {
+            Source::Timed(Box::new(Occurrences::new(rule, of.start, of.zone(zones)?, window)?))
+        };
+        Ok(Self { source, next: None, started: false })
+    }
+
+    fn list(dates: Vec<i64>) -> Self {
+        Self { source: Source::List(dates.into_iter()), next: None, started: false }
+    }
+
+    fn peek(&mut self) -> Result<Option<i64>, RecurrenceError> {
+        if !self.started {
+            self.started = true;
+            self.advance()?;
+        }
+        Ok(self.next)
+    }
+
+    fn advance(&mut self) -> Result<(), RecurrenceError> {
+        self.next = match &mut self.source {
+            Source::Timed(occurrences) => occurrences.next().transpose()?,
+            Source::Dates(dates) => dates.next().transpose()?.map(|day| day * DAY),
+            Source::List(list) => list.next(),
+        };
+        Ok(())
+    }
+}
+
+/// Original starts, ascending, in seconds UTC.
+pub(super) struct Originals<'z> {
+    included: Vec<Stream<'z>>,
+    excluded: Vec<Stream<'z>>,
+}
+
+impl Originals<'_> {
+    pub fn next(&mut self) -> Result<Option<i64>, RecurrenceError> {
+        // As many exclusions as there may be in a row are one search: it must end, too.
+        const MAX_EXCLUDED: u32 = 1_000_000;
+        for _ in 0..MAX_EXCLUDED {
+            let mut first = None;
+            for stream in &mut self.included {
+                first = match (first, stream.peek()?) {
+                    (Some(a), Some(b)) => Some(std::cmp::min::<i64>(a, b)),
+                    (a, b) => a.or(b),
+                };
+            }
+            let Some(date) = first else { return Ok(None) };
+            for stream in &mut self.included {
+                if stream.next == Some(date) {
+                    stream.advance()?;
+                }
+            }
+            if !self.excludes(date)? {
+                return Ok(Some(date));
+            }
+        }
+        Err(RecurrenceError::LimitExceeded)
+    }
+
+    fn excludes(&mut self, date: i64) -> Result<bool, RecurrenceError> {
+        let mut excludes = false;
+        for stream in &mut self.excluded {
+            while stream.peek()?.is_some_and(|next| next < date) {
+                stream.advance()?;
+            }
+            excludes |= stream.next == Some(date);
+        }
+        Ok(excludes)
+    }
+}
