@@ -1,0 +1,157 @@
+//! A scratch cluster of one story: made by `bin/cluster`, removed when it goes out of scope.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use postgres::{Client, Config, NoTls};
+
+use crate::{eventually, repository, script};
+
+/// A running PostgreSQL with `shared_preload_libraries = 'calendar_sync'`, a key file, and private addresses allowed
+/// (the fake web server is on loopback).
+pub struct Cluster {
+    name: String,
+    connection: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// With the worker on.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// `settings`: further lines of postgresql.conf, such as `("calendar_sync.worker", "off")`.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("e2e-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let mut start = Command::new(script("cluster"));
+        start.args(["start", &name, "calendar_sync.http_allow_private=on"]);
+        start.args(settings.iter().map(|(setting, value)| format!("{setting}={value}")));
+        run(&mut start);
+        let folder = repository().join("target/scratch").join(&name);
+        let connection = std::fs::read_to_string(folder.join("env"))
+            .expect("bin/cluster writes how to connect")
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect();
+        Self { name, connection }
+    }
+
+    /// Makes a database with the extension in it, and connects to it as the superuser.
+    pub fn create_database(&self, database: &str) -> Client {
+        self.connect("postgres").batch_execute(&format!("create database {database}")).expect("create database");
+        let mut client = self.connect(database);
+        client.batch_execute("create extension calendar_sync").expect("create extension");
+        client
+    }
+
+    /// Connects as the superuser.
+    pub fn connect(&self, database: &str) -> Client {
+        self.config(database).connect(NoTls).unwrap_or_else(|error| panic!("connect to {database}: {error:?}"))
+    }
+
+    /// For a connection with other properties: another user, an application_name, a notice callback.
+    pub fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config
+            .host(&self.connection["PGHOST"])
+            .port(self.connection["PGPORT"].parse().expect("a port"))
+            .user(&self.connection["PGUSER"])
+            .password(&self.connection["PGPASSWORD"])
+            .dbname(database);
+        config
+    }
+
+    /// The same for libpq: a subscription, dblink.
+    pub fn connection_string(&self, database: &str) -> String {
+        let of = |key: &str| &self.connection[key];
+        format!(
+            "host={} port={} user={} password={} dbname={database}",
+            of("PGHOST"),
+            of("PGPORT"),
+            of("PGUSER"),
+            of("PGPASSWORD")
+        )
+    }
+
+    /// One of PostgreSQL's client programs (psql, pg_dump, pg_restore, pgbench, ...), set to connect to `database`.
+    pub fn program(&self, program: &str, database: &str) -> Command {
+        let bin = build_setting("PG_BIN");
+        let mut command = Command::new(PathBuf::from(bin).join(program));
+        command.envs(&self.connection).env("PGDATABASE", database);
+        command
+    }
+
+    /// Runs one of PostgreSQL's client programs and returns what it prints.
+    pub fn run_program(&self, program: &str, database: &str, arguments: &[&str]) -> String {
+        run(self.program(program, database).args(arguments))
+    }
+
+    /// Sets a setting for the whole cluster and waits until a new session sees it.
+    pub fn set(&self, setting: &str, value: &str) {
+        let mut client = self.connect("postgres");
+        client.batch_execute(&format!("alter system set {setting} = '{value}'")).expect("alter system");
+        client.batch_execute("select pg_reload_conf()").expect("reload");
+    }
+
+    /// Stops and starts it. `mode` as pg_ctl's: fast, smart, immediate.
+    pub fn restart(&self, mode: &str) {
+        run(Command::new(script("cluster")).args(["restart", &self.name, mode]));
+    }
+
+    /// Kills a server process, as the kernel would for want of memory. The postmaster then restarts every other one:
+    /// connections made before are gone; see [`Cluster::wait_until_ready`].
+    pub fn kill(&self, pid: i32) {
+        run(Command::new("kill").args(["-KILL", &pid.to_string()]));
+    }
+
+    /// Waits until it takes connections again after a crash.
+    pub fn wait_until_ready(&self) {
+        eventually("the server takes connections", || {
+            self.config("postgres").connect(NoTls).is_ok_and(|mut client| client.simple_query("select 1").is_ok())
+        });
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        let path = repository().join("target/scratch").join(&self.name).join("log");
+        String::from_utf8_lossy(&std::fs::read(path).expect("the server's log")).into_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("--- the server's last words\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+        let _ = Command::new(script("cluster")).args(["remove", &self.name]).status();
+    }
+}
+
+/// A line of target/build.env, which bin/setup writes.
+fn build_setting(key: &str) -> String {
+    let settings = std::fs::read_to_string(repository().join("target/build.env")).expect("run bin/setup test first");
+    settings
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        .unwrap_or_else(|| panic!("no {key} in target/build.env"))
+        .trim_matches('\'')
+        .to_string()
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,54 @@
+//! What the end-to-end stories stand on: scratch clusters with the extension preloaded, a web server that can be told
+//! to misbehave, an independent reader of calendars, the golden data.
+//!
+//! Everything here panics where something is not as it should be: these are test fixtures.
+//!
+//! ```ignore
+//! let web = FakeWeb::start();
+//! web.serve("/team.ics", ics);
+//! let cluster = Cluster::start();
+//! let mut client = cluster.create_database("crm");
+//! client.execute("select calendar_subscribe('ada@example.com', $1)", &[&web.url("/team.ics")]).unwrap();
+//! eventually("the calendar is pulled", || count(&mut client, "select count(*) from calendar_events") > 0);
+//! ```
+
+mod cluster;
+mod golden;
+mod reader;
+mod sql_examples;
+mod web;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use cluster::Cluster;
+pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
+pub use reader::{Occurrence, read_occurrences};
+pub use sql_examples::{Example, examples_of};
+pub use web::{FakeWeb, Fault, Request};
+
+/// Folder of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the repository")
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// After two minutes: far longer than anything here takes, so that only what never happens fails.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(120), "did not come about: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The one number that a query gives.
+pub fn count(client: &mut postgres::Client, query: &str) -> i64 {
+    client.query_one(query, &[]).unwrap_or_else(|error| panic!("{query}: {error:?}")).get(0)
+}
+
+fn script(name: &str) -> PathBuf {
+    repository().join("bin").join(name)
+}

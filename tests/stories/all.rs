@@ -1,0 +1,6 @@
+//! Whole stories with real processes: servers, workers, web servers, dumps.
+//!
+//! Each story makes its own cluster (`calendar_sync_e2e::Cluster`, under a second) and so disturbs no other.
+
+mod upgrade;
+mod web_server;

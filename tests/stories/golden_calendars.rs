@@ -1,0 +1,91 @@
+//! Each golden calendar is subscribed to over HTTP, pulled by the worker, and compared with what an independent reader
+//! finds in the file. One cluster and one worker serve all of them, as in life.
+
+use std::sync::Arc;
+
+use calendar_sync_e2e::{Cluster, FakeWeb, GoldenCalendar, eventually, golden_calendars};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let Some(calendars) = golden_calendars() else {
+        let absent = Trial::test("golden calendars (absent: name their folder in CALENDAR_SYNC_GOLDEN)", || Ok(()));
+        libtest_mimic::run(&arguments, vec![absent.with_ignored_flag(true)]).exit();
+    };
+    if arguments.list {
+        libtest_mimic::run(
+            &arguments,
+            calendars.into_iter().map(|calendar| Trial::test(calendar.file, || Ok(()))).collect(),
+        )
+        .exit();
+    }
+
+    let cluster = Cluster::start_with(&[("calendar_sync.worker_threads", "4")]);
+    let web = FakeWeb::start();
+    let mut client = cluster.create_database("crm");
+    for calendar in &calendars {
+        let path = format!("/{}", calendar.file);
+        web.serve(&path, calendar.ics.clone());
+        client
+            .execute("select calendar_subscribe($1, $2, name => $1)", &[&calendar.file, &web.url(&path)])
+            .unwrap_or_else(|error| panic!("subscribe to {}: {error:?}", calendar.file));
+    }
+    let calendars_pulled = "select count(*) from calendar_sync_log where action = 'pull'";
+    eventually("every calendar is pulled", || {
+        calendar_sync_e2e::count(&mut client, calendars_pulled) >= calendars.len() as i64
+    });
+
+    let cluster = Arc::new(cluster);
+    let trials = calendars.into_iter().map(|calendar| {
+        let cluster = cluster.clone();
+        Trial::test(calendar.file.clone(), move || compare(&cluster, &calendar))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    drop(cluster);
+    conclusion.exit();
+}
+
+fn compare(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
+    let mut client = cluster.connect("crm");
+    let log = client.query_one(
+        "select l.status, coalesce(l.fetched, 0)::bigint, coalesce(l.error_message, ''), coalesce(l.details::text, '')
+         from calendar_sync_log l
+         join calendar_connections c using (connection_id)
+         where c.user_id = $1 and l.action = 'pull'
+         order by l.log_id limit 1",
+        &[&calendar.file],
+    )?;
+    let (status, fetched, error, details): (String, i64, String, String) =
+        (log.get(0), log.get(1), log.get(2), log.get(3));
+    if fetched != calendar.vevents {
+        return Err(format!("{fetched} events fetched of {}: {status} {error} {details}", calendar.vevents).into());
+    }
+    let Some((from, to)) = &calendar.window else { return Ok(()) };
+    // Both ends of the window are instants in UTC; an event that began before the window but reaches into it is the
+    // agenda's, and the independent reader's, too.
+    let rows = client.query(
+        "select case
+                    when all_day then to_char(starts_at at time zone 'UTC', 'YYYYMMDD')
+                    else to_char(starts_at at time zone 'UTC', 'YYYYMMDD\"T\"HH24MISS')
+                end
+         from calendar_agenda($1, $2::text::timestamptz, $3::text::timestamptz)",
+        &[&calendar.file, &format!("{from} 00:00Z"), &format!("{to} 00:00Z")],
+    )?;
+    let mut found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    found.sort();
+    // A floating time has no Z in the golden data; it is taken in UTC here, which is the setting's default.
+    let mut expected: Vec<String> =
+        calendar.starts.iter().map(|start| start.trim_end_matches('Z').to_string()).collect();
+    expected.sort();
+    if found == expected {
+        return Ok(());
+    }
+    let missing: Vec<&String> = expected.iter().filter(|start| !found.contains(start)).collect();
+    let surplus: Vec<&String> = found.iter().filter(|start| !expected.contains(start)).collect();
+    Err(format!(
+        "{} occurrences, expected {}; missing {missing:?}, surplus {surplus:?}; {status} {error} {details}",
+        found.len(),
+        expected.len()
+    )
+    .into())
+}
