@@ -22,6 +22,7 @@ mod positions;
 mod rule;
 mod set;
 mod sub_daily;
+mod text;
 mod times;
 
 pub use error::{RecurrenceError, RuleError};
