@@ -5,5 +5,6 @@
 
 pub mod content;
 pub mod event;
+pub mod ics;
 pub mod recurrence;
 pub mod zones;

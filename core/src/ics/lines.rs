@@ -1,0 +1,276 @@
+//! Content lines (RFC 5545, 3.1): bytes of a calendar file, unfolded and split into name, parameters and value.
+//!
+//! A line that is not folded is a slice of the input; a folded one is joined, byte by byte, in one buffer that all
+//! lines share, so a fold inside a UTF-8 sequence heals and memory does not grow with the file. Nothing here calls
+//! itself, and nothing fails: what is not a content line has an empty name.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2, memrchr};
+
+use super::text;
+
+/// What is kept of one unfolded line, in bytes. Real calendars have attachments inline that are longer, but no
+/// property that is read here.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// The content lines of a file.
+pub struct Lines<'a> {
+    input: &'a [u8],
+    position: usize,
+    number: u32,
+    unfolded: Vec<u8>,
+}
+
+/// One content line: `name *(";" param ) ":" value`.
+#[derive(Clone, Copy)]
+pub struct Line<'l> {
+    /// The first physical line that it stands on, from 1.
+    pub number: u32,
+    /// As written (names are case-insensitive); empty if there is no colon.
+    pub name: &'l [u8],
+    params: &'l [u8],
+    pub value: &'l [u8],
+    /// It was longer than [`MAX_LINE`]; `value` lacks its end.
+    pub cut: bool,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(input: &'a [u8]) -> Self {
+        let input = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
+        Self { input, position: 0, number: 0, unfolded: Vec::new() }
+    }
+
+    /// The next line that is not empty.
+    pub fn next(&mut self) -> Option<Line<'_>> {
+        self.skip_line_ends();
+        if self.position >= self.input.len() {
+            return None;
+        }
+        let number = self.number + 1;
+        let first = self.physical();
+        if !self.at_continuation() {
+            return Some(Line::split(number, first));
+        }
+        self.unfolded.clear();
+        self.unfolded.extend_from_slice(&first[..first.len().min(MAX_LINE + 1)]);
+        while self.at_continuation() {
+            self.position += 1;
+            let more = self.physical();
+            // One byte over the limit is kept: it marks the line as cut.
+            let room = (MAX_LINE + 1).saturating_sub(self.unfolded.len());
+            self.unfolded.extend_from_slice(&more[..more.len().min(room)]);
+        }
+        Some(Line::split(number, &self.unfolded))
+    }
+
+    /// After a line: whether the next one continues it. Empty lines in between are skipped, as other readers do.
+    fn at_continuation(&mut self) -> bool {
+        self.skip_line_ends();
+        matches!(self.input.get(self.position), Some(b' ' | b'\t'))
+    }
+
+    fn skip_line_ends(&mut self) {
+        while let Some(end) = self.input.get(self.position) {
+            match end {
+                b'\n' => self.number += 1,
+                b'\r' if self.input.get(self.position + 1) != Some(&b'\n') => self.number += 1,
+                b'\r' => {}
+                _ => break,
+            }
+            self.position += 1;
+        }
+    }
+
+    /// Up to the end of the physical line, which is left standing. LF, CRLF and CRCRLF end a line; a lone CR does
+    /// where a line can follow it (old files have no other), else it is a stray character of the value.
+    fn physical(&mut self) -> &'a [u8] {
+        let start = self.position;
+        let mut from = start;
+        loop {
+            let Some(found) = memchr2(b'\r', b'\n', &self.input[from..]).map(|at| from + at) else {
+                self.position = self.input.len();
+                return &self.input[start..];
+            };
+            let after = found + self.input[found..].iter().take_while(|&&byte| byte == b'\r').count();
+            if self.input.get(after) == Some(&b'\n') || line_can_start(&self.input[after..]) {
+                self.position = found;
+                return &self.input[start..found];
+            }
+            from = after;
+        }
+    }
+}
+
+/// Whether what follows a lone CR looks like a line of its own.
+fn line_can_start(rest: &[u8]) -> bool {
+    let name = rest.iter().take(64).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+    match rest.get(name) {
+        None => true,
+        Some(b':' | b';') => name > 0,
+        Some(b' ' | b'\t') => name == 0,
+        Some(_) => false,
+    }
+}
+
+impl<'l> Line<'l> {
+    fn split(number: u32, bytes: &'l [u8]) -> Self {
+        let cut = bytes.len() > MAX_LINE;
+        let bytes = bytes[..bytes.len().min(MAX_LINE)].trim_ascii_start();
+        let line = |name: usize, colon: usize| Self {
+            number,
+            name: bytes[..name].trim_ascii(),
+            params: &bytes[name..colon],
+            value: &bytes[colon + 1..],
+            cut,
+        };
+        match memchr2(b':', b';', bytes) {
+            Some(name) if bytes[name] == b':' => line(name, name),
+            Some(name) => match unquoted(b':', &bytes[name..]).or_else(|| memchr(b':', &bytes[name..])) {
+                Some(colon) => line(name, name + colon),
+                None => Self { number, name: b"", params: b"", value: bytes, cut },
+            },
+            None => Self { number, name: b"", params: b"", value: bytes, cut },
+        }
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The parameter's value without quotes and with RFC 6868's `^` sequences resolved. Of several values the whole
+    /// list as written: no parameter that is read here has more than one.
+    pub fn param(&self, name: &str) -> Option<Cow<'l, str>> {
+        let mut rest = self.params;
+        while let [b';', param @ ..] = rest {
+            let end = unquoted(b';', param).unwrap_or(param.len());
+            if let Some(equals) = memchr(b'=', &param[..end])
+                && param[..equals].trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+            {
+                return Some(text::param_value(&param[equals + 1..end]));
+            }
+            rest = &param[end..];
+        }
+        None
+    }
+
+    /// The value of a property of dates, and its TZID.
+    ///
+    /// Outlook writes `DTSTART;TZID=(UTC-05:00) Eastern Time:20200101T090000` without the quotes that the colon asks
+    /// for. So where eight digits follow the last colon, all before it is the TZID.
+    pub fn dates(&self) -> (Option<Cow<'l, str>>, &'l [u8]) {
+        let tzid = self.param("TZID");
+        match (tzid, memrchr(b':', self.value)) {
+            (Some(tzid), Some(colon)) if starts_with_date(&self.value[colon + 1..]) => {
+                let rest = text::clean(&self.value[..colon]);
+                (Some(Cow::Owned(format!("{tzid}:{rest}"))), &self.value[colon + 1..])
+            }
+            (tzid, _) => (tzid, self.value),
+        }
+    }
+}
+
+fn starts_with_date(value: &[u8]) -> bool {
+    value.len() >= 8 && value[..8].iter().all(u8::is_ascii_digit)
+}
+
+/// Where `wanted` stands outside of double quotes.
+fn unquoted(wanted: u8, bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let found = at + memchr2(wanted, b'"', &bytes[at..])?;
+        if bytes[found] == wanted {
+            return Some(found);
+        }
+        at = found + 1 + memchr(b'"', &bytes[found + 1..])? + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Vec<(u32, String, String)> {
+        let mut lines = Lines::new(input);
+        let mut read = vec![];
+        while let Some(line) = lines.next() {
+            read.push((line.number, text::clean(line.name).into(), text::clean(line.value).into()));
+        }
+        read
+    }
+
+    fn line(number: u32, name: &str, value: &str) -> (u32, String, String) {
+        (number, name.into(), value.into())
+    }
+
+    #[test]
+    fn every_line_end_ends_a_line() {
+        for end in ["\n", "\r\n", "\r", "\r\r\n"] {
+            let input = ["A:1", "B:2", "", "C:3", ""].join(end);
+            let values: Vec<_> = read(input.as_bytes()).into_iter().map(|(_, name, value)| name + &value).collect();
+            assert_eq!(values, ["A1", "B2", "C3"], "{end:?}");
+        }
+        assert_eq!(read(b"A:1\r\nB:2\nC:3"), [line(1, "A", "1"), line(2, "B", "2"), line(3, "C", "3")]);
+    }
+
+    #[test]
+    fn a_stray_cr_is_no_line_end() {
+        assert_eq!(read(b"A:one\rtwo, three\r\nB:2\n"), [line(1, "A", "one\ntwo, three"), line(2, "B", "2")]);
+    }
+
+    #[test]
+    fn folds_are_undone_also_inside_of_a_character() {
+        assert_eq!(read("A:Gr\u{fc}n\r\n \t e\n\tr\n".as_bytes())[0].2, "Gr\u{fc}n\t er");
+        assert_eq!(read(b"A:Gr\xC3\r\n \xBCn\r\nB:2\r\n"), [line(1, "A", "Gr\u{fc}n"), line(3, "B", "2")]);
+        assert_eq!(read(b"A;TZID=x:\r\n \r\n 1\r\n\r\n 2\r\n"), [line(1, "A", "12")]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert_eq!(read(b"\xEF\xBB\xBFBEGIN:VCALENDAR"), [line(1, "BEGIN", "VCALENDAR")]);
+    }
+
+    #[test]
+    fn parameters_are_found_whatever_stands_between() {
+        let input = b"A;X=\"a;b:c\",\"d\";tzid = \"Europe/Berlin\" ;CN=O^'Hara ^n^^:value:1";
+        let mut lines = Lines::new(input);
+        let line = lines.next().unwrap();
+        assert_eq!(line.value, b"value:1");
+        assert_eq!(line.param("TZID").unwrap(), "Europe/Berlin");
+        assert_eq!(line.param("cn").unwrap(), "O\"Hara \n^");
+        assert_eq!(line.param("none"), None);
+    }
+
+    #[test]
+    fn an_open_quote_does_not_swallow_the_value() {
+        let mut lines = Lines::new(b"A;CN=\"Meier:mailto:a@b");
+        assert_eq!(lines.next().unwrap().value, b"mailto:a@b");
+    }
+
+    #[test]
+    fn a_tzid_with_a_colon_is_read_without_its_quotes() {
+        for (tzid, written) in [("(UTC-05:00) Eastern Time", ""), ("tzone://Microsoft/Utc", ""), ("a:b", "\"")] {
+            let input = format!("DTSTART;TZID={written}{tzid}{written}:20200101T090000");
+            let mut lines = Lines::new(input.as_bytes());
+            let (found, value) = lines.next().unwrap().dates();
+            assert_eq!((found.unwrap().as_ref(), value), (tzid, b"20200101T090000".as_slice()));
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_colon_has_no_name() {
+        assert_eq!(read(b"garbage\nA;B=\"c\nD:1"), [line(1, "", "garbage"), line(2, "", "A;B=\"c"), line(3, "D", "1")]);
+    }
+
+    #[test]
+    fn a_huge_line_is_cut_folded_or_not() {
+        for fold in ["", "\r\n "] {
+            let input = format!("A:{}\r\nB:2\r\n", format!("{}{fold}", "x".repeat(1000)).repeat(8000));
+            let mut lines = Lines::new(input.as_bytes());
+            let line = lines.next().unwrap();
+            assert!(line.cut && line.value.len() == MAX_LINE - 2);
+            assert!(lines.unfolded.capacity() <= 2 * MAX_LINE + 2);
+            assert!(lines.next().unwrap().is("b"));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Calendar files (iCalendar, RFC 5545): [`read()`] and [`resolve()`] turn one into [`crate::event::Item`]s.
+//!
+//! Reading has two steps, since zones belong to the main thread where this runs inside of PostgreSQL: [`read()`] takes
+//! bytes to a [`Calendar`] on any thread, [`resolve()`] looks its zones up and joins each series with its overrides.
+//!
+//! The reader is this crate's own, written against files as they are. The `icalendar` crate was tried: it parses
+//! nested components by recursion, so that 6,200 BEGINs (86 KB) overflow the stack, which no one can catch and which
+//! inside of PostgreSQL restarts the whole server; and it refuses a whole file for one bad line, a byte order mark, a
+//! second VCALENDAR or junk after the last line.
+
+mod lines;
+mod places;
+mod read;
+mod resolve;
+mod table_zone;
+mod text;
+mod tzid;
+mod values;
+mod vevent;
+mod vtimezone;
+mod when;
+
+pub use read::{Calendar, ReadError, read};
+pub use resolve::{Items, UnknownZone, resolve};
+pub use vevent::BadEvent;

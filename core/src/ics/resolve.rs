@@ -1,0 +1,348 @@
+//! From parsed events to items: zones looked up, each series joined with its overrides.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::places::Places;
+use super::read::Calendar;
+use super::table_zone::TableZone;
+use super::values::Value;
+use super::vevent::{BadEvent, ParsedEvent, Recurrence, Time};
+use super::when::Span;
+use crate::event::{Body, Event, EventStatus, Item, Override, Series};
+use crate::recurrence::{Occurrences, Rule, Window};
+use crate::zones::Zones;
+
+/// Occurrences that are listed of a series whose zone only its file knows.
+const MAX_LISTED: usize = 2_000;
+/// Rules that may fail to be listed; after that many, no more are tried.
+const MAX_UNLISTED: u32 = 10;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("time zone \"{0}\" is not known")]
+pub struct UnknownZone(pub String);
+
+/// Turns what was read of a file into items, in the order in which their UIDs first appear. Floating times are taken
+/// in the file's X-WR-TIMEZONE, else in `default_zone`.
+///
+/// Of several versions of an event the one with the highest SEQUENCE counts, then the one last modified, then the
+/// last. Where neither tells versions apart and they start at different times, they are different events that share a
+/// UID by mistake: all but the first get `UID#start` as their external id. An override whose occurrence is in EXDATE
+/// is gone. METHOD:CANCEL cancels.
+///
+/// A series in a zone that only its file knows is stored as dates instead of rules, from two years before the file was
+/// written to five years after: nothing else could expand such a rule later.
+pub fn resolve<'z>(mut calendar: Calendar, zones: &'z dyn Zones, default_zone: &str) -> Result<Items<'z>, UnknownZone> {
+    let places = Places::new(&mut calendar, zones, default_zone).ok_or_else(|| UnknownZone(default_zone.into()))?;
+    let spoilt = calendar.bad.iter().filter(|bad| !bad.is_override).filter_map(|bad| bad.uid.clone()).collect();
+    let cancelled = |head: &super::read::Head| head.method.as_deref() == Some("CANCEL");
+    let mut events: Vec<_> = calendar.events.into_iter().map(Some).collect();
+    let groups = groups(&mut events);
+    Ok(Items {
+        places,
+        cancelled: calendar.heads.iter().map(cancelled).collect(),
+        spoilt,
+        groups: groups.into_iter(),
+        events,
+        ready: calendar.bad.into_iter().map(Err).collect::<Vec<_>>().into_iter(),
+        unlisted: 0,
+    })
+}
+
+/// Events of one UID, as indices; ordered by that UID's first appearance. Events without a UID get one.
+fn groups(events: &mut [Option<ParsedEvent>]) -> Vec<Vec<u32>> {
+    let mut group_of: HashMap<&str, usize> = HashMap::with_capacity(events.len());
+    let mut groups: Vec<Vec<u32>> = Vec::with_capacity(events.len());
+    for event in events.iter_mut().flatten() {
+        if event.uid.is_none() {
+            event.derived_uid = Some(derived_uid(event));
+            // It names an occurrence of nothing that can be found.
+            event.recurrence_id = None;
+        }
+    }
+    for (index, event) in events.iter().enumerate() {
+        let Some(uid) = event.as_ref().map(ParsedEvent::id) else { continue };
+        let group = *group_of.entry(uid).or_insert_with(|| {
+            groups.push(Vec::with_capacity(1));
+            groups.len() - 1
+        });
+        groups[group].push(index as u32);
+    }
+    groups
+}
+
+/// The same for the same event at every reading.
+fn derived_uid(event: &ParsedEvent) -> String {
+    let mut hash = Sha256::new();
+    let rules = event.recurrence.as_ref().map(|recurrence| &recurrence.rrules);
+    hash.update(format!("{:?}", (event.start.value, event.recurrence_id.map(|(id, _)| id.value))));
+    for text in rules.into_iter().flatten().map(|(_, rule)| rule).chain([&event.details.title]) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize()[..16].iter().fold("no-uid-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+/// Items of a file, each made as it is asked for.
+pub struct Items<'z> {
+    places: Places<'z>,
+    /// For each VCALENDAR, whether its METHOD is CANCEL.
+    cancelled: Vec<bool>,
+    /// UIDs of bad events. Their good overrides are not given: they would replace what is known of the series.
+    spoilt: HashSet<String>,
+    events: Vec<Option<ParsedEvent>>,
+    groups: std::vec::IntoIter<Vec<u32>>,
+    ready: std::vec::IntoIter<Result<Item, BadEvent>>,
+    unlisted: u32,
+}
+
+impl Iterator for Items<'_> {
+    type Item = Result<Item, BadEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.ready.next() {
+                return Some(item);
+            }
+            let group = self.groups.next()?;
+            let events = group.into_iter().filter_map(|index| self.events[index as usize].take()).collect();
+            self.ready = self.join(events).into_iter();
+        }
+    }
+}
+
+/// Result of resolving one component: its own faults name it.
+type Resolved<T> = Result<T, BadEvent>;
+
+impl<'z> Items<'z> {
+    /// Items of the events of one UID.
+    fn join(&mut self, events: Vec<ParsedEvent>) -> Vec<Resolved<Item>> {
+        let (overrides, versions): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| event.recurrence_id.is_some());
+        let mut masters = latest(versions).into_iter();
+        let mut items = vec![];
+        match masters.next() {
+            Some(master) => self.series_or_single(master, overrides, &mut items),
+            None => self.orphans(overrides, &mut items),
+        }
+        for other in masters {
+            let id = format!("{}#{}", other.id(), written(other.start));
+            let first = items.len();
+            self.series_or_single(other, vec![], &mut items);
+            items[first..].iter_mut().flatten().for_each(|item| item.external_id.clone_from(&id));
+        }
+        items
+    }
+
+    fn series_or_single(
+        &mut self,
+        mut master: ParsedEvent,
+        overrides: Vec<ParsedEvent>,
+        items: &mut Vec<Resolved<Item>>,
+    ) {
+        let recurrence = master.recurrence.take();
+        let span = match Span::new(&master, &mut self.places) {
+            Ok(span) => span,
+            Err(reason) => return items.push(Err(bad(&master, reason))),
+        };
+        if recurrence.is_none() && overrides.is_empty() {
+            let external_id = master.id().to_owned();
+            let body = Body::Single(Box::new(self.event(master, &span)));
+            return items.push(Ok(Item { external_id, body }));
+        }
+        let mut series = match self.rules(&master, recurrence.map(|it| *it).unwrap_or_default(), &span) {
+            Ok(series) => series,
+            Err(bad) => return items.push(Err(bad)),
+        };
+        let external_id = master.id().to_owned();
+        series.template = self.event(master, &span);
+        for result in self.overrides(overrides, Some(&span)) {
+            match result {
+                Ok(one) if !one.this_and_future && series.exdates.binary_search(&one.recurrence_id).is_ok() => {}
+                Ok(one) => series.overrides.push(one),
+                Err(bad) => items.push(Err(bad)),
+            }
+        }
+        items.push(Ok(Item { external_id, body: Body::Series(Box::new(series)) }));
+    }
+
+    fn orphans(&mut self, overrides: Vec<ParsedEvent>, items: &mut Vec<Resolved<Item>>) {
+        let Some(external_id) = overrides.first().map(|first| first.id().to_owned()) else { return };
+        let mut good = vec![];
+        for result in self.overrides(overrides, None) {
+            match result {
+                Ok(one) => good.push(one),
+                Err(bad) => items.push(Err(bad)),
+            }
+        }
+        if !good.is_empty() && !self.spoilt.contains(&external_id) {
+            items.push(Ok(Item { external_id, body: Body::Overrides(good) }));
+        }
+    }
+
+    /// The latest version for each RECURRENCE-ID (and RANGE), in their order.
+    fn overrides(&mut self, events: Vec<ParsedEvent>, series: Option<&Span<'z>>) -> Vec<Resolved<Override>> {
+        let mut results = vec![];
+        let mut by_id: Vec<(DateTime<Utc>, bool, Span<'z>, ParsedEvent)> = vec![];
+        for event in events {
+            let Some((id, this_and_future)) = event.recurrence_id else { continue };
+            let resolved = Span::new(&event, &mut self.places).and_then(|own| {
+                let id = series.unwrap_or(&own).occurrence(id, event.calendar, &mut self.places)?;
+                Ok((id, own))
+            });
+            match resolved {
+                Ok((id, own)) => by_id.push((id, this_and_future, own, event)),
+                Err(reason) => results.push(Err(bad(&event, reason))),
+            }
+        }
+        by_id.sort_by_key(|(id, future, _, event)| (*id, *future, version(event)));
+        let mut last = None;
+        // From the end: there the latest version comes first.
+        for (recurrence_id, this_and_future, own, event) in by_id.into_iter().rev() {
+            if last.replace((recurrence_id, this_and_future)) != Some((recurrence_id, this_and_future)) {
+                let event = self.event(event, &own);
+                results.push(Ok(Override { recurrence_id, this_and_future, event }));
+            }
+        }
+        results.reverse();
+        results
+    }
+
+    fn event(&self, event: ParsedEvent, span: &Span<'_>) -> Event {
+        let mut details = event.details;
+        if self.cancelled.get(event.calendar as usize) == Some(&true) {
+            details.event_status = EventStatus::Cancelled;
+        }
+        details.ical_uid = event.uid;
+        Event { timing: span.timing.clone(), details }
+    }
+
+    /// The series without its overrides and its template's details.
+    fn rules(&mut self, master: &ParsedEvent, written: Recurrence, span: &Span<'z>) -> Resolved<Series> {
+        let rrules = parse_rules(master, &written.rrules)?;
+        let exrules = parse_rules(master, &written.exrules)?;
+        let mut dates = self.dates(&written, master.calendar, span).map_err(|reason| bad(master, reason))?;
+        let own_zone = span.place.as_ref().and_then(|place| place.own.as_ref());
+        let (rrules, exrules) = match own_zone {
+            Some(zone) if !rrules.is_empty() => {
+                if self.unlisted >= MAX_UNLISTED {
+                    return Err(bad(master, "its time zone has no known name".into()));
+                }
+                let listed = self.listed(&rrules, &exrules, span.timing.start, zone);
+                dates.rdates.extend(listed.ok_or_else(|| {
+                    self.unlisted += 1;
+                    bad(master, "its rule gives no occurrence within the search limit".into())
+                })?);
+                (vec![], vec![])
+            }
+            _ => (rrules, exrules),
+        };
+        for list in [&mut dates.rdates, &mut dates.exdates] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        dates.ends.sort_unstable();
+        dates.ends.dedup_by_key(|(start, _)| *start);
+        let text = |rules: Vec<Rule>| rules.iter().map(Rule::to_string).collect();
+        Ok(Series {
+            template: Event { timing: span.timing.clone(), details: Default::default() },
+            rrules: text(rrules),
+            exrules: text(exrules),
+            rdates: dates.rdates,
+            rdate_ends: dates.ends,
+            exdates: dates.exdates,
+            overrides: vec![],
+        })
+    }
+
+    fn dates(&mut self, written: &Recurrence, calendar: u32, span: &Span<'z>) -> Result<DateLists, String> {
+        let mut lists = DateLists::default();
+        for time in &written.rdates {
+            lists.rdates.push(span.occurrence(*time, calendar, &mut self.places)?);
+        }
+        for time in &written.exdates {
+            lists.exdates.push(span.occurrence(*time, calendar, &mut self.places)?);
+        }
+        for (start, end) in &written.periods {
+            let start = span.occurrence(*start, calendar, &mut self.places)?;
+            lists.rdates.push(start);
+            let end = span.period_end(start, *end, calendar, &mut self.places)?;
+            lists.ends.extend(end.map(|end| (start, end)));
+        }
+        Ok(lists)
+    }
+
+    /// What the rules give around the time when the file was written.
+    fn listed(
+        &self,
+        rules: &[Rule],
+        exrules: &[Rule],
+        start: DateTime<Utc>,
+        zone: &TableZone,
+    ) -> Option<Vec<DateTime<Utc>>> {
+        let written = self.places.written_until();
+        let year = TimeDelta::days(366).num_seconds();
+        let window = Window { from: written - 3 * year, to: written + 5 * year };
+        let expand = |rules: &[Rule]| -> Option<HashSet<i64>> {
+            let mut instants = HashSet::new();
+            for rule in rules {
+                let occurrences = Occurrences::new(rule, start.timestamp(), zone, window).ok()?;
+                for instant in occurrences.take(MAX_LISTED) {
+                    instants.insert(instant.ok()?);
+                }
+            }
+            Some(instants)
+        };
+        let (given, excluded) = (expand(rules)?, expand(exrules)?);
+        Some(given.difference(&excluded).filter_map(|instant| DateTime::from_timestamp(*instant, 0)).collect())
+    }
+}
+
+#[derive(Default)]
+struct DateLists {
+    rdates: Vec<DateTime<Utc>>,
+    ends: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    exdates: Vec<DateTime<Utc>>,
+}
+
+/// The latest version, and whatever has the same UID by mistake after it.
+fn latest(mut versions: Vec<ParsedEvent>) -> Vec<ParsedEvent> {
+    if versions.len() < 2 {
+        return versions;
+    }
+    let newest = versions.iter().map(version).max();
+    versions.retain(|event| Some(version(event)) == newest);
+    // The last of those that start at the same time.
+    versions.reverse();
+    let mut starts = HashSet::new();
+    versions.retain(|event| starts.insert(event.start));
+    versions.reverse();
+    versions
+}
+
+/// Orders the versions of one event.
+fn version(event: &ParsedEvent) -> (i32, Option<DateTime<Utc>>) {
+    (event.details.sequence, event.stamp)
+}
+
+fn parse_rules(event: &ParsedEvent, rules: &[(u32, String)]) -> Resolved<Vec<Rule>> {
+    let parse = |(line, rule): &(u32, String)| {
+        Rule::parse(rule).map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })
+    };
+    rules.iter().map(parse).collect()
+}
+
+fn bad(event: &ParsedEvent, reason: String) -> BadEvent {
+    BadEvent { uid: event.uid.clone(), is_override: event.recurrence_id.is_some(), line: event.line, reason }
+}
+
+/// A start as it stood in the file.
+fn written(time: Time) -> String {
+    match time.value {
+        Value::Date(date) => date.format("%Y%m%d").to_string(),
+        Value::Local(local) => local.format("%Y%m%dT%H%M%S").to_string(),
+        Value::Utc(instant) => instant.format("%Y%m%dT%H%M%SZ").to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Texts of a calendar file: cleaned for storage and unescaped (RFC 5545, 3.3.11).
+
+use std::borrow::Cow;
+
+/// Bytes from outside as text that a database takes: what is not UTF-8 becomes U+FFFD, a stray CR a newline, and
+/// control characters (no content line may have them; PostgreSQL refuses NUL) go.
+pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    if !bytes.iter().any(|&byte| byte < 0x20 || byte == 0x7F) {
+        return text;
+    }
+    Cow::Owned(text.chars().filter_map(storable).collect())
+}
+
+/// The character as a database takes it, if it does.
+pub fn storable(character: char) -> Option<char> {
+    match character {
+        '\t' | '\n' => Some(character),
+        '\r' => Some('\n'),
+        _ if character < ' ' || character == '\u{7F}' => None,
+        _ => Some(character),
+    }
+}
+
+/// A TEXT value. A backslash before anything but `\`, `;`, `,`, `:`, `"` and `n` is itself (a Windows path).
+pub fn unescape(value: &[u8]) -> String {
+    let text = clean(value);
+    let Some(first) = text.find('\\') else { return text.into_owned() };
+    let mut plain = String::with_capacity(text.len());
+    plain.push_str(&text[..first]);
+    let mut rest = text[first..].chars();
+    while let Some(character) = rest.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        let escaped = rest.as_str().chars().next();
+        match escaped {
+            Some('n' | 'N') => plain.push('\n'),
+            Some(escaped @ ('\\' | ';' | ',' | ':' | '"')) => plain.push(escaped),
+            _ => {
+                plain.push('\\');
+                continue;
+            }
+        }
+        rest.next();
+    }
+    plain
+}
+
+/// A list of TEXT values, separated by commas that are not escaped. Empty ones are left out.
+pub fn unescape_list(value: &[u8]) -> impl Iterator<Item = String> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let value = rest?;
+        let end = unescaped_comma(value);
+        rest = end.map(|end| &value[end + 1..]);
+        Some(unescape(value[..end.unwrap_or(value.len())].trim_ascii()))
+    })
+    .filter(|text| !text.is_empty())
+}
+
+fn unescaped_comma(value: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    value.iter().position(|&byte| {
+        let comma = byte == b',' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        comma
+    })
+}
+
+/// A parameter's value: without its quotes, RFC 6868's `^n`, `^'` and `^^` resolved.
+pub fn param_value(written: &[u8]) -> Cow<'_, str> {
+    let written = written.trim_ascii();
+    let unquoted = match written {
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'"') => inner,
+        _ => written,
+    };
+    let text = clean(unquoted);
+    if !text.contains('^') {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let decoded = match (character, rest.peek()) {
+            ('^', Some('n')) => '\n',
+            ('^', Some('\'')) => '"',
+            ('^', Some('^')) => '^',
+            _ => {
+                plain.push(character);
+                continue;
+            }
+        };
+        plain.push(decoded);
+        rest.next();
+    }
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_and_paths_stay() {
+        assert_eq!(unescape(br"a\, b\; c\\n\nd\N\x C:\temp \"), "a, b; c\\n\nd\n\\x C:\\temp \\");
+    }
+
+    #[test]
+    fn what_a_database_cannot_hold_goes() {
+        assert_eq!(unescape(b"a\0b\x07c\xFFd\te"), "abc\u{FFFD}d\te");
+    }
+
+    #[test]
+    fn a_list_is_split_at_plain_commas() {
+        let list: Vec<_> = unescape_list(br"one, t\,wo,,th\\,ree,").collect();
+        assert_eq!(list, ["one", "t,wo", "th\\", "ree"]);
+    }
+}
