@@ -44,7 +44,13 @@ create table calendar_series (
     rdate_ends jsonb,
     exdates timestamptz[],
     overrides jsonb,
-    expanded_until timestamptz,
+    expanded_from timestamptz not null,
+    expanded_until timestamptz not null,
+    expand_at timestamptz not null,
+    ends_at timestamptz not null,
+
+    synced_from text not null default 'manual'
+        check (synced_from in ('manual', 'ics', 'powerautomate', 'google', 'microsoft', 'notion')),
 
     sync_status text not null default 'synced'
         check (sync_status in ('synced', 'pending', 'error', 'deleted')),
@@ -60,8 +66,8 @@ create unique index calendar_series_external_key on calendar_series
     (user_id, external_source, connection_id, external_id) nulls not distinct;
 create index calendar_series_connection_idx on calendar_series (connection_id, external_id)
     where connection_id is not null;
-create index calendar_series_expand_idx on calendar_series (expanded_until)
-    where sync_status <> 'deleted';
+create index calendar_series_expand_idx on calendar_series (expand_at)
+    where sync_status <> 'deleted' and expand_at < 'infinity';
 
 comment on table calendar_series is 'recurring events: the rule and the template of their instances';
 comment on column calendar_series.series_id is 'key; time-ordered (UUIDv7)';
@@ -102,7 +108,11 @@ comment on column calendar_series.rdates is 'additional occurrences (RDATE)';
 comment on column calendar_series.rdate_ends is 'ends of those RDATEs that are periods: list of [start, end]';
 comment on column calendar_series.exdates is 'occurrences that do not take place (EXDATE)';
 comment on column calendar_series.overrides is 'occurrences that differ from the rule, also those that came before their series';
-comment on column calendar_series.expanded_until is 'instances stand in calendar_events up to here';
+comment on column calendar_series.expanded_from is 'instances that start from here on stand in calendar_events; -infinity: there are no earlier ones';
+comment on column calendar_series.expanded_until is 'instances that start before this stand in calendar_events; infinity: there are no later ones';
+comment on column calendar_series.expand_at is 'when its instances are to be stored further ahead; infinity: never';
+comment on column calendar_series.synced_from is 'origin: manual (an application) or a provider';
+comment on column calendar_series.ends_at is 'end of the last instance; infinity for a series without an end';
 comment on column calendar_series.sync_status is 'synced, pending, error (last good data, see the log) or deleted (kept as history)';
 comment on column calendar_series.last_updated is 'when it last changed, as the origin says';
 comment on column calendar_series.last_synced_at is 'when it was last written by a sync';

@@ -8,7 +8,10 @@ use pgrx::prelude::*;
 mod api;
 mod errors;
 mod settings;
+#[allow(dead_code)]
 mod store;
+#[allow(dead_code, unused_imports)]
+mod sync;
 
 ::pgrx::pg_module_magic!(name, version);
 

@@ -55,6 +55,13 @@ pub fn of_instance(timing: &Timing, details: &Details, is_override: bool) -> Has
     feed.finish()
 }
 
+/// 16 bytes of a SHA-256 of `bytes`: stands for them where many are compared in memory.
+pub fn digest(bytes: &[u8]) -> u128 {
+    let mut first = [0; 16];
+    first.copy_from_slice(&Sha256::digest(bytes)[..16]);
+    u128::from_le_bytes(first)
+}
+
 /// Longest identifier that is kept as it is; a B-tree key has a limit of 2,704 bytes.
 const LONGEST_KEY: usize = 1_024;
 

@@ -46,6 +46,7 @@ pub struct Timing {
 
 /// What an event says, apart from when it takes place.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Details {
     pub title: String,
     pub description: Option<String>,
@@ -118,6 +119,7 @@ pub struct Override {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Attendee {
+    #[serde(default)]
     pub address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -1,0 +1,144 @@
+//! Values on their way into statements and out of rows.
+
+use calendar_sync_core::content::Hash;
+use chrono::{DateTime, TimeDelta, Utc};
+use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum, TimestampWithTimeZone};
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
+use pgrx::spi::{SpiResult, SpiTupleTable};
+use uuid::Uuid;
+
+/// PostgreSQL counts from 2000-01-01, in microseconds.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// An instant for PostgreSQL; what lies outside of its range is infinite.
+pub fn stamp(instant: DateTime<Utc>) -> TimestampWithTimeZone {
+    if instant == DateTime::<Utc>::MAX_UTC {
+        return TimestampWithTimeZone::positive_infinity();
+    }
+    let micros = instant.timestamp_micros().saturating_sub(EPOCH);
+    TimestampWithTimeZone::try_from(micros).unwrap_or_else(|_| {
+        if micros < 0 { TimestampWithTimeZone::negative_infinity() } else { TimestampWithTimeZone::positive_infinity() }
+    })
+}
+
+/// An instant from PostgreSQL; infinity is `MAX_UTC` and `MIN_UTC`.
+pub fn instant(stamp: TimestampWithTimeZone) -> DateTime<Utc> {
+    let micros = pg_sys::TimestampTz::from(stamp);
+    let beyond = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    if micros == i64::MIN || micros == i64::MAX {
+        return beyond;
+    }
+    DateTime::UNIX_EPOCH
+        .checked_add_signed(TimeDelta::microseconds(EPOCH))
+        .and_then(|epoch| epoch.checked_add_signed(TimeDelta::microseconds(micros)))
+        .unwrap_or(beyond)
+}
+
+pub fn uuid(id: Uuid) -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(id.into_bytes())
+}
+
+/// One column of many rows, as an array for `unnest`.
+pub fn column<'a, R, T: IntoDatum>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> DatumWithOid<'a> {
+    rows.iter().map(value).collect::<Vec<T>>().into()
+}
+
+/// The literal of a text array: arrays of arrays can't be unnested, so such columns go as text. `None` if empty.
+pub fn text_array(elements: &[String]) -> Option<String> {
+    if elements.is_empty() {
+        return None;
+    }
+    let mut literal = String::from("{");
+    for (index, element) in elements.iter().enumerate() {
+        if index > 0 {
+            literal.push(',');
+        }
+        literal.push('"');
+        for character in element.chars() {
+            if matches!(character, '"' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
+        }
+        literal.push('"');
+    }
+    literal.push('}');
+    Some(literal)
+}
+
+/// The literal of an array of instants; `None` if empty.
+pub fn instant_array(instants: &[DateTime<Utc>]) -> Option<String> {
+    let texts: Vec<String> = instants.iter().map(|instant| instant.to_rfc3339()).collect();
+    text_array(&texts)
+}
+
+/// What `work` allocates in PostgreSQL's memory is freed when it is done.
+pub fn within_scratch<T>(work: impl FnOnce() -> T) -> T {
+    let mut context = PgMemoryContexts::new("calendar_sync batch");
+    // SAFETY: what `work` returns is Rust's own; no datum leaves it.
+    unsafe { context.switch_to(|_| work()) }
+}
+
+/// Reads the columns of the current row one after the other.
+pub struct Columns<'a, 'c> {
+    row: &'a SpiTupleTable<'c>,
+    next: usize,
+}
+
+impl<'a, 'c> Columns<'a, 'c> {
+    pub fn of(row: &'a SpiTupleTable<'c>) -> Self {
+        Self { row, next: 1 }
+    }
+
+    fn value<T: FromDatum>(&mut self) -> SpiResult<Option<T>> {
+        let datum = self.row.get_datum_by_ordinal(self.next)?;
+        self.next += 1;
+        // SAFETY: the store's statements give columns of the types that are read; the value is copied out at once.
+        Ok(datum.and_then(|datum| unsafe { T::from_datum(datum, false) }))
+    }
+
+    pub fn text(&mut self) -> SpiResult<Option<String>> {
+        self.value()
+    }
+
+    /// A column that is never NULL, or counts as empty.
+    pub fn word(&mut self) -> SpiResult<String> {
+        Ok(self.text()?.unwrap_or_default())
+    }
+
+    pub fn texts(&mut self) -> SpiResult<Vec<String>> {
+        Ok(self.value::<Vec<Option<String>>>()?.unwrap_or_default().into_iter().flatten().collect())
+    }
+
+    pub fn flag(&mut self) -> SpiResult<bool> {
+        Ok(self.value()?.unwrap_or_default())
+    }
+
+    pub fn int(&mut self) -> SpiResult<Option<i32>> {
+        self.value()
+    }
+
+    pub fn instant(&mut self) -> SpiResult<Option<DateTime<Utc>>> {
+        Ok(self.value()?.map(instant))
+    }
+
+    pub fn instants(&mut self) -> SpiResult<Vec<DateTime<Utc>>> {
+        let stamps = self.value::<Vec<Option<TimestampWithTimeZone>>>()?.unwrap_or_default();
+        Ok(stamps.into_iter().flatten().map(instant).collect())
+    }
+
+    pub fn uuid(&mut self) -> SpiResult<Option<Uuid>> {
+        Ok(self.value::<pgrx::Uuid>()?.map(|id| Uuid::from_bytes(*id.as_bytes())))
+    }
+
+    /// A content hash; one of another length is of another version.
+    pub fn hash(&mut self) -> SpiResult<Option<Hash>> {
+        Ok(self.value::<&[u8]>()?.and_then(|bytes| bytes.try_into().ok()))
+    }
+
+    /// A jsonb column that the statement gives as text; NULL, and what can't be read, is the default.
+    pub fn json<T: serde::de::DeserializeOwned + Default>(&mut self) -> SpiResult<T> {
+        Ok(self.text()?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+}

@@ -1,0 +1,205 @@
+//! Instances of series for the window that is stored.
+
+use calendar_sync_core::content;
+use calendar_sync_core::event::{Details, Series, Timing};
+use calendar_sync_core::recurrence::{Instance, Instances, RecurrenceError, Window};
+use calendar_sync_core::zones::Zones;
+use chrono::{DateTime, TimeDelta, Utc};
+use pgrx::check_for_interrupts;
+use uuid::Uuid;
+
+use crate::errors::SqlResult;
+use crate::settings;
+use crate::store::series::{self, Expansion, Stored};
+use crate::store::{Installation, Source, events, new_id};
+
+/// Instances that are stored of one series: a rule that gives more within the window is stored less far ahead.
+const MOST_INSTANCES: usize = 5_000;
+
+/// Series that are moved on in one go.
+const SERIES_AT_ONCE: i32 = 100;
+
+/// Start of what is stored of a series that is first seen.
+pub fn first_start(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::seconds(settings::EXPAND_BACK.get().into())
+}
+
+/// End of what is stored.
+pub fn horizon(now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::seconds(settings::EXPAND_AHEAD.get().into())
+}
+
+/// The instances that start from `from` on and before the horizon, and how far that is. `expanded_from`: where what is
+/// stored begins; `None`: at `from`.
+pub fn expand(
+    series: &Series,
+    zones: &dyn Zones,
+    from: DateTime<Utc>,
+    expanded_from: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(Vec<Instance>, Expansion), RecurrenceError> {
+    let horizon = horizon(now);
+    let mut instances: Vec<Instance> = Vec::new();
+    let mut until = horizon;
+    for instance in Instances::new(series, zones, window(from, horizon))? {
+        let instance = instance?;
+        if instance.start >= horizon {
+            break;
+        }
+        if instance.start < from {
+            continue;
+        }
+        if instances.len() >= MOST_INSTANCES {
+            until = instance.start;
+            instances.retain(|earlier| earlier.start < until);
+            break;
+        }
+        instances.push(instance);
+    }
+    let from = expanded_from.unwrap_or_else(|| if starts_from(series, from) { BEGINNING } else { from });
+    let more = until < horizon || goes_on(series, zones, horizon);
+    let expansion = if more {
+        // Windows move once a day; those that are filled up, when half of what they hold is over.
+        let again_at = if until < horizon { now + (until - now).max(TimeDelta::zero()) / 2 } else { now + DAY };
+        Expansion { from, until, again_at, ends_at: END }
+    } else {
+        let last = instances.iter().map(|instance| instance.end.unwrap_or(instance.start)).max();
+        Expansion { from, until: END, again_at: END, ends_at: last.unwrap_or(now) }
+    };
+    Ok((instances, expansion))
+}
+
+const BEGINNING: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
+const END: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// Whether no instance starts earlier.
+fn starts_from(series: &Series, from: DateTime<Utc>) -> bool {
+    let moved = series.overrides.iter().map(|one| one.event.timing.start);
+    let given = series.rdates.iter().copied().chain(series.rdate_ends.iter().map(|(start, _)| *start));
+    moved.chain(given).chain([series.template.timing.start]).all(|start| start >= from)
+}
+
+/// Whether instances start at `from` or later. A search that is given up does not say no.
+fn goes_on(series: &Series, zones: &dyn Zones, from: DateTime<Utc>) -> bool {
+    let Ok(instances) = Instances::new(series, zones, Window { from: from.timestamp(), to: i64::MAX }) else {
+        return true;
+    };
+    for instance in instances {
+        match instance {
+            Ok(instance) if instance.start < from => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
+fn window(from: DateTime<Utc>, to: DateTime<Utc>) -> Window {
+    Window { from: from.timestamp(), to: to.timestamp() }
+}
+
+/// What an instance shows.
+pub fn shown<'a>(series: &'a Series, instance: &Instance) -> (Timing, &'a Details, bool) {
+    let replacement = instance.override_index.and_then(|index| series.overrides.get(index));
+    let event = replacement.map_or(&series.template, |replacement| &replacement.event);
+    let timing = Timing { start: instance.start, end: instance.end, ..event.timing.clone() };
+    let is_override = replacement.is_some_and(|replacement| replacement.recurrence_id == instance.recurrence_id);
+    (timing, &event.details, is_override)
+}
+
+/// The rule as instances carry it.
+fn rule(series: &Series) -> String {
+    serde_json::json!({
+        "rrule": series.rrules,
+        "rdate": series.rdates,
+        "exdate": series.exdates,
+    })
+    .to_string()
+}
+
+/// Instances to be stored.
+pub struct Rows<'a> {
+    pub series_id: Uuid,
+    /// The key of the series.
+    pub external_id: &'a str,
+    pub series: &'a Series,
+    pub instances: &'a [Instance],
+}
+
+/// Instances that are written at once.
+const ROWS_AT_ONCE: usize = 2_000;
+
+/// Stores instances of several series; those that are as they are stored are not written.
+pub fn store(installation: &Installation, source: &Source, all: &[Rows], now: DateTime<Utc>) -> SqlResult<()> {
+    struct Row<'a> {
+        of: &'a Rows<'a>,
+        rule: &'a str,
+        instance: &'a Instance,
+        timing: Timing,
+        details: &'a Details,
+        is_override: bool,
+    }
+    let rules: Vec<String> = all.iter().map(|rows| rule(rows.series)).collect();
+    let mut rows = all.iter().zip(&rules).flat_map(|(of, rule)| {
+        of.instances.iter().map(move |instance| {
+            let (timing, details, is_override) = shown(of.series, instance);
+            Row { of, rule, instance, timing, details, is_override }
+        })
+    });
+    loop {
+        check_for_interrupts!();
+        let chunk: Vec<Row> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk: Vec<events::Row> = chunk
+            .iter()
+            .map(|row| events::Row {
+                event_id: new_id(),
+                external_id: row.of.external_id,
+                recurrence_id: Some(row.instance.recurrence_id),
+                series_id: Some(row.of.series_id),
+                is_override: row.is_override,
+                timing: &row.timing,
+                details: row.details,
+                recurrence: Some(row.rule),
+                hash: content::of_instance(&row.timing, row.details, row.is_override),
+            })
+            .collect();
+        events::upsert_instances(installation, source, &chunk, now)?;
+    }
+}
+
+/// Moves the stored windows of series forward, those longest in want of it first. Returns how many were moved; `0`:
+/// none is due. One call is one short transaction's work.
+pub fn extend(installation: &Installation, zones: &dyn Zones, now: DateTime<Utc>) -> SqlResult<usize> {
+    let due = series::due(installation, now, SERIES_AT_ONCE)?;
+    for stored in &due {
+        extend_one(installation, stored, zones, now)?;
+    }
+    Ok(due.len())
+}
+
+fn extend_one(installation: &Installation, stored: &Stored, zones: &dyn Zones, now: DateTime<Utc>) -> SqlResult<()> {
+    let before = &stored.expansion;
+    let Ok((instances, expansion)) = expand(&stored.series, zones, before.until, Some(before.from), now) else {
+        // A rule that could be expanded when it was stored, and can't be now: tried again the next day.
+        let later = Expansion { again_at: now + DAY, ..*before };
+        return series::move_on(installation, stored.series_id, &later);
+    };
+    let source = Source {
+        user_id: &stored.user_id,
+        external_source: &stored.external_source,
+        connection_id: stored.connection_id,
+        synced_from: &stored.synced_from,
+    };
+    let rows = Rows {
+        series_id: stored.series_id,
+        external_id: &stored.external_id,
+        series: &stored.series,
+        instances: &instances,
+    };
+    store(installation, &source, &[rows], now)?;
+    let ends_at = if instances.is_empty() { expansion.ends_at.max(before.until) } else { expansion.ends_at };
+    series::move_on(installation, stored.series_id, &Expansion { ends_at, ..expansion })
+}

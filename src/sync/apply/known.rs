@@ -1,0 +1,131 @@
+//! What is stored of a source, as far as it is compared.
+
+use std::collections::HashMap;
+
+use calendar_sync_core::content::{self, Hash};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::errors::SqlResult;
+use crate::store::{Installation, Source, events, series};
+
+/// Digest of an external id: a whole calendar is held in memory, and identifiers may be long.
+pub type Key = u128;
+
+pub fn key(external_id: &str) -> Key {
+    content::digest(external_id.as_bytes())
+}
+
+/// Of an override whose series is not here.
+fn occurrence(external_id: Key, recurrence_id: DateTime<Utc>) -> Key {
+    let mut bytes = [0; 24];
+    bytes[..16].copy_from_slice(&external_id.to_le_bytes());
+    bytes[16..].copy_from_slice(&recurrence_id.timestamp_micros().to_le_bytes());
+    content::digest(&bytes)
+}
+
+/// Key of a single event, or of an override whose series is not here.
+pub fn event_key(external_id: Key, recurrence_id: Option<DateTime<Utc>>) -> Key {
+    recurrence_id.map_or(external_id, |recurrence_id| occurrence(external_id, recurrence_id))
+}
+
+/// A stored event or series.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    pub id: Uuid,
+    pub hash: Option<Hash>,
+    pub deleted: bool,
+    pub in_error: bool,
+    pub upcoming: bool,
+    /// It is in the batch.
+    pub seen: bool,
+    /// Of a series.
+    pub expanded_from: DateTime<Utc>,
+}
+
+impl Slot {
+    /// Of what has just been written.
+    pub const fn written(id: Uuid, hash: Hash, expanded_from: DateTime<Utc>) -> Self {
+        Self { id, hash: Some(hash), deleted: false, in_error: false, upcoming: false, seen: true, expanded_from }
+    }
+
+    /// Stored as it is: nothing to write.
+    pub fn is(&self, hash: &Hash) -> bool {
+        self.hash.as_ref() == Some(hash) && !self.deleted && !self.in_error
+    }
+
+    /// To be written, but its content has not changed, or nobody can say whether it has: its hash is of another
+    /// version.
+    pub fn unchanged_as_far_as_known(&self, hash: &Hash) -> bool {
+        let comparable = self.hash.is_some_and(|stored| stored[0] == content::VERSION);
+        !self.deleted && (!comparable || self.hash.as_ref() == Some(hash))
+    }
+}
+
+/// An override whose series is not here.
+pub struct Orphan {
+    pub event_id: Uuid,
+    pub recurrence_id: DateTime<Utc>,
+}
+
+#[derive(Default)]
+pub struct Known {
+    pub events: HashMap<Key, Slot>,
+    pub series: HashMap<Key, Slot>,
+    pub orphans: HashMap<Key, Vec<Orphan>>,
+}
+
+impl Known {
+    /// Adds what is stored under these keys, or all that a connection holds.
+    pub fn load(
+        &mut self,
+        installation: &Installation,
+        source: &Source,
+        keys: Option<&[&str]>,
+        now: DateTime<Utc>,
+    ) -> SqlResult<()> {
+        let (events, orphans) = (&mut self.events, &mut self.orphans);
+        events::known(installation, source, keys, now, |stored| {
+            let external_id = key(&stored.external_id);
+            if let Some(recurrence_id) = stored.recurrence_id
+                && !stored.deleted
+            {
+                let orphan = Orphan { event_id: stored.event_id, recurrence_id };
+                orphans.entry(external_id).or_default().push(orphan);
+            }
+            let slot = Slot {
+                id: stored.event_id,
+                hash: stored.hash,
+                deleted: stored.deleted,
+                in_error: stored.in_error,
+                upcoming: stored.upcoming,
+                seen: false,
+                expanded_from: DateTime::<Utc>::MIN_UTC,
+            };
+            events.insert(event_key(external_id, stored.recurrence_id), slot);
+        })?;
+        let series = &mut self.series;
+        series::known(installation, source, keys, now, |stored| {
+            let slot = Slot {
+                id: stored.series_id,
+                hash: stored.hash,
+                deleted: stored.deleted,
+                in_error: stored.in_error,
+                upcoming: stored.upcoming,
+                seen: false,
+                expanded_from: stored.expanded_from,
+            };
+            series.insert(key(&stored.external_id), slot);
+        })
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.series.is_empty()
+    }
+
+    /// Events and series that are neither deleted nor over.
+    pub fn upcoming(&self) -> usize {
+        self.events.values().chain(self.series.values()).filter(|slot| slot.upcoming).count()
+    }
+}

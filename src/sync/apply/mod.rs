@@ -1,0 +1,113 @@
+//! Writing what one outside calendar holds into the tables: only what changed, as one batch.
+
+mod absent;
+mod batch;
+mod expansion;
+mod intake;
+mod known;
+
+use calendar_sync_core::event::Item;
+use calendar_sync_core::zones::Zones;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::errors::SqlResult;
+use crate::store::Installation;
+pub use crate::store::Source;
+pub use expansion::extend;
+
+use batch::Batch;
+
+/// How a batch is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The batch is all that the origin holds: what is not in it and not over yet is deleted.
+    pub complete: bool,
+    /// Deletes go through however many they are.
+    pub force: bool,
+    /// Say for every single item what became of it ([`Applied::outcomes`]).
+    pub outcomes: bool,
+    /// The present, passed in.
+    pub now: DateTime<Utc>,
+}
+
+/// An item that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadItem {
+    /// Its identifier, as far as it could be read.
+    pub external_id: Option<String>,
+    pub message: String,
+}
+
+/// What became of a batch. The counts are of items: a series with its instances and overrides is one.
+#[derive(Debug, Default)]
+pub struct Applied {
+    pub fetched: i32,
+    pub created: i32,
+    pub updated: i32,
+    pub deleted: i32,
+    pub unchanged: i32,
+    /// Items that could not be read or stored; their last good data stays, with sync_status 'error'.
+    pub errors: i32,
+    /// The first of these, for the log.
+    pub bad: Vec<BadItem>,
+    pub held_back: Option<HeldBack>,
+    /// In the order of the batch; empty unless asked for.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Deletes that were not done, since they are more than 10 and more than half of the upcoming items.
+///
+/// The pull is an error then; its validators (ETag, body hash) must not be kept, or the deletes would never be seen
+/// again. When three polls gave the same `digest`, apply with [`Terms::force`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    pub deletes: i32,
+    pub upcoming: i32,
+    /// Of the set of keys that would have been deleted.
+    pub digest: String,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub external_id: Option<String>,
+    /// The event, or the series of a recurring one.
+    pub event_id: Option<Uuid>,
+    /// An error's message.
+    pub action: Result<Action, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// What a reader of calendars gives.
+pub type Read = Result<Item, BadItem>;
+
+/// Brings what is stored of `source` in line with `items`: what differs from its stored content hash is written, and
+/// nothing else.
+///
+/// Runs within [`crate::store::as_owner`], in the caller's transaction. An item that can't be read or stored is counted
+/// and reported and does not stop the others.
+pub fn calendar(
+    installation: &Installation,
+    source: &Source,
+    zones: &dyn Zones,
+    items: impl IntoIterator<Item = Read>,
+    terms: &Terms,
+) -> SqlResult<Applied> {
+    let mut batch = Batch::new(installation, source, zones, terms)?;
+    for item in items {
+        batch.take(item)?;
+    }
+    batch.finish()
+}
+
+/// Marks one item as deleted: its event, or its series with all instances. Returns whether there was one.
+pub fn delete(installation: &Installation, source: &Source, external_id: &str, now: DateTime<Utc>) -> SqlResult<bool> {
+    absent::delete_one(installation, source, external_id, now)
+}

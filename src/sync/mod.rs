@@ -1,0 +1,3 @@
+//! Bringing outside calendars and the tables together.
+
+pub mod apply;
