@@ -2,5 +2,6 @@
 //!
 //! Each story makes its own cluster (`calendar_sync_e2e::Cluster`, under a second) and so disturbs no other.
 
+mod documentation;
 mod upgrade;
 mod web_server;
