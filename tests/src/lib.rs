@@ -13,6 +13,7 @@
 //! ```
 
 mod cluster;
+mod crm;
 mod golden;
 mod reader;
 mod sql_examples;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
+pub use crm::{INSERT_INTERACTIONS, create_crm};
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use reader::{Occurrence, read_occurrences};
 pub use sql_examples::{Example, examples_of};

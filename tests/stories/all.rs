@@ -2,6 +2,10 @@
 //!
 //! Each story makes its own cluster (`calendar_sync_e2e::Cluster`, under a second) and so disturbs no other.
 
+mod crash;
 mod documentation;
+mod export;
+mod restore;
 mod upgrade;
 mod web_server;
+mod worker_crash;

@@ -1,9 +1,10 @@
 //! Each golden calendar is subscribed to over HTTP, pulled by the worker, and compared with what an independent reader
-//! finds in the file. One cluster and one worker serve all of them, as in life.
+//! finds in the file; then it is exported, and the same reader must find the same in the export. One cluster and one
+//! worker serve all of them, as in life.
 
 use std::sync::Arc;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, GoldenCalendar, eventually, golden_calendars};
+use calendar_sync_e2e::{Cluster, FakeWeb, GoldenCalendar, count, eventually, golden_calendars, read_occurrences};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
@@ -31,21 +32,24 @@ fn main() {
             .unwrap_or_else(|error| panic!("subscribe to {}: {error:?}", calendar.file));
     }
     let calendars_pulled = "select count(*) from calendar_sync_log where action = 'pull'";
-    eventually("every calendar is pulled", || {
-        calendar_sync_e2e::count(&mut client, calendars_pulled) >= calendars.len() as i64
-    });
+    eventually("every calendar is pulled", || count(&mut client, calendars_pulled) >= calendars.len() as i64);
 
     let cluster = Arc::new(cluster);
-    let trials = calendars.into_iter().map(|calendar| {
-        let cluster = cluster.clone();
-        Trial::test(calendar.file.clone(), move || compare(&cluster, &calendar))
+    let trials = calendars.into_iter().flat_map(|calendar| {
+        let (file, calendar) = (calendar.file.clone(), Arc::new(calendar));
+        let (pulled_from, exported_from) = (cluster.clone(), cluster.clone());
+        let exported = calendar.clone();
+        [
+            Trial::test(format!("{file}, pulled"), move || compare_pulled(&pulled_from, &calendar)),
+            Trial::test(format!("{file}, exported"), move || compare_exported(&exported_from, &exported)),
+        ]
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     drop(cluster);
     conclusion.exit();
 }
 
-fn compare(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
+fn compare_pulled(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
     let mut client = cluster.connect("crm");
     let log = client.query_one(
         "select l.status, coalesce(l.fetched, 0)::bigint, coalesce(l.error_message, ''), coalesce(l.details::text, '')
@@ -71,9 +75,22 @@ fn compare(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
          from calendar_agenda($1, $2::text::timestamptz, $3::text::timestamptz)",
         &[&calendar.file, &format!("{from} 00:00Z"), &format!("{to} 00:00Z")],
     )?;
-    let mut found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    compare(calendar, rows.iter().map(|row| row.get(0)).collect())
+        .map_err(|difference| format!("{difference}; {status} {error} {details}").into())
+}
+
+fn compare_exported(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
+    let Some((from, to)) = &calendar.window else { return Ok(()) };
+    let [from, to] = [from, to].map(|date| format!("{date}T00:00:00+00:00"));
+    let export = "select calendar_ics_export($1, $2::text::timestamptz, $3::text::timestamptz)";
+    let ics: String = cluster.connect("crm").query_one(export, &[&calendar.file, &from, &to])?.get(0);
+    let starts = read_occurrences(&ics, &from, &to).into_iter().map(|it| it.start.trim_end_matches('Z').to_string());
+    compare(calendar, starts.collect()).map_err(Failed::from)
+}
+
+/// A floating time has no Z in the golden data; it is taken in UTC here, which is the setting's default.
+fn compare(calendar: &GoldenCalendar, mut found: Vec<String>) -> Result<(), String> {
     found.sort();
-    // A floating time has no Z in the golden data; it is taken in UTC here, which is the setting's default.
     let mut expected: Vec<String> =
         calendar.starts.iter().map(|start| start.trim_end_matches('Z').to_string()).collect();
     expected.sort();
@@ -82,10 +99,6 @@ fn compare(cluster: &Cluster, calendar: &GoldenCalendar) -> Result<(), Failed> {
     }
     let missing: Vec<&String> = expected.iter().filter(|start| !found.contains(start)).collect();
     let surplus: Vec<&String> = found.iter().filter(|start| !expected.contains(start)).collect();
-    Err(format!(
-        "{} occurrences, expected {}; missing {missing:?}, surplus {surplus:?}; {status} {error} {details}",
-        found.len(),
-        expected.len()
-    )
-    .into())
+    let (count, wanted) = (found.len(), expected.len());
+    Err(format!("{count} occurrences, expected {wanted}; missing {missing:?}, surplus {surplus:?}"))
 }

@@ -1,0 +1,125 @@
+//! A dump carries everything; restoring it fires nothing; the restored copy stands aside.
+
+use std::collections::BTreeMap;
+
+use calendar_sync_e2e::{Cluster, FakeWeb, INSERT_INTERACTIONS, count, create_crm, eventually, repository};
+use postgres::Client;
+
+const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
+
+/// Every row of every table of the extension, as text.
+fn all_rows(client: &mut Client) -> BTreeMap<String, Vec<String>> {
+    let tables = client
+        .query(
+            "select c.oid::regclass::text
+             from pg_depend d
+             join pg_class c on c.oid = d.objid and d.classid = 'pg_class'::regclass
+             where d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
+               and d.deptype = 'e' and c.relkind in ('r', 'p') and c.relpersistence = 'p'",
+            &[],
+        )
+        .expect("the extension's tables");
+    tables
+        .iter()
+        .map(|row| {
+            let table: String = row.get(0);
+            let rows = client.query(&format!("select t::text from {table} t order by 1"), &[]).expect("its rows");
+            (table, rows.iter().map(|row| row.get(0)).collect())
+        })
+        .collect()
+}
+
+fn triggers(client: &mut Client) -> Vec<String> {
+    let rows = client
+        .query(
+            "select pg_get_triggerdef(oid) || ' ' || tgenabled::text from pg_trigger where not tgisinternal order by 1",
+            &[],
+        )
+        .expect("the triggers");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// A database with something in every table: interactions, a failure, a pulled calendar with series, an application's
+/// events.
+fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
+    let mut client = cluster.create_database("crm");
+    create_crm(&mut client);
+    client.execute(INSERT_INTERACTIONS, &[&1, &200]).expect("interactions");
+    client
+        .batch_execute(
+            "insert into interaction (subject, interaction_date, duration_minutes, created_by)
+             values ('typing error', now() + interval '1 day', -5, 'a0000000-0000-4000-8000-000000000001');
+             select calendar_upsert_event('ada@example.com', 'planner', 'shift',
+                 '{\"title\": \"Shift\", \"start\": \"2030-01-01T08:00:00Z\", \"end\": \"2030-01-01T16:00:00Z\"}')",
+        )
+        .expect("a failure and an application's event");
+    web.serve("/team.ics", TEAM_CALENDAR);
+    client
+        .execute("select calendar_subscribe('ada@example.com', $1, name => 'Team')", &[&web.url("/team.ics")])
+        .expect("subscribe");
+    client.batch_execute("select calendar_sync_now('ada@example.com')").expect("pull");
+    client
+}
+
+#[test]
+fn a_dump_carries_all_rows_and_triggers_and_restoring_it_fires_nothing() {
+    let web = FakeWeb::start();
+    let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
+    let mut original = fill(&cluster, &web);
+    let rows = all_rows(&mut original);
+    let empty: Vec<&String> = rows.iter().filter(|(_, rows)| rows.is_empty()).map(|(table, _)| table).collect();
+    assert!(empty.is_empty(), "nothing to compare in {empty:?}");
+
+    let mut copy = restore(&cluster);
+    for (table, restored) in all_rows(&mut copy) {
+        assert_eq!(restored, rows[&table], "rows of {table}");
+    }
+    assert_eq!(triggers(&mut copy), triggers(&mut original));
+    assert_eq!(
+        count(&mut copy, "select count(*) from interaction"),
+        count(&mut original, "select count(*) from interaction")
+    );
+
+    // The copy goes on with its interactions.
+    copy.execute(INSERT_INTERACTIONS, &[&1001, &1003]).expect("interactions of the copy");
+    let events = "select count(*) from calendar_events where title in ('visit 1001', 'visit 1002', 'visit 1003')";
+    assert_eq!(count(&mut copy, events), 3);
+    assert_eq!(count(&mut original, events), 0);
+}
+
+fn restore(cluster: &Cluster) -> Client {
+    let dump = repository().join(format!("target/scratch/restore-{}.dump", std::process::id()));
+    let file = dump.to_str().expect("a path in UTF-8");
+    cluster.run_program("pg_dump", "crm", &["--format=custom", "--file", file]);
+    cluster.connect("postgres").batch_execute("create database copy").expect("create database");
+    cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--dbname=copy", file]);
+    std::fs::remove_file(&dump).expect("the dump's file");
+    cluster.connect("copy")
+}
+
+#[test]
+fn a_restored_copy_stands_aside_until_it_is_told_that_it_is_the_real_one() {
+    let web = FakeWeb::start();
+    let cluster = Cluster::start();
+    let mut original = fill(&cluster, &web);
+    let mut copy = restore(&cluster);
+    let says = |client: &mut Client, words: &str| {
+        let row = client.query_one("select coalesce(string_agg(w::text, ' '), '') from calendar_worker_status w", &[]);
+        row.expect("the worker's status").get::<_, String>(0).contains(words)
+    };
+    eventually("the copy says that it stands aside", || says(&mut copy, "stands aside"));
+    assert!(!says(&mut original, "stands aside"));
+
+    let due = "update calendar_connections set next_poll_at = now()";
+    let pulls = "select count(*) from calendar_sync_log where action = 'pull'";
+    let last_pull = "select extract(epoch from max(last_synced_at))::bigint from calendar_connections";
+    let (before, pulled_before) = (count(&mut copy, last_pull), count(&mut copy, pulls));
+    let requests = web.requests("/team.ics").len();
+    copy.batch_execute(due).expect("due in the copy");
+    original.batch_execute(&format!("{due}; select calendar_sync_request('ada@example.com')")).expect("due");
+    eventually("the original's worker pulls", || web.requests("/team.ics").len() > requests);
+    assert_eq!((count(&mut copy, last_pull), count(&mut copy, pulls)), (before, pulled_before), "the copy has pulled");
+
+    copy.batch_execute("select calendar_resume(); select calendar_sync_request('ada@example.com')").expect("resume");
+    eventually("the copy pulls, now that it is the real one", || count(&mut copy, last_pull) > before);
+}
