@@ -1,4 +1,5 @@
-//! Calendar files (iCalendar, RFC 5545): [`read()`] and [`resolve()`] turn one into [`crate::event::Item`]s.
+//! Calendar files (iCalendar, RFC 5545): [`read()`] and [`resolve()`] turn one into [`crate::event::Item`]s,
+//! [`Writer`] turns those into one.
 //!
 //! Reading has two steps, since zones belong to the main thread where this runs inside of PostgreSQL: [`read()`] takes
 //! bytes to a [`Calendar`] on any thread, [`resolve()`] looks its zones up and joins each series with its overrides.
@@ -8,6 +9,7 @@
 //! inside of PostgreSQL restarts the whole server; and it refuses a whole file for one bad line, a byte order mark, a
 //! second VCALENDAR or junk after the last line.
 
+mod escape;
 mod lines;
 mod places;
 mod read;
@@ -15,11 +17,15 @@ mod resolve;
 mod table_zone;
 mod text;
 mod tzid;
+mod until;
 mod values;
 mod vevent;
 mod vtimezone;
 mod when;
+mod write;
+mod zone_text;
 
 pub use read::{Calendar, ReadError, read};
 pub use resolve::{Items, UnknownZone, resolve};
 pub use vevent::BadEvent;
+pub use write::{Head, Visibility, Writer};

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use super::places::Places;
 use super::read::Calendar;
 use super::table_zone::TableZone;
+use super::until::conform;
 use super::values::Value;
 use super::vevent::{BadEvent, ParsedEvent, Recurrence, Time};
-use super::when::Span;
+use super::when::{Span, instant};
 use crate::event::{Body, Event, EventStatus, Item, Override, Series};
 use crate::recurrence::{Occurrences, Rule, Window};
 use crate::zones::Zones;
@@ -29,7 +30,7 @@ pub struct UnknownZone(pub String);
 ///
 /// Of several versions of an event the one with the highest SEQUENCE counts, then the one last modified, then the
 /// last. Where neither tells versions apart and they start at different times, they are different events that share a
-/// UID by mistake: all but the first get `UID#start` as their external id. An override whose occurrence is in EXDATE
+/// UID by mistake: all but the first get `UID#start` as their external id and no `ical_uid`. An override whose occurrence is in EXDATE
 /// is gone. METHOD:CANCEL cancels.
 ///
 /// A series in a zone that only its file knows is stored as dates instead of rules, from two years before the file was
@@ -131,7 +132,14 @@ impl<'z> Items<'z> {
             let id = format!("{}#{}", other.id(), written(other.start));
             let first = items.len();
             self.series_or_single(other, vec![], &mut items);
-            items[first..].iter_mut().flatten().for_each(|item| item.external_id.clone_from(&id));
+            for item in items[first..].iter_mut().flatten() {
+                item.external_id.clone_from(&id);
+                match &mut item.body {
+                    Body::Single(event) => event.details.ical_uid = None,
+                    Body::Series(series) => series.template.details.ical_uid = None,
+                    Body::Overrides(_) => {}
+                }
+            }
         }
         items
     }
@@ -221,8 +229,8 @@ impl<'z> Items<'z> {
 
     /// The series without its overrides and its template's details.
     fn rules(&mut self, master: &ParsedEvent, written: Recurrence, span: &Span<'z>) -> Resolved<Series> {
-        let rrules = parse_rules(master, &written.rrules)?;
-        let exrules = parse_rules(master, &written.exrules)?;
+        let rrules = parse_rules(master, &written.rrules, span)?;
+        let exrules = parse_rules(master, &written.exrules, span)?;
         let mut dates = self.dates(&written, master.calendar, span).map_err(|reason| bad(master, reason))?;
         let own_zone = span.place.as_ref().and_then(|place| place.own.as_ref());
         let (rrules, exrules) = match own_zone {
@@ -327,9 +335,11 @@ fn version(event: &ParsedEvent) -> (i32, Option<DateTime<Utc>>) {
     (event.details.sequence, event.stamp)
 }
 
-fn parse_rules(event: &ParsedEvent, rules: &[(u32, String)]) -> Resolved<Vec<Rule>> {
-    let parse = |(line, rule): &(u32, String)| {
-        Rule::parse(rule).map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })
+fn parse_rules(event: &ParsedEvent, rules: &[(u32, String)], span: &Span<'_>) -> Resolved<Vec<Rule>> {
+    let parse = |(line, text): &(u32, String)| {
+        let mut rule = Rule::parse(text).map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })?;
+        conform(&mut rule, span.timing.all_day, |local| instant(local, span.place.as_ref()));
+        Ok(rule)
     };
     rules.iter().map(parse).collect()
 }

@@ -56,6 +56,8 @@ pub(super) struct ParsedEvent {
     pub recurrence_id: Option<(Time, bool)>,
     pub start: Time,
     pub end: End,
+    /// Said by X-CALENDAR-SYNC-FLOATING, beside a time in a zone.
+    pub floating: bool,
     pub recurrence: Option<Box<Recurrence>>,
     pub details: Details,
     /// LAST-MODIFIED, else DTSTAMP: tells which of two versions is the later.
@@ -113,6 +115,7 @@ pub(super) struct Builder {
     last_modified: Option<DateTime<Utc>>,
     dtstamp: Option<DateTime<Utc>>,
     transparent: bool,
+    floating: bool,
     busy_status: Option<ShowAs>,
     priority: Option<Importance>,
     importance: Option<Importance>,
@@ -133,6 +136,7 @@ impl Builder {
             last_modified: None,
             dtstamp: None,
             transparent: false,
+            floating: false,
             busy_status: None,
             priority: None,
             importance: None,
@@ -270,6 +274,7 @@ impl Builder {
             }
             b"STATUS" => details.event_status = status(value),
             b"TRANSP" => self.transparent = value.eq_ignore_ascii_case(b"TRANSPARENT"),
+            b"X-CALENDAR-SYNC-FLOATING" => self.floating = value.eq_ignore_ascii_case(b"TRUE"),
             b"X-MICROSOFT-CDO-BUSYSTATUS" => self.busy_status = busy_status(value),
             b"CLASS" => details.sensitivity = sensitivity(value),
             b"PRIORITY" => self.priority = priority(value),
@@ -309,6 +314,7 @@ impl Builder {
             recurrence_id: self.recurrence_id,
             start,
             end: self.end,
+            floating: self.floating,
             recurrence: self.recurrence,
             details,
             stamp: self.last_modified.or(self.dtstamp),

@@ -41,7 +41,7 @@ fn local(instant: DateTime<Utc>, place: Option<&Rc<Place<'_>>>) -> NaiveDateTime
     place.map_or(instant.naive_utc(), |place| place.local(instant))
 }
 
-fn instant(local: NaiveDateTime, place: Option<&Rc<Place<'_>>>) -> DateTime<Utc> {
+pub(super) fn instant(local: NaiveDateTime, place: Option<&Rc<Place<'_>>>) -> DateTime<Utc> {
     place.map_or(local.and_utc(), |place| place.instant(local))
 }
 
@@ -67,6 +67,7 @@ impl<'z> Span<'z> {
                     Some(end) if end < instant => (end, Some(instant)),
                     end => (instant, end.filter(|end| *end != instant)),
                 };
+                let floating = floating || event.floating;
                 let time_zone = place.as_ref().and_then(|place| place.name.clone());
                 Ok(Self { timing: Timing { start, end, all_day: false, time_zone, floating }, place })
             }

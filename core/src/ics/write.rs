@@ -1,0 +1,430 @@
+//! Writing a calendar file that others subscribe to (RFC 5545; METHOD:PUBLISH of RFC 5546, 3.2.1).
+//!
+//! Nothing but the data decides the bytes: no clock is read. Two things of ours have no property of their own: that a
+//! time was floating goes into X-CALENDAR-SYNC-FLOATING (the time itself is written in its zone, so that readers
+//! elsewhere see it where it was meant), and that an event is completed is lost. Attendees are left out: PUBLISH
+//! forbids them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::escape::{push_escaped, push_line, push_param_value};
+use super::text::storable;
+use super::until::conform;
+use super::vevent::implied_show_as;
+use super::zone_text::{push_date, push_local, push_zone};
+use crate::event::{Body, Details, Event, EventStatus, Importance, Item, Sensitivity, Series, ShowAs, Timing};
+use crate::recurrence::Rule;
+use crate::zones::{Resolver, Zone, Zones};
+
+/// The last year for which a series' zone is looked at at least. Rules that are in force then are said to go on.
+const HORIZON: i32 = 2037;
+
+/// What a file shows of its events.
+#[derive(Debug, Clone, Copy)]
+pub enum Visibility<'a> {
+    Details,
+    /// Times and `Busy` alone. UIDs are replaced by their HMAC-SHA-256 with that key: they could lead to the event.
+    Busy {
+        key: &'a [u8],
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    pub name: Option<&'a str>,
+    /// How often readers should ask again.
+    pub refresh: Option<TimeDelta>,
+    pub visibility: Visibility<'a>,
+}
+
+/// Writes items, one after the other, in the order in which they are given.
+pub struct Writer<'a> {
+    file: String,
+    /// Where the VTIMEZONEs go.
+    zones_at: usize,
+    line: String,
+    zones: &'a dyn Zones,
+    used: BTreeMap<String, Option<Used<'a>>>,
+    visibility: Visibility<'a>,
+}
+
+/// A zone that times were written in.
+struct Used<'a> {
+    resolver: Resolver<Box<dyn Zone + 'a>>,
+    /// Instants, in seconds.
+    first: i64,
+    last: i64,
+    /// By a series, which may go on for ever.
+    repeated: bool,
+}
+
+/// How the times of one event, or of a series with its exceptions, are written.
+#[derive(Clone, Copy)]
+struct Form<'t> {
+    all_day: bool,
+    zone: Option<&'t str>,
+}
+
+impl<'t> From<&'t Timing> for Form<'t> {
+    fn from(timing: &'t Timing) -> Self {
+        Self { all_day: timing.all_day, zone: timing.time_zone.as_deref() }
+    }
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(head: &Head<'a>, zones: &'a dyn Zones) -> Self {
+        let mut writer = Self {
+            file: String::new(),
+            zones_at: 0,
+            line: String::new(),
+            zones,
+            used: BTreeMap::new(),
+            visibility: head.visibility,
+        };
+        for line in ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calendar_sync//calendar_sync//EN"] {
+            push_line(&mut writer.file, line);
+        }
+        push_line(&mut writer.file, "CALSCALE:GREGORIAN");
+        push_line(&mut writer.file, "METHOD:PUBLISH");
+        if let Some(name) = head.name {
+            writer.text("NAME", name);
+            writer.text("X-WR-CALNAME", name);
+        }
+        if let Some(refresh) = head.refresh {
+            let seconds = refresh.num_seconds().max(1);
+            push_line(&mut writer.file, &format!("REFRESH-INTERVAL;VALUE=DURATION:PT{seconds}S"));
+            push_line(&mut writer.file, &format!("X-PUBLISHED-TTL:PT{seconds}S"));
+        }
+        writer.zones_at = writer.file.len();
+        writer
+    }
+
+    /// Writes an item: an event as one VEVENT, a series as one with its rules, each override as one more. Events
+    /// before the year 1 and after 9999 can't be written and are left out.
+    pub fn item(&mut self, item: &Item) {
+        match &item.body {
+            Body::Single(event) => self.event(&item.external_id, event, None, None),
+            Body::Series(series) => {
+                let form = Form::from(&series.template.timing);
+                self.event(&item.external_id, &series.template, None, Some(series));
+                for one in &series.overrides {
+                    let id = (one.recurrence_id, one.this_and_future, form);
+                    self.event(&item.external_id, &one.event, Some(id), None);
+                }
+            }
+            Body::Overrides(overrides) => {
+                for one in overrides {
+                    let id = (one.recurrence_id, one.this_and_future, Form::from(&one.event.timing));
+                    self.event(&item.external_id, &one.event, Some(id), None);
+                }
+            }
+        }
+    }
+
+    /// The file.
+    pub fn finish(mut self) -> String {
+        push_line(&mut self.file, "END:VCALENDAR");
+        let mut zones = String::new();
+        for (name, used) in &self.used {
+            let Some(used) = used else { continue };
+            let last = DateTime::from_timestamp(used.last, 0).map_or(HORIZON, |last| last.year()) + 1;
+            let last = if used.repeated { last.max(HORIZON) } else { last };
+            if let Some(zone) = self.zones.zone(name) {
+                push_zone(&mut zones, name, &*zone, used.first, last);
+            }
+        }
+        self.file.insert_str(self.zones_at, &zones);
+        self.file
+    }
+
+    fn event(
+        &mut self,
+        id: &str,
+        event: &Event,
+        recurrence_id: Option<(DateTime<Utc>, bool, Form<'_>)>,
+        series: Option<&Series>,
+    ) {
+        let timing = &event.timing;
+        let years = [Some(timing.start), timing.end, recurrence_id.map(|(id, ..)| id)];
+        if years.into_iter().flatten().any(|instant| !(2..=9998).contains(&instant.year())) {
+            return;
+        }
+        let details = &event.details;
+        push_line(&mut self.file, "BEGIN:VEVENT");
+        self.uid(details.ical_uid.as_deref().unwrap_or(id));
+        self.instant("DTSTAMP", details.last_updated.unwrap_or_default());
+        if let (Some(updated), Visibility::Details) = (details.last_updated, self.visibility) {
+            self.instant("LAST-MODIFIED", updated);
+        }
+        self.formatted(format_args!("SEQUENCE:{}", details.sequence));
+        if let Some((instant, this_and_future, form)) = recurrence_id {
+            let name = if this_and_future { "RECURRENCE-ID;RANGE=THISANDFUTURE" } else { "RECURRENCE-ID" };
+            self.time(name, instant, form, false);
+        }
+        let form = Form::from(timing);
+        self.time("DTSTART", timing.start, form, series.is_some());
+        if let Some(end) = timing.end {
+            self.time("DTEND", end, form, false);
+        }
+        if let Some(series) = series {
+            self.recurrence(series, form);
+        }
+        self.status(details);
+        match self.visibility {
+            Visibility::Details => self.details(details, timing.floating),
+            Visibility::Busy { .. } => push_line(&mut self.file, "SUMMARY:Busy"),
+        }
+        push_line(&mut self.file, "END:VEVENT");
+    }
+
+    fn uid(&mut self, uid: &str) {
+        self.line.clear();
+        self.line.push_str("UID:");
+        match self.visibility {
+            Visibility::Details => self.line.extend(uid.chars().filter(|character| is_plain(*character))),
+            Visibility::Busy { key } => {
+                // An HMAC takes keys of every length.
+                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return };
+                mac.update(uid.as_bytes());
+                for byte in mac.finalize().into_bytes() {
+                    let _ = write!(self.line, "{byte:02x}");
+                }
+            }
+        }
+        push_line(&mut self.file, &self.line);
+    }
+
+    fn recurrence(&mut self, series: &Series, form: Form<'_>) {
+        if let Some(used) = form.zone.and_then(|zone| self.used.get_mut(zone)).and_then(Option::as_mut) {
+            used.repeated |= !series.rrules.is_empty();
+        }
+        for (name, rules) in [("RRULE", &series.rrules), ("EXRULE", &series.exrules)] {
+            for rule in rules {
+                let rule = self.rule(rule, form);
+                self.formatted(format_args!("{name}:{rule}"));
+            }
+        }
+        for date in &series.rdates {
+            match series.rdate_ends.iter().find(|(start, _)| start == date).filter(|_| !form.all_day) {
+                Some((_, end)) => self.period(*date, *end, form),
+                None => self.time("RDATE", *date, form, false),
+            }
+        }
+        for date in &series.exdates {
+            self.time("EXDATE", *date, form, false);
+        }
+    }
+
+    /// The rule with an UNTIL that fits its DTSTART.
+    fn rule(&self, text: &str, form: Form<'_>) -> String {
+        let Ok(mut rule) = Rule::parse(text) else {
+            return text.chars().filter(|character| is_plain(*character)).collect();
+        };
+        conform(&mut rule, form.all_day, |local| {
+            let seconds = local.and_utc().timestamp();
+            let zone = form.zone.and_then(|zone| self.zones.zone(zone));
+            let instant = zone.map_or(seconds, |zone| Resolver::new(zone).resolve(seconds).instant);
+            DateTime::from_timestamp(instant, 0).unwrap_or_default()
+        });
+        rule.to_string()
+    }
+
+    fn period(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, form: Form<'_>) {
+        self.line.clear();
+        self.line.push_str("RDATE;VALUE=PERIOD");
+        match (form.zone, self.local(start, form.zone), self.local(end, form.zone)) {
+            (Some(zone), Some(start), Some(end)) => {
+                self.line.push_str(";TZID=");
+                push_param_value(&mut self.line, zone);
+                self.line.push(':');
+                push_local(&mut self.line, start);
+                self.line.push('/');
+                push_local(&mut self.line, end);
+            }
+            _ => {
+                self.line.push(':');
+                push_local(&mut self.line, start.naive_utc());
+                self.line.push_str("Z/");
+                push_local(&mut self.line, end.naive_utc());
+                self.line.push('Z');
+            }
+        }
+        push_line(&mut self.file, &self.line);
+    }
+
+    /// A property of one time. What the zone's clock shows twice, and the second time is meant, is written in UTC
+    /// unless it `must_be_local`.
+    fn time(&mut self, name: &str, instant: DateTime<Utc>, form: Form<'_>, must_be_local: bool) {
+        self.line.clear();
+        self.line.push_str(name);
+        if form.all_day {
+            self.line.push_str(";VALUE=DATE:");
+            push_date(&mut self.line, instant.date_naive());
+        } else {
+            let exact = self.local(instant, form.zone);
+            let local = exact.or_else(|| self.shown(instant, form.zone).filter(|_| must_be_local));
+            match (form.zone, local) {
+                (Some(zone), Some(local)) => {
+                    self.line.push_str(";TZID=");
+                    push_param_value(&mut self.line, zone);
+                    self.line.push(':');
+                    push_local(&mut self.line, local);
+                }
+                _ => {
+                    self.line.push(':');
+                    push_local(&mut self.line, instant.naive_utc());
+                    self.line.push('Z');
+                }
+            }
+        }
+        push_line(&mut self.file, &self.line);
+    }
+
+    /// The zone's clock at the instant, if that leads back to it. Notes that the zone is needed.
+    fn local(&mut self, instant: DateTime<Utc>, zone: Option<&str>) -> Option<NaiveDateTime> {
+        let zone = zone?;
+        if !self.used.contains_key(zone) {
+            let found = self.zones.zone(zone).map(|found| Used {
+                resolver: Resolver::new(found),
+                first: instant.timestamp(),
+                last: instant.timestamp(),
+                repeated: false,
+            });
+            self.used.insert(zone.to_owned(), found);
+        }
+        let used = self.used.get_mut(zone)?.as_mut()?;
+        let instant = instant.timestamp();
+        let local = used.resolver.to_local(instant);
+        used.first = used.first.min(instant);
+        used.last = used.last.max(instant);
+        let exact = used.resolver.resolve(local).instant == instant;
+        DateTime::from_timestamp(local, 0).map(|local| local.naive_utc()).filter(|_| exact)
+    }
+
+    fn shown(&self, instant: DateTime<Utc>, zone: Option<&str>) -> Option<NaiveDateTime> {
+        let used = self.used.get(zone?)?.as_ref()?;
+        DateTime::from_timestamp(used.resolver.to_local(instant.timestamp()), 0).map(|local| local.naive_utc())
+    }
+
+    fn instant(&mut self, name: &str, instant: DateTime<Utc>) {
+        self.time(name, instant, Form { all_day: false, zone: None }, false);
+    }
+
+    fn status(&mut self, details: &Details) {
+        push_line(
+            &mut self.file,
+            match details.event_status {
+                EventStatus::Scheduled | EventStatus::Completed => "STATUS:CONFIRMED",
+                EventStatus::Tentative => "STATUS:TENTATIVE",
+                EventStatus::Cancelled => "STATUS:CANCELLED",
+            },
+        );
+        let free = details.show_as == ShowAs::Free;
+        push_line(&mut self.file, if free { "TRANSP:TRANSPARENT" } else { "TRANSP:OPAQUE" });
+    }
+
+    fn details(&mut self, details: &Details, floating: bool) {
+        let class = match details.sensitivity {
+            Sensitivity::Public => "CLASS:PUBLIC",
+            Sensitivity::Private => "CLASS:PRIVATE",
+            Sensitivity::Confidential => "CLASS:CONFIDENTIAL",
+        };
+        push_line(&mut self.file, class);
+        if implied_show_as(details.show_as == ShowAs::Free, details.event_status) != details.show_as {
+            let word = busy_status(details.show_as);
+            self.formatted(format_args!("X-MICROSOFT-CDO-BUSYSTATUS:{word}"));
+        }
+        match details.importance {
+            Importance::High => push_line(&mut self.file, "PRIORITY:1"),
+            Importance::Normal => {}
+            Importance::Low => push_line(&mut self.file, "PRIORITY:9"),
+        }
+        self.text("SUMMARY", &details.title);
+        for (name, text) in [("DESCRIPTION", &details.description), ("LOCATION", &details.location)] {
+            if let Some(text) = text {
+                self.text(name, text);
+            }
+        }
+        self.categories(&details.categories);
+        if let Some(organizer) = &details.organizer {
+            self.organizer(organizer);
+        }
+        if let Some(url) = details.teams.as_ref().and_then(|teams| teams.url.as_deref()) {
+            self.line.clear();
+            self.line.push_str("X-MICROSOFT-SKYPETEAMSMEETINGURL:");
+            self.line.extend(url.chars().filter(|character| is_plain(*character)));
+            push_line(&mut self.file, &self.line);
+        }
+        if floating {
+            push_line(&mut self.file, "X-CALENDAR-SYNC-FLOATING:TRUE");
+        }
+    }
+
+    fn categories(&mut self, categories: &[String]) {
+        if categories.is_empty() {
+            return;
+        }
+        self.line.clear();
+        self.line.push_str("CATEGORIES:");
+        for (index, category) in categories.iter().enumerate() {
+            if index > 0 {
+                self.line.push(',');
+            }
+            push_escaped(&mut self.line, category);
+        }
+        push_line(&mut self.file, &self.line);
+    }
+
+    /// An address as it is, a mere name as Exchange writes it.
+    fn organizer(&mut self, organizer: &str) {
+        self.line.clear();
+        self.line.push_str("ORGANIZER");
+        let address = organizer.chars().filter(|character| is_plain(*character));
+        if organizer.contains(':') {
+            self.line.push(':');
+            self.line.extend(address);
+        } else if organizer.contains('@') {
+            self.line.push_str(":mailto:");
+            self.line.extend(address);
+        } else {
+            self.line.push_str(";CN=");
+            push_param_value(&mut self.line, organizer);
+            self.line.push_str(":invalid:nomail");
+        }
+        push_line(&mut self.file, &self.line);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.line.clear();
+        self.line.push_str(name);
+        self.line.push(':');
+        push_escaped(&mut self.line, text);
+        push_line(&mut self.file, &self.line);
+    }
+
+    fn formatted(&mut self, line: std::fmt::Arguments<'_>) {
+        self.line.clear();
+        let _ = self.line.write_fmt(line);
+        push_line(&mut self.file, &self.line);
+    }
+}
+
+/// Whether it can stand in a value that knows no escapes.
+fn is_plain(character: char) -> bool {
+    character != '\n' && storable(character) == Some(character)
+}
+
+const fn busy_status(show_as: ShowAs) -> &'static str {
+    match show_as {
+        ShowAs::Busy => "BUSY",
+        ShowAs::Free => "FREE",
+        ShowAs::Tentative => "TENTATIVE",
+        ShowAs::OutOfOffice => "OOF",
+        ShowAs::Elsewhere => "WORKINGELSEWHERE",
+    }
+}
