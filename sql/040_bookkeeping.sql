@@ -21,6 +21,8 @@ create table calendar_tracked_tables (
     name text not null unique,
     mapping jsonb not null,
     time_zone text not null,
+    sync_window interval,
+    names jsonb not null,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );
@@ -30,6 +32,8 @@ comment on column calendar_tracked_tables.table_id is 'the attached table (of a 
 comment on column calendar_tracked_tables.name is 'what stands in calendar_events.related_table';
 comment on column calendar_tracked_tables.mapping is 'the mapping as given to calendar_attach';
 comment on column calendar_tracked_tables.time_zone is 'the zone of wall-clock columns, settled at attach';
+comment on column calendar_tracked_tables.sync_window is 'how old an interaction may be and still get an event; NULL for the setting''s';
+comment on column calendar_tracked_tables.names is 'where names of owners, customers and contacts are looked up, settled at attach';
 comment on column calendar_tracked_tables.created_at is 'when it was first attached';
 comment on column calendar_tracked_tables.updated_at is 'when it was last attached';
 
@@ -84,7 +88,7 @@ create table calendar_sync_failures (
     interaction_id uuid not null,
     action text not null,
     error_message text not null,
-    error_stack jsonb,
+    error_stack text,
     retry_count int not null default 0,
     last_retry_at timestamptz,
     next_retry_at timestamptz,
@@ -97,7 +101,7 @@ comment on column calendar_sync_failures.related_table is 'the attached table';
 comment on column calendar_sync_failures.interaction_id is 'the interaction';
 comment on column calendar_sync_failures.action is 'what failed: create, update or delete';
 comment on column calendar_sync_failures.error_message is 'what went wrong';
-comment on column calendar_sync_failures.error_stack is 'sqlstate, detail, hint and context of the error';
+comment on column calendar_sync_failures.error_stack is 'SQLSTATE, detail, hint and context of the error';
 comment on column calendar_sync_failures.retry_count is 'tries since the failure';
 comment on column calendar_sync_failures.last_retry_at is 'when it was last tried again';
 comment on column calendar_sync_failures.next_retry_at is 'when it is tried next; NULL once calendar_sync.max_retries tries have failed';
@@ -106,5 +110,6 @@ comment on column calendar_sync_failures.created_at is 'when it first failed';
 
 create unique index calendar_sync_failures_open_key on calendar_sync_failures (related_table, interaction_id)
     where not resolved;
+create index calendar_sync_failures_interaction_idx on calendar_sync_failures (interaction_id);
 create index calendar_sync_failures_due_idx on calendar_sync_failures (next_retry_at)
     where not resolved;

@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 
 mod api;
 mod errors;
+mod interaction;
 mod settings;
 #[allow(dead_code)]
 mod store;
@@ -21,6 +22,8 @@ extension_sql_file!("../sql/020_events.sql", name = "events", requires = ["types
 extension_sql_file!("../sql/030_series.sql", name = "series", requires = ["types"]);
 extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires = ["types"]);
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
+extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
+extension_sql_file!("../sql/061_interactions_api.sql", name = "interactions_api", requires = ["interaction_triggers"]);
 extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",

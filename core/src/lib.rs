@@ -6,5 +6,6 @@
 pub mod content;
 pub mod event;
 pub mod ics;
+pub mod mapping;
 pub mod recurrence;
 pub mod zones;

@@ -2,3 +2,4 @@
 
 mod caller;
 mod ids;
+mod interactions;

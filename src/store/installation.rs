@@ -13,6 +13,7 @@ use crate::errors::{SqlResult, error};
 pub struct Installation {
     pub extension: pg_sys::Oid,
     pub owner: pg_sys::Oid,
+    pub schema_oid: pg_sys::Oid,
     /// Name of its schema, quoted as an identifier.
     pub schema: String,
 }
@@ -47,16 +48,16 @@ impl Installation {
     }
 
     fn read(extension: pg_sys::Oid) -> SqlResult<Self> {
-        let (owner, schema) = Spi::get_two_with_args::<pg_sys::Oid, String>(
-            "select e.extowner, pg_catalog.quote_ident(n.nspname::text)
+        let (owner, schema_oid, schema) = Spi::get_three_with_args::<pg_sys::Oid, pg_sys::Oid, String>(
+            "select e.extowner, n.oid, pg_catalog.quote_ident(n.nspname::text)
              from pg_catalog.pg_extension e
              join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace
              where e.oid operator(pg_catalog.=) $1",
             &[extension.into()],
         )
         .map_err(crate::errors::spi)?;
-        match (owner, schema) {
-            (Some(owner), Some(schema)) => Ok(Self { extension, owner, schema }),
+        match (owner, schema_oid, schema) {
+            (Some(owner), Some(schema_oid), Some(schema)) => Ok(Self { extension, owner, schema_oid, schema }),
             _ => Err(crate::errors::internal("calendar_sync: its own row in pg_extension is gone")),
         }
     }
@@ -101,6 +102,14 @@ impl Identity {
             );
         }
         before
+    }
+}
+
+impl Identity {
+    /// The owner of a CRM's table, in the context that maintenance commands use for code of others: no session state
+    /// can be changed, no temporary object made (SECURITY_RESTRICTED_OPERATION).
+    pub fn restricted(owner: pg_sys::Oid) -> Self {
+        Self::assume(owner, (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32)
     }
 }
 

@@ -1,16 +1,31 @@
 //! All SQL of the extension: statements on the calendar tables, prepared once per backend.
 
+pub mod catalog;
+pub mod crm;
 mod datum;
+pub mod ddl;
 mod details;
 pub mod events;
+pub mod failures;
 mod installation;
+pub mod interactions;
+pub mod names;
+pub mod raw;
 pub mod series;
 mod source;
 mod statement;
+mod subtransaction;
+pub mod tracked;
+pub mod tuples;
+pub mod unbound;
+pub mod watch;
+mod writer;
 
-pub use installation::{Installation, as_owner};
+pub use installation::{Identity, Installation, as_owner};
 pub use source::Source;
 pub use statement::Statement;
+pub use subtransaction::{Failure, guarded};
+pub use writer::{Table, Writer};
 
 /// A new key: time-ordered, so that the rows of one load lie side by side in the primary key's index.
 pub fn new_id() -> uuid::Uuid {

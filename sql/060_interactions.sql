@@ -1,0 +1,31 @@
+-- The functions behind calendar_attach's triggers. They take the table's tracked_id and are for nobody else to call.
+
+create function calendar_interaction_open() returns trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_open';
+comment on function calendar_interaction_open() is
+    'trigger of an attached table: a statement begins, its rows will be synced as one batch';
+
+create function calendar_interaction_collect() returns trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_collect';
+comment on function calendar_interaction_collect() is
+    'trigger of an attached table: a row has changed';
+
+create function calendar_interaction_flush() returns trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_flush';
+comment on function calendar_interaction_flush() is
+    'trigger of an attached table: a statement ends, its rows are synced';
+
+create function calendar_interaction_truncate() returns trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_truncate';
+comment on function calendar_interaction_truncate() is
+    'trigger of an attached table: it was emptied, and so is its calendar';
+
+create function calendar_interaction_stamp() returns trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_stamp';
+comment on function calendar_interaction_stamp() is
+    'trigger of an attached table: stamps calendar_synced_at into the row as it passes';

@@ -1,0 +1,205 @@
+//! Brings the events of a batch of interactions up to date. What fails for one interaction is recorded and keeps none
+//! of the others from being written.
+
+use std::collections::HashMap;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReportable;
+use uuid::Uuid;
+
+use super::event::{Wanted, map};
+use super::layout::{Layout, Tracked};
+use super::names::NameBook;
+use super::reread::reread;
+use super::row::{Change, Row};
+use crate::errors::SqlResult;
+use crate::settings;
+use crate::store::interactions::{self, Events, Outcome, RelatedTable};
+use crate::store::{Failure, Installation, failures, guarded};
+
+/// What became of a batch: each interaction with its outcome.
+pub type Outcomes = Vec<(Uuid, Result<Outcome, Failure>)>;
+
+/// Applies the rows of one relation in their order.
+///
+/// # Errors
+/// Only what belongs to the whole transaction: see [`guarded`].
+pub fn apply(layout: &Layout, rows: Vec<Row>, names: &mut NameBook) -> SqlResult<Outcomes> {
+    if rows.iter().all(|row| row.change == Change::Inserted) {
+        return attempt(layout, &rows, names, Road::Fresh);
+    }
+    let (superseded, rows): (Vec<Row>, Vec<Row>) =
+        last_of_each(rows).into_iter().partition(|row| row.change == Change::Superseded);
+    let mut outcomes = attempt(layout, &rows, names, Road::Careful)?;
+    if !superseded.is_empty() {
+        let ids: Vec<Uuid> = superseded.iter().map(|row| row.id).collect();
+        outcomes.extend(sync_ids(&layout.tracked, &ids)?);
+    }
+    Ok(outcomes)
+}
+
+/// Brings the events of those interactions to what stands in their table now.
+pub fn sync_ids(tracked: &std::rc::Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Outcomes> {
+    let read = match guarded(|| reread(tracked, ids).unwrap_or_report()) {
+        Ok(read) => read,
+        Err(failure) => {
+            let rows: Vec<Row> = ids.iter().map(|id| Row::of_id(Change::Present, *id)).collect();
+            return all_failed(tracked, &rows, &failure);
+        }
+    };
+    attempt(&read.layout, &read.rows, &mut NameBook::default(), Road::Careful)
+}
+
+/// How a batch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Road {
+    /// All are new: nothing is looked for first, since a new interaction has no event.
+    Fresh,
+    /// Looks for each event before it is written.
+    Careful,
+}
+
+/// Writes a batch in one subtransaction; when something in it fails, its halves, down to the one that fails.
+fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road) -> SqlResult<Outcomes> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failure = match guarded(|| write(layout, rows, names, road).unwrap_or_report()) {
+        Ok(outcomes) => return settle(layout, rows, outcomes, road),
+        Err(failure) => failure,
+    };
+    let is_nobodys_in_particular = failure.sqlstate.starts_with("42");
+    if road == Road::Fresh && failure.sqlstate == UNIQUE_VIOLATION {
+        attempt(layout, rows, names, Road::Careful)
+    } else if rows.len() == 1 || is_nobodys_in_particular {
+        all_failed(&layout.tracked, rows, &failure)
+    } else {
+        let (left, right) = rows.split_at(rows.len() / 2);
+        let mut outcomes = attempt(layout, left, names, road)?;
+        outcomes.extend(attempt(layout, right, names, road)?);
+        Ok(outcomes)
+    }
+}
+
+const UNIQUE_VIOLATION: &str = "23505";
+
+fn write(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road) -> SqlResult<Outcomes> {
+    names.look_up(layout, rows)?;
+    let table = related_table(&layout.tracked);
+    let earliest = earliest(&layout.tracked, table.now);
+    interactions::write(&*Installation::current()?, &table, |events| {
+        rows.iter().map(|row| Ok((row.id, write_one(layout, row, names, earliest, road, events)?))).collect()
+    })
+}
+
+fn write_one(
+    layout: &Layout,
+    row: &Row,
+    names: &NameBook,
+    earliest: i64,
+    road: Road,
+    events: &mut Events,
+) -> SqlResult<Result<Outcome, Failure>> {
+    if row.change == Change::Deleted {
+        return Ok(Ok(delete(events, row.id)));
+    }
+    let wanted = match map(layout, row, names.of(layout, row), earliest)? {
+        Ok(wanted) => wanted,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let exists = road == Road::Careful && (row.id_before.is_some_and(|id| events.find(id)) || events.find(row.id));
+    Ok(Ok(match wanted {
+        Wanted { event, cancelled, .. } if exists => events.update(row.id, event.as_ref(), cancelled),
+        Wanted { event: Some(event), may_create: true, .. } => {
+            events.create(row.id, &event);
+            Outcome::Created
+        }
+        _ => Outcome::Unchanged,
+    }))
+}
+
+fn delete(events: &mut Events, id: Uuid) -> Outcome {
+    if events.find(id) {
+        events.delete(id);
+        Outcome::Deleted
+    } else {
+        Outcome::Unchanged
+    }
+}
+
+/// Failures of the mapping are recorded, old failures of what went well are resolved.
+fn settle(layout: &Layout, rows: &[Row], outcomes: Outcomes, road: Road) -> SqlResult<Outcomes> {
+    let name = &layout.tracked.name;
+    for (row, (id, outcome)) in rows.iter().zip(&outcomes) {
+        if let Err(failure) = outcome {
+            failures::record(name, *id, action(row.change), failure)?;
+        }
+    }
+    // A new interaction has no failures behind it.
+    if road == Road::Careful {
+        let well = |deleted: bool| -> Vec<Uuid> {
+            rows.iter()
+                .zip(&outcomes)
+                .filter(|(row, (_, outcome))| outcome.is_ok() && (row.change == Change::Deleted) == deleted)
+                .map(|(row, _)| row.id)
+                .collect()
+        };
+        let (changed, deleted) = (well(false), well(true));
+        if !changed.is_empty() {
+            failures::resolve(name, &changed)?;
+        }
+        if !deleted.is_empty() {
+            failures::forget(name, &deleted)?;
+        }
+    }
+    Ok(outcomes)
+}
+
+fn all_failed(tracked: &Tracked, rows: &[Row], failure: &Failure) -> SqlResult<Outcomes> {
+    for row in rows {
+        failures::record(&tracked.name, row.id, action(row.change), failure)?;
+    }
+    Ok(rows.iter().map(|row| (row.id, Err(failure.clone()))).collect())
+}
+
+const fn action(change: Change) -> &'static str {
+    match change {
+        Change::Inserted => "create",
+        Change::Updated { .. } | Change::Present | Change::Superseded => "update",
+        Change::Deleted => "delete",
+    }
+}
+
+pub fn related_table(tracked: &Tracked) -> RelatedTable {
+    // SAFETY: within a transaction.
+    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    RelatedTable { name: tracked.name_text, time_zone: tracked.time_zone, now }
+}
+
+/// The start of the window that new events must lie in.
+pub fn earliest(tracked: &Tracked, now: i64) -> i64 {
+    now - tracked.window.unwrap_or(i64::from(settings::SYNC_WINDOW.get()) * 1_000_000)
+}
+
+/// Of each interaction the last change of the batch; a delete and an insert in one statement, as when a row moves to
+/// another partition, are an update: the event stays the same.
+fn last_of_each(rows: Vec<Row>) -> Vec<Row> {
+    let mut places: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
+    let mut last: Vec<Row> = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        match places.get(&row.id) {
+            Some(place) => {
+                if row.change == Change::Inserted || matches!(row.change, Change::Updated { .. }) {
+                    row.change = Change::Present;
+                }
+                row.id_before = row.id_before.or(last[*place].id_before);
+                last[*place] = row;
+            }
+            None => {
+                places.insert(row.id, last.len());
+                last.push(row);
+            }
+        }
+    }
+    last
+}

@@ -1,0 +1,388 @@
+//! Events of interactions: made, changed, cancelled and deleted row by row, each with its row in the log.
+
+use pgrx::{IntoDatum, pg_sys};
+use uuid::Uuid;
+
+use super::raw::{self, Value, kept_text};
+use super::{Installation, Statement, Table, Writer, as_owner, new_id};
+use crate::errors::SqlResult;
+
+/// The fields of an event that come from its interaction. Instants are PostgreSQL's: microseconds since 2000.
+pub struct Event {
+    pub user_id: pg_sys::Datum,
+    pub title: Value,
+    pub description: Value,
+    pub location: Value,
+    pub event_type: Value,
+    pub event_date: i64,
+    /// `None`: of unknown length, all-day and free.
+    pub event_end: Option<i64>,
+    pub participants: Value,
+    /// An event that exists keeps its participants: the names as they were at the time.
+    pub keeps_participants: bool,
+    pub metadata: Value,
+    pub created_by: Value,
+    pub updated_by: Value,
+    pub created_at: Option<i64>,
+    pub updated_at: Option<i64>,
+}
+
+/// What became of an interaction's event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    Updated,
+    Cancelled,
+    Deleted,
+    /// There was nothing to do.
+    Unchanged,
+}
+
+impl Outcome {
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Created => "create",
+            Self::Updated => "update",
+            Self::Cancelled => "cancel",
+            Self::Deleted => "delete",
+            Self::Unchanged => "none",
+        }
+    }
+}
+
+/// Columns of calendar_events that an interaction gives.
+mod event {
+    pub const EVENT_ID: usize = 0;
+    pub const USER_ID: usize = 1;
+    pub const TITLE: usize = 2;
+    pub const DESCRIPTION: usize = 3;
+    pub const LOCATION: usize = 4;
+    pub const EVENT_TYPE: usize = 5;
+    pub const EVENT_STATUS: usize = 6;
+    pub const SHOW_AS: usize = 7;
+    pub const METADATA: usize = 8;
+    pub const EVENT_DATE: usize = 9;
+    pub const EVENT_END: usize = 10;
+    pub const ALL_DAY: usize = 11;
+    pub const TIME_ZONE: usize = 12;
+    pub const PARTICIPANTS: usize = 13;
+    pub const RELATED_TABLE: usize = 14;
+    pub const RELATED_ID: usize = 15;
+    pub const SYNCED_FROM: usize = 16;
+    pub const SYNC_STATUS: usize = 17;
+    pub const LAST_SYNCED_AT: usize = 18;
+    pub const CHANGED_AT: usize = 19;
+    pub const CREATED_BY: usize = 20;
+    pub const UPDATED_BY: usize = 21;
+    pub const CREATED_AT: usize = 22;
+    pub const UPDATED_AT: usize = 23;
+
+    pub const COLUMNS: &[&str] = &[
+        "event_id",
+        "user_id",
+        "title",
+        "description",
+        "location",
+        "event_type",
+        "event_status",
+        "show_as",
+        "metadata",
+        "event_date",
+        "event_end",
+        "all_day",
+        "time_zone",
+        "participants",
+        "related_table",
+        "related_id",
+        "synced_from",
+        "sync_status",
+        "last_synced_at",
+        "changed_at",
+        "created_by",
+        "updated_by",
+        "created_at",
+        "updated_at",
+    ];
+}
+
+/// Columns of calendar_sync_log that an interaction's row gives.
+const LOG_COLUMNS: &[&str] = &[
+    "log_id",
+    "related_table",
+    "interaction_id",
+    "event_id",
+    "provider",
+    "user_id",
+    "action",
+    "status",
+    "error_message",
+    "created_at",
+    "created_by",
+];
+
+thread_local! {
+    static EVENTS: Table = const {
+        Table::with_key(
+            "calendar_events",
+            event::COLUMNS,
+            "calendar_events_related_key",
+            &[event::RELATED_TABLE, event::RELATED_ID],
+        )
+    };
+    static LOG: Table = const { Table::new("calendar_sync_log", LOG_COLUMNS) };
+    static DELETE_ALL: Statement =
+        const { Statement::new("delete from @calendar_events where related_table = $1", &[pg_sys::TEXTOID]) };
+    static RENAME_TABLE: [Statement; 3] = const {
+        [
+            Statement::new(
+                "update @calendar_events set related_table = $2 where related_table = $1",
+                &[pg_sys::TEXTOID, pg_sys::TEXTOID],
+            ),
+            Statement::new(
+                "update @calendar_sync_log set related_table = $2 where related_table = $1",
+                &[pg_sys::TEXTOID, pg_sys::TEXTOID],
+            ),
+            Statement::new(
+                "update @calendar_sync_failures set related_table = $2 where related_table = $1",
+                &[pg_sys::TEXTOID, pg_sys::TEXTOID],
+            ),
+        ]
+    };
+    static OWNERS: Statement = const {
+        Statement::new(
+            "select exists (select from @calendar_connections where user_id ~* $1)",
+            &[pg_sys::TEXTOID],
+        )
+    };
+    static LOG_MANY: Statement = const {
+        Statement::new(
+            "insert into @calendar_sync_log (related_table, provider, action, status, updated, deleted)
+             values ($1, 'interaction', $2, 'success', $3, $4)",
+            &[pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT8OID, pg_sys::INT8OID],
+        )
+    };
+}
+
+/// The events of one tracked table, open for writing.
+pub struct Events<'a> {
+    events: &'a mut Writer,
+    log: &'a mut Writer,
+    table: &'a RelatedTable,
+}
+
+/// What all events of one tracked table share.
+pub struct RelatedTable {
+    pub name: pg_sys::Datum,
+    pub time_zone: pg_sys::Datum,
+    /// The transaction's time, as PostgreSQL counts it.
+    pub now: i64,
+}
+
+/// Opens the events of a tracked table while `work` runs.
+pub fn write<T>(
+    installation: &Installation,
+    table: &RelatedTable,
+    work: impl FnOnce(&mut Events) -> SqlResult<T>,
+) -> SqlResult<T> {
+    EVENTS.with(|events| {
+        LOG.with(|log| {
+            events.write(installation, |events| log.write(installation, |log| work(&mut Events { events, log, table })))
+        })
+    })
+}
+
+/// Deletes all events of a tracked table; how many.
+pub fn delete_all(related_table: &str) -> SqlResult<i64> {
+    as_owner(|installation| Ok(DELETE_ALL.with(|delete| delete.execute(installation, &[related_table.into()]))? as i64))
+}
+
+/// An attached table goes by another name from now on.
+pub fn rename_table(before: &str, after: &str) -> SqlResult<()> {
+    as_owner(|installation| {
+        RENAME_TABLE.with(|statements| {
+            statements
+                .iter()
+                .try_for_each(|rename| rename.execute(installation, &[before.into(), after.into()]).map(|_| ()))
+        })
+    })
+}
+
+/// Whether any outside calendar belongs to an owner that is a UUID's text.
+pub fn owners_are_uuids_elsewhere() -> SqlResult<bool> {
+    const UUID: &str = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
+    as_owner(|installation| {
+        OWNERS.with(|owners| owners.run(installation, &[UUID.into()], |rows| rows.first().get_one::<bool>()))
+    })
+    .map(|found| found.unwrap_or(false))
+}
+
+/// One row in the log for an operation on many interactions.
+pub fn log_many(related_table: &str, action: &str, written: i64, deleted: i64) -> SqlResult<()> {
+    as_owner(|installation| {
+        let counts = [related_table.into(), action.into(), written.into(), deleted.into()];
+        LOG_MANY.with(|log| log.execute(installation, &counts))?;
+        Ok(())
+    })
+}
+
+impl Events<'_> {
+    /// Makes the event of an interaction that has none.
+    ///
+    /// # Errors
+    /// Raises 23505 (unique_violation) where it has one after all.
+    pub fn create(&mut self, id: Uuid, event: &Event) {
+        let now = instant(self.table.now);
+        let event_id = raw::uuid(new_id());
+        let related_id = raw::uuid(id);
+        let (all_day, show_as) = shown(event);
+        // In the order of event::COLUMNS.
+        self.events.insert(&[
+            event_id,
+            Some(event.user_id),
+            event.title,
+            event.description,
+            event.location,
+            event.event_type,
+            Some(kept_text("scheduled")),
+            Some(kept_text(show_as)),
+            event.metadata,
+            instant(event.event_date),
+            event.event_end.and_then(instant),
+            all_day.into_datum(),
+            Some(self.table.time_zone),
+            event.participants,
+            Some(self.table.name),
+            related_id,
+            Some(kept_text("interaction")),
+            Some(kept_text("synced")),
+            now,
+            now,
+            event.created_by,
+            event.updated_by,
+            event.created_at.map_or(now, instant),
+            event.updated_at.map_or(now, instant),
+        ]);
+        self.log(Outcome::Created, related_id, event_id, Some(event.user_id), event.created_by);
+    }
+
+    /// Whether the interaction has an event; finds and locks it.
+    pub fn find(&mut self, id: Uuid) -> bool {
+        let key = [Some(self.table.name), raw::uuid(id)];
+        let key: Vec<pg_sys::Datum> = key.into_iter().flatten().collect();
+        self.events.find(&key)
+    }
+
+    /// Brings the found event up to date, also where its interaction has another id now. `event`: `None` where there
+    /// is nothing to show any more.
+    pub fn update(&mut self, id: Uuid, event: Option<&Event>, cancelled: bool) -> Outcome {
+        let mut changes = self.status_change(cancelled).map(|status| vec![status]).unwrap_or_default();
+        if let Some(event) = event {
+            self.field_changes(event, &mut changes);
+        }
+        if !self.events.found_is(event::RELATED_ID, raw::uuid(id)) {
+            changes.push((event::RELATED_ID, raw::uuid(id)));
+        }
+        if changes.is_empty() {
+            return Outcome::Unchanged;
+        }
+        let outcome = match changes.first() {
+            Some((event::EVENT_STATUS, _)) if cancelled => Outcome::Cancelled,
+            _ => Outcome::Updated,
+        };
+        let now = instant(self.table.now);
+        changes.extend([(event::LAST_SYNCED_AT, now), (event::CHANGED_AT, now)]);
+        if let Some(event) = event {
+            changes.extend([
+                (event::UPDATED_BY, event.updated_by),
+                (event::UPDATED_AT, event.updated_at.map_or(now, instant)),
+            ]);
+        }
+        let (event_id, user_id) = (self.events.found(event::EVENT_ID), self.events.found(event::USER_ID));
+        let by = event.and_then(|event| event.updated_by);
+        self.log(outcome, raw::uuid(id), event_id, event.map_or(user_id, |event| Some(event.user_id)), by);
+        self.events.update(&changes);
+        outcome
+    }
+
+    /// What a sync would do to the found event, without doing it.
+    pub fn would_update(&self, event: Option<&Event>, cancelled: bool) -> bool {
+        let mut changes = Vec::new();
+        if let Some(event) = event {
+            self.field_changes(event, &mut changes);
+        }
+        !changes.is_empty() || self.status_change(cancelled).is_some()
+    }
+
+    /// The key of the found event.
+    pub fn found_id(&self) -> Value {
+        self.events.found(event::EVENT_ID)
+    }
+
+    /// An archived interaction's event is cancelled, and scheduled again after; what an application has set otherwise
+    /// (completed, tentative) stays.
+    fn status_change(&self, cancelled: bool) -> Option<(usize, Value)> {
+        let is_cancelled = self.events.found_is(event::EVENT_STATUS, Some(kept_text("cancelled")));
+        (is_cancelled != cancelled)
+            .then(|| (event::EVENT_STATUS, Some(kept_text(if cancelled { "cancelled" } else { "scheduled" }))))
+    }
+
+    fn field_changes(&self, event: &Event, changes: &mut Vec<(usize, Value)>) {
+        let (all_day, show_as) = shown(event);
+        let mut wanted = vec![
+            (event::USER_ID, Some(event.user_id)),
+            (event::TITLE, event.title),
+            (event::DESCRIPTION, event.description),
+            (event::LOCATION, event.location),
+            (event::EVENT_TYPE, event.event_type),
+            (event::METADATA, event.metadata),
+            (event::EVENT_DATE, instant(event.event_date)),
+            (event::EVENT_END, event.event_end.and_then(instant)),
+            (event::TIME_ZONE, Some(self.table.time_zone)),
+        ];
+        if !event.keeps_participants {
+            wanted.push((event::PARTICIPANTS, event.participants));
+        }
+        // An application may say otherwise how it counts; only a length that comes or goes speaks against that.
+        if !self.events.found_is(event::ALL_DAY, all_day.into_datum()) {
+            wanted.push((event::ALL_DAY, all_day.into_datum()));
+            wanted.push((event::SHOW_AS, Some(kept_text(show_as))));
+        }
+        changes.extend(wanted.into_iter().filter(|(column, value)| !self.events.found_is(*column, *value)));
+    }
+
+    /// Deletes the found event.
+    pub fn delete(&mut self, id: Uuid) {
+        let (event_id, user_id) = (self.events.found(event::EVENT_ID), self.events.found(event::USER_ID));
+        self.log(Outcome::Deleted, raw::uuid(id), event_id, user_id, None);
+        self.events.delete();
+    }
+
+    fn log(&mut self, outcome: Outcome, interaction: Value, event: Value, user: Value, by: Value) {
+        // In the order of LOG_COLUMNS.
+        self.log.insert(&[
+            raw::uuid(new_id()),
+            Some(self.table.name),
+            interaction,
+            event,
+            Some(kept_text("interaction")),
+            user,
+            Some(kept_text(outcome.action())),
+            Some(kept_text("success")),
+            None,
+            instant(self.table.now),
+            by,
+        ]);
+    }
+}
+
+/// All-day and how it counts: an interaction of unknown length does not block the day.
+const fn shown(event: &Event) -> (bool, &'static str) {
+    match event.event_end {
+        Some(_) => (false, "busy"),
+        None => (true, "free"),
+    }
+}
+
+fn instant(instant: i64) -> Value {
+    Some(pg_sys::Datum::from(instant))
+}

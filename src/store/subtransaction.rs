@@ -1,0 +1,81 @@
+//! A piece of work whose errors do not reach the caller's statement.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::PgTryBuilder;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
+
+/// An error that was caught and whose work was undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Five characters.
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// Runs `work` in a subtransaction: an error undoes what it wrote and is returned.
+///
+/// Errors that belong to the whole transaction (SQLSTATE classes 40, 53, 57, 58 and XX: serialization, resources,
+/// cancel, system, internal) are not caught.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    // SAFETY: the calls of PL/pgSQL's exception block (pl_exec.c, exec_stmt_block), in its order: the subtransaction is
+    // released or rolled back on every way out, then memory context and resource owner are what they were.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            let result = work();
+            pg_sys::ReleaseCurrentSubTransaction();
+            Ok(result)
+        }))
+        .catch_others(|caught| Err(caught))
+        .catch_rust_panic(|caught| Err(caught))
+        .execute();
+        pg_sys::MemoryContextSwitchTo(context);
+        if result.is_err() {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+        }
+        pg_sys::CurrentResourceOwner = owner;
+        result.map_err(|caught| Failure::of(caught))
+    }
+}
+
+impl Failure {
+    pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
+        Self { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None }
+    }
+
+    /// What was caught, if it may be kept from the caller; else it goes on its way.
+    fn of(caught: CaughtError) -> Self {
+        match &caught {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                let failure = Self::from_report(report);
+                if ["40", "53", "57", "58", "XX"].contains(&&failure.sqlstate[..2]) {
+                    caught.rethrow()
+                }
+                failure
+            }
+            CaughtError::RustPanic { .. } => caught.rethrow(),
+        }
+    }
+
+    fn from_report(report: &ErrorReportWithLevel) -> Self {
+        Self {
+            sqlstate: sqlstate_text(report.sql_error_code() as i32),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+        }
+    }
+}
+
+/// The five characters that PostgreSQL packs into an int, six bits each (elog.h, MAKE_SQLSTATE).
+fn sqlstate_text(code: i32) -> String {
+    (0..5).map(|place| char::from((((code >> (6 * place)) & 0x3F) as u8) + b'0')).collect()
+}
