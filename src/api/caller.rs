@@ -1,6 +1,5 @@
 //! Who is calling: read before anything switches to the extension's owner.
 
-use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::errors::{SqlResult, error};

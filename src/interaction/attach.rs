@@ -3,7 +3,7 @@
 use calendar_sync_core::mapping::{Field, Mapping, MappingError};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, notice, warning};
+use pgrx::{PgLogLevel, PgSqlErrorCode, notice, warning};
 use serde_json::Value as Json;
 
 use super::layout::SYNCED_AT;
@@ -175,12 +175,13 @@ fn report(table: &Relation, mapping: &Mapping, settled: &Settled, again: bool) {
         "For rows that are there already: SELECT calendar_backfill('{}');",
         table.qualified.replace('\'', "''")
     );
-    ereport!(
-        level,
+    error(
         PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-        format!("calendar_sync: {} {what} as \"{}\"; {detail}", table.qualified, settled.name),
-        hint
-    );
+        format!("calendar_sync: {} {what} as \"{}\"", table.qualified, settled.name),
+    )
+    .set_detail(detail)
+    .set_hint(hint)
+    .report(level);
 }
 
 /// A UUID as owner here and an e-mail address there would never meet.

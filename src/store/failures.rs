@@ -1,7 +1,6 @@
 //! calendar_sync_failures: interactions whose event could not be written, and when that is tried again.
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::{Failure, Statement, as_owner};

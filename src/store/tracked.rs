@@ -1,6 +1,5 @@
 //! calendar_tracked_tables: the attached tables.
 
-use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 use serde_json::Value as Json;
 use uuid::Uuid;
