@@ -1,5 +1,6 @@
 //! Errors as PostgreSQL shows them: one place that gives every error its SQLSTATE.
 
+use calendar_sync_core::recurrence::RecurrenceError;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgSqlErrorCode, function_name};
 
@@ -28,4 +29,22 @@ pub fn internal(message: impl std::fmt::Display) -> ErrorReport {
 #[track_caller]
 pub fn spi(source: pgrx::spi::Error) -> ErrorReport {
     internal(format!("calendar_sync: a statement of its own failed: {source}"))
+}
+
+/// An error of recurrence: 22023 for a bad rule (DETAIL names the part) or zone, 54000 for a search that was given up.
+#[track_caller]
+pub fn recurrence_error(source: RecurrenceError) -> ErrorReport {
+    let message = source.to_string();
+    match source {
+        RecurrenceError::Rule(rule) => invalid_argument("invalid recurrence rule")
+            .set_detail(format!("{}: {}.", rule.part, rule.problem))
+            .set_hint(rule.hint),
+        RecurrenceError::UnknownZone(_) => {
+            invalid_argument(message).set_hint("Give a name of pg_timezone_names, such as Europe/Berlin.")
+        }
+        RecurrenceError::LimitExceeded => error(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, message)
+            .set_hint("Check that the parts of the rule can be met together, or give the range an end."),
+        RecurrenceError::StartOutOfRange => error(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, message)
+            .set_hint("Start the series between 4714 BC and 9999."),
+    }
 }

@@ -13,6 +13,7 @@ mod settings;
 mod store;
 #[allow(dead_code, unused_imports)]
 mod sync;
+mod zones;
 
 ::pgrx::pg_module_magic!(name, version);
 
@@ -24,6 +25,7 @@ extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!("../sql/061_interactions_api.sql", name = "interactions_api", requires = ["interaction_triggers"]);
+extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);
 extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",

@@ -3,3 +3,4 @@
 mod caller;
 mod ids;
 mod interactions;
+mod recurrence;

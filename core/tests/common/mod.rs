@@ -36,7 +36,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("NOT TESTED: {name} is not in {}; set CALENDAR_SYNC_GOLDEN to its folder", folder.display());
+    println!("skipped: {name} is not in {}; set CALENDAR_SYNC_GOLDEN to its folder", folder.display());
     None
 }
 
