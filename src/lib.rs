@@ -9,9 +9,7 @@ mod api;
 mod errors;
 mod interaction;
 mod settings;
-#[allow(dead_code)]
 mod store;
-#[allow(dead_code, unused_imports)]
 mod sync;
 mod zones;
 
@@ -23,6 +21,16 @@ extension_sql_file!("../sql/020_events.sql", name = "events", requires = ["types
 extension_sql_file!("../sql/030_series.sql", name = "series", requires = ["types"]);
 extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires = ["types"]);
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
+extension_sql_file!(
+    "../sql/070_events.sql",
+    name = "events_api",
+    requires = [
+        api::events::calendar_upsert_event,
+        api::events::calendar_upsert_events,
+        api::events::calendar_delete_event,
+        api::events::calendar_agenda
+    ]
+);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!("../sql/061_interactions_api.sql", name = "interactions_api", requires = ["interaction_triggers"]);
 extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);

@@ -7,5 +7,6 @@ pub mod content;
 pub mod event;
 pub mod ics;
 pub mod mapping;
+pub mod patch;
 pub mod recurrence;
 pub mod zones;

@@ -1,6 +1,8 @@
 //! The SQL surface: check arguments, call the floor below, shape the result.
 
+mod arguments;
 mod caller;
+mod events;
 mod ids;
 mod interactions;
 mod recurrence;

@@ -64,6 +64,19 @@ macro_rules! known {
     };
 }
 
+macro_rules! whole {
+    ($end:literal) => {
+        concat!(
+            "select event_id, external_id, sync_status = 'deleted', event_date, event_end, all_day, time_zone,
+                floating, ",
+            selected!(),
+            " from @calendar_events
+            where event_id = any ($1)",
+            $end
+        )
+    };
+}
+
 macro_rules! upsert {
     ($end:literal) => {
         concat!(
@@ -184,15 +197,8 @@ thread_local! {
          where event_id = any ($1) and sync_status <> $2",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID],
     ) };
-    static FIND: Statement = const { Statement::new(
-        concat!(
-            "select event_id, external_id, sync_status = 'deleted', event_date, event_end, all_day, time_zone, floating, ",
-            selected!(),
-            " from @calendar_events
-             where event_id = any ($1)"
-        ),
-        &[pg_sys::UUIDARRAYOID],
-    ) };
+    static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
+    static LOCK: Statement = const { Statement::new(whole!(" for update"), &[pg_sys::UUIDARRAYOID]) };
 }
 
 /// What is stored of `source`'s single events: those with these keys, or all. Of what an application hands in, only by
@@ -364,12 +370,25 @@ pub fn mark(installation: &Installation, ids: &[Uuid], sync_status: &str, now: D
 
 /// The events of these ids, whole.
 pub fn find(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
+    select(installation, &FIND, ids)
+}
+
+/// The same, locked until the end of the transaction.
+pub fn lock(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
+    select(installation, &LOCK, ids)
+}
+
+fn select(
+    installation: &Installation,
+    statement: &'static std::thread::LocalKey<Statement>,
+    ids: &[Uuid],
+) -> SqlResult<Vec<Stored>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     within_scratch(|| {
         let arguments = [column(ids, |id| uuid(*id))];
-        FIND.with(|statement| {
+        statement.with(|statement| {
             statement.run(installation, &arguments, |mut rows| {
                 let mut found = Vec::with_capacity(rows.len());
                 while rows.next().is_some() {

@@ -1,5 +1,6 @@
 //! All SQL of the extension: statements on the calendar tables, prepared once per backend.
 
+pub mod agenda;
 pub mod catalog;
 pub mod crm;
 mod datum;
@@ -21,6 +22,7 @@ pub mod unbound;
 pub mod watch;
 mod writer;
 
+pub use datum::{instant, stamp};
 pub use installation::{Identity, Installation, as_owner};
 pub use source::Source;
 pub use statement::Statement;

@@ -198,6 +198,10 @@ thread_local! {
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FIND: Statement = const { Statement::new(whole!("where series_id = any ($1)"), &[pg_sys::UUIDARRAYOID]) };
+    static LOCK: Statement = const { Statement::new(
+        whole!("where series_id = any ($1) for update"),
+        &[pg_sys::UUIDARRAYOID],
+    ) };
     static DUE: Statement = const { Statement::new(
         whole!("where expand_at <= $1 and expand_at < 'infinity' and sync_status <> 'deleted'
             order by expand_at limit $2 for update skip locked"),
@@ -363,6 +367,14 @@ pub fn find(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>>
         return Ok(Vec::new());
     }
     select(installation, &FIND, || vec![column(ids, |id| uuid(*id))])
+}
+
+/// The same, locked until the end of the transaction.
+pub fn lock(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    select(installation, &LOCK, || vec![column(ids, |id| uuid(*id))])
 }
 
 /// Up to `limit` series whose stored window is to be moved on, locked; those longest in want of it first.

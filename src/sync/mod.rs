@@ -1,3 +1,5 @@
 //! Bringing outside calendars and the tables together.
 
+pub mod agenda;
 pub mod apply;
+pub mod upsert;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::HeldBack;
 use super::batch::Batch;
-use super::known::{self, Key, Known, Slot};
+use super::known::{Key, Known, Slot};
 use crate::errors::SqlResult;
 use crate::store::{Installation, Source, events, series};
 

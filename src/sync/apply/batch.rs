@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
 
     pub fn item(&mut self, index: usize, mut item: Item) -> SqlResult<()> {
         if let Err(message) = intake::check(&mut item, self.zones) {
-            self.bad(index, BadItem { external_id: Some(item.external_id), message });
+            self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
             return Ok(());
         }
         let key = known::key(&content::key(&item.external_id));
@@ -262,7 +262,8 @@ impl<'a> Batch<'a> {
             for (slot, list) in lists {
                 let Some(slot) = slot else { continue };
                 slot.seen = true;
-                if !slot.deleted && !slot.in_error {
+                // What an application handed in stays as it was: it has the error in its hands.
+                if !slot.deleted && !slot.in_error && !bad.is_override && self.source.connection_id.is_some() {
                     slot.in_error = true;
                     list.push(slot.id);
                 }
@@ -298,7 +299,10 @@ impl<'a> Batch<'a> {
         let (instances, expansion) = match expansion::expand(&series, self.zones, from, expanded_from, now) {
             Ok(expanded) => expanded,
             Err(error) => {
-                self.bad(index, BadItem { external_id: Some(external_id), message: error.to_string() });
+                self.bad(
+                    index,
+                    BadItem { external_id: Some(external_id), is_override: false, message: error.to_string() },
+                );
                 return Ok(());
             }
         };

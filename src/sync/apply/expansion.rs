@@ -13,11 +13,24 @@ use crate::settings;
 use crate::store::series::{self, Expansion, Stored};
 use crate::store::{Installation, Source, events, new_id};
 
-/// Instances that are stored of one series: a rule that gives more within the window is stored less far ahead.
-const MOST_INSTANCES: usize = 5_000;
+/// Instances that are stored of one series: one that gives more within the window is stored less far ahead.
+const MOST_INSTANCES: usize = 10_000;
+
+/// A series that gives so many instances within this time is none of meetings, and is refused: it would keep whoever
+/// asks for a month of it from seeing anything.
+const TOO_SHORT_FOR_MOST: TimeDelta = TimeDelta::days(400);
 
 /// Series that are moved on in one go.
 const SERIES_AT_ONCE: i32 = 100;
+
+/// Why a series can't be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Unexpandable {
+    #[error(transparent)]
+    Recurrence(#[from] RecurrenceError),
+    #[error("the recurrence rule gives more than {MOST_INSTANCES} occurrences in 400 days")]
+    TooDense,
+}
 
 /// Start of what is stored of a series that is first seen.
 pub fn first_start(now: DateTime<Utc>) -> DateTime<Utc> {
@@ -37,7 +50,7 @@ pub fn expand(
     from: DateTime<Utc>,
     expanded_from: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<(Vec<Instance>, Expansion), RecurrenceError> {
+) -> Result<(Vec<Instance>, Expansion), Unexpandable> {
     let horizon = horizon(now);
     let mut instances: Vec<Instance> = Vec::new();
     let mut until = horizon;
@@ -51,6 +64,9 @@ pub fn expand(
         }
         if instances.len() >= MOST_INSTANCES {
             until = instance.start;
+            if instances.first().is_some_and(|first| until - first.start < TOO_SHORT_FOR_MOST) {
+                return Err(Unexpandable::TooDense);
+            }
             instances.retain(|earlier| earlier.start < until);
             break;
         }

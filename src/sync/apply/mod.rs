@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::errors::SqlResult;
 use crate::store::Installation;
 pub use crate::store::Source;
-pub use expansion::extend;
+pub use expansion::{extend, shown};
 
 use batch::Batch;
 
@@ -36,6 +36,8 @@ pub struct Terms {
 pub struct BadItem {
     /// Its identifier, as far as it could be read.
     pub external_id: Option<String>,
+    /// One occurrence of a series could not be read; the series is another item.
+    pub is_override: bool,
     pub message: String,
 }
 
@@ -83,6 +85,17 @@ pub enum Action {
     Created,
     Updated,
     Unchanged,
+}
+
+impl Action {
+    /// As it stands in results and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+        }
+    }
 }
 
 /// What a reader of calendars gives.

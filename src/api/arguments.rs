@@ -1,0 +1,38 @@
+//! Arguments of the SQL surface, checked.
+
+use chrono::{DateTime, Utc};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
+
+use crate::errors::{SqlResult, invalid_argument};
+use crate::{settings, store};
+
+/// Longest user_id and external_source: both are parts of keys.
+const LONGEST_IDENTIFIER: usize = 512;
+
+/// Refuses an empty or over-long name of a user or source.
+pub fn identifier(name: &str, value: &str) -> SqlResult<()> {
+    if !value.is_empty() && value.len() <= LONGEST_IDENTIFIER {
+        return Ok(());
+    }
+    let problem = if value.is_empty() { "is empty" } else { "is too long" };
+    Err(invalid_argument(format!("{name} {problem}"))
+        .set_detail(format!("It is {} bytes long; 1 to {LONGEST_IDENTIFIER} are allowed.", value.len())))
+}
+
+/// The present: when the transaction began, as `now()` has it.
+pub fn now() -> DateTime<Utc> {
+    // SAFETY: a plain read of the transaction's state.
+    let micros = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    TimestampWithTimeZone::try_from(micros).map(store::instant).unwrap_or_default()
+}
+
+/// The setting calendar_sync.time_zone.
+pub fn time_zone() -> String {
+    let name = settings::TIME_ZONE.get();
+    name.and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty()).unwrap_or_else(|| "UTC".to_owned())
+}
+
+pub fn uuid(id: uuid::Uuid) -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(id.into_bytes())
+}

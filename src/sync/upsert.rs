@@ -1,0 +1,156 @@
+//! Events that an application hands in: laid over what is stored, then applied as any other batch.
+
+use std::collections::HashMap;
+
+use calendar_sync_core::content;
+use calendar_sync_core::event::{Body, EventStatus};
+use calendar_sync_core::patch::{self, PatchError};
+use calendar_sync_core::zones::Zones;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::apply::{self, Action, Source, Terms};
+use crate::errors::SqlResult;
+use crate::store::{Installation, events, series};
+
+/// Events that are looked up and written at once.
+const AT_ONCE: usize = 1_000;
+
+/// One event as it was handed in.
+pub struct Handed {
+    pub external_id: Option<String>,
+    /// The patch.
+    pub event: Value,
+}
+
+impl Handed {
+    /// An element of a list has its `external_id` among its keys.
+    pub fn from_element(mut element: Value) -> Self {
+        let external_id = match element.as_object_mut().and_then(|members| members.remove("external_id")) {
+            Some(Value::String(external_id)) => Some(external_id),
+            _ => None,
+        };
+        Self { external_id, event: element }
+    }
+}
+
+/// Why an event was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}. {hint}", hint = .0.hint)]
+    Patch(PatchError),
+    #[error("{0}")]
+    Item(String),
+}
+
+/// What became of one of them.
+pub struct Outcome {
+    pub external_id: Option<String>,
+    /// The event's id (a recurring one's series_id), and what was done.
+    pub result: Result<(Uuid, Action), Refusal>,
+}
+
+/// Creates and changes events; one that is refused does not stop the others. The outcomes are in the order of `handed`.
+pub fn upsert(
+    installation: &Installation,
+    zones: &dyn Zones,
+    source: &Source,
+    handed: Vec<Handed>,
+    now: DateTime<Utc>,
+) -> SqlResult<Vec<Outcome>> {
+    let mut outcomes = Vec::with_capacity(handed.len());
+    let mut handed = handed.into_iter();
+    loop {
+        let chunk: Vec<Handed> = handed.by_ref().take(AT_ONCE).collect();
+        if chunk.is_empty() {
+            return Ok(outcomes);
+        }
+        upsert_chunk(installation, zones, source, chunk, now, &mut outcomes)?;
+    }
+}
+
+fn upsert_chunk(
+    installation: &Installation,
+    zones: &dyn Zones,
+    source: &Source,
+    handed: Vec<Handed>,
+    now: DateTime<Utc>,
+    outcomes: &mut Vec<Outcome>,
+) -> SqlResult<()> {
+    let mut current = stored(installation, source, &handed, now)?;
+    let mut items = Vec::with_capacity(handed.len());
+    let mut places = Vec::with_capacity(handed.len());
+    for Handed { external_id, event } in handed {
+        let place = outcomes.len();
+        let Some(external_id) = external_id else {
+            let error = PatchError {
+                key: "external_id".to_owned(),
+                problem: "is missing".to_owned(),
+                hint: "It is a string, the application's own key of the event.".to_owned(),
+            };
+            outcomes.push(Outcome { external_id: None, result: Err(Refusal::Patch(error)) });
+            continue;
+        };
+        let key = content::key(&external_id).into_owned();
+        let result = match patch::apply(current.get(&key), &external_id, &event, zones) {
+            Ok(item) => {
+                current.insert(key, item.body.clone());
+                items.push(Ok(item));
+                places.push(place);
+                // Filled in below.
+                Err(Refusal::Item(String::new()))
+            }
+            Err(error) => Err(Refusal::Patch(error)),
+        };
+        outcomes.push(Outcome { external_id: Some(external_id), result });
+    }
+    let terms = Terms { complete: false, force: false, outcomes: true, now };
+    let applied = apply::calendar(installation, source, zones, items, &terms)?;
+    for (place, outcome) in places.into_iter().zip(applied.outcomes) {
+        outcomes[place].result = match (outcome.action, outcome.event_id) {
+            (Ok(action), Some(event_id)) => Ok((event_id, action)),
+            (Ok(_), None) => Err(Refusal::Item("it came to nothing".to_owned())),
+            (Err(message), _) => Err(Refusal::Item(message)),
+        };
+    }
+    Ok(())
+}
+
+/// What is stored under the keys, locked. What was deleted is scheduled again if it is changed.
+fn stored(
+    installation: &Installation,
+    source: &Source,
+    handed: &[Handed],
+    now: DateTime<Utc>,
+) -> SqlResult<HashMap<String, Body>> {
+    let keys: Vec<_> = handed.iter().filter_map(|one| one.external_id.as_deref()).map(content::key).collect();
+    let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+    let (mut event_ids, mut series_ids) = (Vec::new(), Vec::new());
+    events::known(installation, source, Some(&keys), now, |known| {
+        if known.recurrence_id.is_none() {
+            event_ids.push(known.event_id);
+        }
+    })?;
+    series::known(installation, source, Some(&keys), now, |known| series_ids.push(known.series_id))?;
+    let mut found: HashMap<String, (bool, Body)> = HashMap::new();
+    for stored in events::lock(installation, &event_ids)? {
+        found.insert(stored.external_id, (stored.deleted, Body::Single(Box::new(stored.event))));
+    }
+    for stored in series::lock(installation, &series_ids)? {
+        // A single event that became a series, or the other way round: what is not deleted counts.
+        if !stored.deleted || found.get(&stored.external_id).is_none_or(|(deleted, _)| *deleted) {
+            found.insert(stored.external_id, (stored.deleted, Body::Series(Box::new(stored.series))));
+        }
+    }
+    Ok(found.into_iter().map(|(key, (deleted, body))| (key, if deleted { scheduled(body) } else { body })).collect())
+}
+
+fn scheduled(mut body: Body) -> Body {
+    match &mut body {
+        Body::Single(event) => event.details.event_status = EventStatus::Scheduled,
+        Body::Series(series) => series.template.details.event_status = EventStatus::Scheduled,
+        Body::Overrides(_) => {}
+    }
+    body
+}
