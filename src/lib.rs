@@ -32,13 +32,19 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
-extension_sql_file!("../sql/061_interactions_api.sql", name = "interactions_api", requires = ["interaction_triggers"]);
 extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);
+extension_sql_file!(
+    "../sql/061_interactions_api.sql",
+    name = "interactions_api",
+    requires =
+        ["interaction_triggers", api::interactions::calendar_retry_failures, api::interactions::calendar_unsynced]
+);
 extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",
     requires = ["events", "series", "bookkeeping", "connections"]
 );
+extension_sql_file!("../sql/980_auto_attach.sql", name = "auto_attach", requires = ["interactions_api", "dump"]);
 extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);
 
 #[pg_guard]

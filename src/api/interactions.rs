@@ -1,10 +1,9 @@
 //! Interactions: which tables are followed, and catching up.
 
-use pgrx::JsonB;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
 
-use crate::errors::SqlResult;
+use crate::errors::{SqlResult, invalid_argument};
 use crate::interaction;
 
 /// Starts syncing a table: checks its columns, adds `calendar_synced_at` and the triggers. Idempotent; only for the
@@ -20,4 +19,59 @@ fn calendar_attach(interaction: pg_sys::Oid, mapping: JsonB) -> SqlResult<()> {
 #[pg_extern(sql = "")]
 fn calendar_detach(interaction: pg_sys::Oid) -> SqlResult<()> {
     interaction::detach(interaction)
+}
+
+/// Syncs interactions that no trigger saw, and removes events whose interaction is gone; how many events were written.
+/// `since` NULL: from the window's start on; '-infinity': all.
+#[pg_extern(sql = "")]
+fn calendar_backfill(interaction: Option<pg_sys::Oid>, since: Option<TimestampWithTimeZone>) -> SqlResult<i64> {
+    interaction::backfill(interaction, since.map(pg_sys::TimestampTz::from))
+}
+
+/// Tries failures that are due now.
+#[pg_extern]
+fn calendar_retry_failures(
+    max_rows: default!(i32, 100),
+) -> SqlResult<
+    TableIterator<
+        'static,
+        (
+            name!(failure_id, pgrx::Uuid),
+            name!(interaction_id, pgrx::Uuid),
+            name!(action, String),
+            name!(resolved, bool),
+            name!(error, Option<String>),
+        ),
+    >,
+> {
+    if max_rows < 1 {
+        return Err(invalid_argument("max_rows must be at least 1"));
+    }
+    let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
+    let rows = interaction::retry_due(max_rows)?;
+    Ok(TableIterator::new(
+        rows.into_iter()
+            .map(move |row| (uuid(row.failure_id), uuid(row.interaction_id), row.action, row.resolved, row.error)),
+    ))
+}
+
+/// What a backfill would do; behind the view calendar_unsynced_interactions.
+#[pg_extern]
+fn calendar_unsynced() -> SqlResult<
+    TableIterator<
+        'static,
+        (
+            name!(related_table, String),
+            name!(interaction_id, pgrx::Uuid),
+            name!(event_id, Option<pgrx::Uuid>),
+            name!(action, String),
+        ),
+    >,
+> {
+    let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
+    let mut rows = Vec::new();
+    interaction::each_unsynced(|found| {
+        rows.push((found.related_table, uuid(found.interaction_id), found.event_id.map(uuid), found.action.to_owned()));
+    })?;
+    Ok(TableIterator::new(rows))
 }

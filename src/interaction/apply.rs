@@ -2,6 +2,7 @@
 //! of the others from being written.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReportable;
@@ -26,20 +27,21 @@ pub type Outcomes = Vec<(Uuid, Result<Outcome, Failure>)>;
 /// Only what belongs to the whole transaction: see [`guarded`].
 pub fn apply(layout: &Layout, rows: Vec<Row>, names: &mut NameBook) -> SqlResult<Outcomes> {
     if rows.iter().all(|row| row.change == Change::Inserted) {
-        return attempt(layout, &rows, names, Road::Fresh);
+        return attempt(layout, &rows, names, Road::Fresh, earliest(&layout.tracked));
     }
     let (superseded, rows): (Vec<Row>, Vec<Row>) =
         last_of_each(rows).into_iter().partition(|row| row.change == Change::Superseded);
-    let mut outcomes = attempt(layout, &rows, names, Road::Careful)?;
+    let mut outcomes = attempt(layout, &rows, names, Road::Careful, earliest(&layout.tracked))?;
     if !superseded.is_empty() {
         let ids: Vec<Uuid> = superseded.iter().map(|row| row.id).collect();
-        outcomes.extend(sync_ids(&layout.tracked, &ids)?);
+        outcomes.extend(sync_ids(&layout.tracked, &ids, earliest(&layout.tracked))?);
     }
     Ok(outcomes)
 }
 
-/// Brings the events of those interactions to what stands in their table now.
-pub fn sync_ids(tracked: &std::rc::Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Outcomes> {
+/// Brings the events of those interactions to what stands in their table now; `since`: the start of the window that new
+/// events must lie in.
+pub fn sync_ids(tracked: &Rc<Tracked>, ids: &[Uuid], since: i64) -> SqlResult<Outcomes> {
     let read = match guarded(|| reread(tracked, ids).unwrap_or_report()) {
         Ok(read) => read,
         Err(failure) => {
@@ -47,7 +49,7 @@ pub fn sync_ids(tracked: &std::rc::Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Outco
             return all_failed(tracked, &rows, &failure);
         }
     };
-    attempt(&read.layout, &read.rows, &mut NameBook::default(), Road::Careful)
+    attempt(&read.layout, &read.rows, &mut NameBook::default(), Road::Careful, since)
 }
 
 /// How a batch is written.
@@ -60,35 +62,35 @@ enum Road {
 }
 
 /// Writes a batch in one subtransaction; when something in it fails, its halves, down to the one that fails.
-fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road) -> SqlResult<Outcomes> {
+fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let failure = match guarded(|| write(layout, rows, names, road).unwrap_or_report()) {
+    let failure = match guarded(|| write(layout, rows, names, road, since).unwrap_or_report()) {
         Ok(outcomes) => return settle(layout, rows, outcomes, road),
         Err(failure) => failure,
     };
     let is_nobodys_in_particular = failure.sqlstate.starts_with("42");
     if road == Road::Fresh && failure.sqlstate == UNIQUE_VIOLATION {
-        attempt(layout, rows, names, Road::Careful)
+        attempt(layout, rows, names, Road::Careful, since)
     } else if rows.len() == 1 || is_nobodys_in_particular {
         all_failed(&layout.tracked, rows, &failure)
     } else {
         let (left, right) = rows.split_at(rows.len() / 2);
-        let mut outcomes = attempt(layout, left, names, road)?;
-        outcomes.extend(attempt(layout, right, names, road)?);
+        let mut outcomes = attempt(layout, left, names, road, since)?;
+        outcomes.extend(attempt(layout, right, names, road, since)?);
         Ok(outcomes)
     }
 }
 
 const UNIQUE_VIOLATION: &str = "23505";
 
-fn write(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road) -> SqlResult<Outcomes> {
+fn write(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
     names.look_up(layout, rows)?;
     let table = related_table(&layout.tracked);
-    let earliest = earliest(&layout.tracked, table.now);
-    interactions::write(&*Installation::current()?, &table, |events| {
-        rows.iter().map(|row| Ok((row.id, write_one(layout, row, names, earliest, road, events)?))).collect()
+    let installation = Installation::current()?;
+    interactions::write(&installation, &table, |events| {
+        rows.iter().map(|row| Ok((row.id, write_one(layout, row, names, since, road, events)?))).collect()
     })
 }
 
@@ -96,14 +98,14 @@ fn write_one(
     layout: &Layout,
     row: &Row,
     names: &NameBook,
-    earliest: i64,
+    since: i64,
     road: Road,
     events: &mut Events,
 ) -> SqlResult<Result<Outcome, Failure>> {
     if row.change == Change::Deleted {
         return Ok(Ok(delete(events, row.id)));
     }
-    let wanted = match map(layout, row, names.of(layout, row), earliest)? {
+    let wanted = match map(layout, row, names.of(layout, row), since)? {
         Ok(wanted) => wanted,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -171,14 +173,18 @@ const fn action(change: Change) -> &'static str {
 }
 
 pub fn related_table(tracked: &Tracked) -> RelatedTable {
-    // SAFETY: within a transaction.
-    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
-    RelatedTable { name: tracked.name_text, time_zone: tracked.time_zone, now }
+    RelatedTable { name: tracked.name_text, time_zone: tracked.time_zone, now: now() }
 }
 
 /// The start of the window that new events must lie in.
-pub fn earliest(tracked: &Tracked, now: i64) -> i64 {
-    now - tracked.window.unwrap_or(i64::from(settings::SYNC_WINDOW.get()) * 1_000_000)
+pub fn earliest(tracked: &Tracked) -> i64 {
+    now() - tracked.window.unwrap_or(i64::from(settings::SYNC_WINDOW.get()) * 1_000_000)
+}
+
+/// The transaction's time, as PostgreSQL counts it.
+fn now() -> i64 {
+    // SAFETY: within a transaction.
+    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
 /// Of each interaction the last change of the batch; a delete and an insert in one statement, as when a row moves to

@@ -18,7 +18,6 @@ use crate::store::{raw, unbound, watch};
 
 /// A tracked table.
 pub struct Tracked {
-    pub id: Uuid,
     /// The table that was attached; of a partitioned one the root.
     pub root: pg_sys::Oid,
     pub owner: pg_sys::Oid,
@@ -146,7 +145,6 @@ impl Tracked {
 
     fn from_row(row: tracked::Row) -> SqlResult<Self> {
         Ok(Self {
-            id: row.id,
             root: row.table,
             owner: row.owner,
             name_text: raw::kept_text(&row.name),

@@ -26,7 +26,7 @@ pub fn reread(tracked: &Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Reread> {
     let columns = columns(tracked)?;
     let mut layout = None;
     let mut rows = Vec::with_capacity(ids.len());
-    selection(tracked, &columns).by_ids(ids, |tuple, descriptor| {
+    selection(tracked, &columns).by_ids(ids, true, |tuple, descriptor| {
         // SAFETY: a row that was just read, with its descriptor.
         unsafe { collect(tracked, tuple, descriptor, &mut layout, &mut rows) };
     })?;

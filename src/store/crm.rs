@@ -25,12 +25,17 @@ impl Selection<'_> {
         CString::new(statement).map_err(internal)
     }
 
-    /// The rows with those ids, locked against change until the transaction ends.
-    pub fn by_ids(&self, ids: &[Uuid], each: impl FnMut(pg_sys::HeapTuple, pg_sys::TupleDesc)) -> SqlResult<()> {
-        let condition =
-            format!("where t.{} operator(pg_catalog.=) any ($1) for share", quote_identifier(self.id_column));
+    /// The rows with those ids; `locked` against change until the transaction ends.
+    pub fn by_ids(
+        &self,
+        ids: &[Uuid],
+        locked: bool,
+        each: impl FnMut(pg_sys::HeapTuple, pg_sys::TupleDesc),
+    ) -> SqlResult<()> {
+        let lock = if locked { "for share" } else { "" };
+        let condition = format!("where t.{} operator(pg_catalog.=) any ($1) {lock}", quote_identifier(self.id_column));
         let ids: Vec<pgrx::Uuid> = ids.iter().map(|id| pgrx::Uuid::from_bytes(*id.as_bytes())).collect();
-        self.read(&condition, &[(pg_sys::UUIDARRAYOID, pgrx::IntoDatum::into_datum(ids))], i64::MAX, each)
+        self.read(&condition, &[(pg_sys::UUIDARRAYOID, pgrx::IntoDatum::into_datum(ids))], each)
     }
 
     /// The rows whose `date_column` is at `since` or later (all where that is `None`), `chunk` at a time; `each_chunk`
@@ -87,7 +92,6 @@ impl Selection<'_> {
         &self,
         condition: &str,
         arguments: &[(pg_sys::Oid, Value)],
-        limit: i64,
         mut each: impl FnMut(pg_sys::HeapTuple, pg_sys::TupleDesc),
     ) -> SqlResult<()> {
         let statement = self.statement(condition)?;
@@ -108,7 +112,7 @@ impl Selection<'_> {
                 values.as_mut_ptr(),
                 nulls.as_ptr().cast(),
                 false,
-                limit,
+                0,
             );
             if code != pg_sys::SPI_OK_SELECT as i32 {
                 return Err(internal(format!("calendar_sync: reading an attached table gave {code}")));

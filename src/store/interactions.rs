@@ -132,6 +132,14 @@ thread_local! {
     static LOG: Table = const { Table::new("calendar_sync_log", LOG_COLUMNS) };
     static DELETE_ALL: Statement =
         const { Statement::new("delete from @calendar_events where related_table = $1", &[pg_sys::TEXTOID]) };
+    static PAGE: Statement = const {
+        Statement::new(
+            "select related_id, event_id from @calendar_events
+             where related_table = $1 and related_id > $2
+             order by related_id limit $3",
+            &[pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::INT8OID],
+        )
+    };
     static RENAME_TABLE: [Statement; 3] = const {
         [
             Statement::new(
@@ -194,6 +202,19 @@ pub fn write<T>(
 /// Deletes all events of a tracked table; how many.
 pub fn delete_all(related_table: &str) -> SqlResult<i64> {
     as_owner(|installation| Ok(DELETE_ALL.with(|delete| delete.execute(installation, &[related_table.into()]))? as i64))
+}
+
+/// The next events of a tracked table by their interactions' ids: (interaction, event).
+pub fn page(related_table: &str, after: Uuid, limit: i64) -> SqlResult<Vec<(Uuid, Uuid)>> {
+    let after = pgrx::Uuid::from_bytes(after.into_bytes());
+    let id = |id: Option<pgrx::Uuid>| id.map_or(Uuid::nil(), |id| Uuid::from_bytes(*id.as_bytes()));
+    as_owner(|installation| {
+        PAGE.with(|page| {
+            page.run(installation, &[related_table.into(), after.into(), limit.into()], |rows| {
+                rows.map(|row| Ok((id(row.get(1)?), id(row.get(2)?)))).collect()
+            })
+        })
+    })
 }
 
 /// An attached table goes by another name from now on.
@@ -272,6 +293,13 @@ impl Events<'_> {
         self.events.find(&key)
     }
 
+    /// Whether the interaction has an event; finds it without locking it.
+    pub fn look(&mut self, id: Uuid) -> bool {
+        let key = [Some(self.table.name), raw::uuid(id)];
+        let key: Vec<pg_sys::Datum> = key.into_iter().flatten().collect();
+        self.events.look(&key)
+    }
+
     /// Brings the found event up to date, also where its interaction has another id now. `event`: `None` where there
     /// is nothing to show any more.
     pub fn update(&mut self, id: Uuid, event: Option<&Event>, cancelled: bool) -> Outcome {
@@ -314,8 +342,9 @@ impl Events<'_> {
     }
 
     /// The key of the found event.
-    pub fn found_id(&self) -> Value {
-        self.events.found(event::EVENT_ID)
+    pub fn found_id(&self) -> Option<Uuid> {
+        // SAFETY: a uuid is 16 bytes.
+        self.events.found(event::EVENT_ID).map(|id| Uuid::from_bytes(unsafe { *id.cast_mut_ptr::<[u8; 16]>() }))
     }
 
     /// An archived interaction's event is cancelled, and scheduled again after; what an application has set otherwise

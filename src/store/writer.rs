@@ -258,7 +258,58 @@ impl Writer {
         }
     }
 
-    /// A column's value in the row that `find` found.
+    /// Finds the row with that key as the active snapshot sees it, without locking it.
+    pub fn look(&mut self, key: &[pg_sys::Datum]) -> bool {
+        // SAFETY: the table is open; the scan is ended before the index is closed; the found row stays pinned in its
+        // slot.
+        unsafe {
+            let relation = (*self.result).ri_RelationDesc;
+            if self.found.is_null() {
+                self.found = pg_sys::table_slot_create(relation, ptr::null_mut());
+            }
+            let index = pg_sys::index_open(self.key_index, pg_sys::AccessShareLock as i32);
+            let mut keys: Vec<pg_sys::ScanKeyData> = key
+                .iter()
+                .enumerate()
+                .map(|(place, value)| {
+                    let form = attribute_form((*index).rd_att, place);
+                    let family = *(*index).rd_opfamily.add(place);
+                    let equal = pg_sys::BTEqualStrategyNumber as u16;
+                    let operator = pg_sys::get_opfamily_member(family, form.atttypid, form.atttypid, equal as i16);
+                    let mut key = std::mem::zeroed();
+                    pg_sys::ScanKeyEntryInitialize(
+                        &mut key,
+                        0,
+                        place as i16 + 1,
+                        equal,
+                        pg_sys::InvalidOid,
+                        *(*index).rd_indcollation.add(place),
+                        pg_sys::get_opcode(operator),
+                        *value,
+                    );
+                    key
+                })
+                .collect();
+            let snapshot = pg_sys::GetActiveSnapshot();
+            #[cfg(not(feature = "pg18"))]
+            let scan = pg_sys::index_beginscan(relation, index, snapshot, keys.len() as i32, 0);
+            #[cfg(feature = "pg18")]
+            let scan = pg_sys::index_beginscan(relation, index, snapshot, ptr::null_mut(), keys.len() as i32, 0);
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), keys.len() as i32, ptr::null_mut(), 0);
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            let found = pg_sys::index_getnext_slot(scan, forward, self.found);
+            if found {
+                pg_sys::slot_getallattrs(self.found);
+                pg_sys::ExecMaterializeSlot(self.found);
+                pg_sys::slot_getallattrs(self.found);
+            }
+            pg_sys::index_endscan(scan);
+            pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
+            found
+        }
+    }
+
+    /// A column's value in the row that `find` or `look` found.
     pub fn found(&self, column: usize) -> Value {
         let place = self.attributes[column];
         // SAFETY: `find` has deformed the whole row.

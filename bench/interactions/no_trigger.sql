@@ -1,0 +1,1 @@
+-- Nothing: what the CRM pays without a calendar.
