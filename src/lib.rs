@@ -31,6 +31,11 @@ extension_sql_file!(
         api::events::calendar_agenda
     ]
 );
+extension_sql_file!(
+    "../sql/071_ics.sql",
+    name = "ics",
+    requires = [api::ics::calendar_ics_export, api::ics::calendar_ics_import]
+);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);
 extension_sql_file!(

@@ -3,6 +3,7 @@
 mod arguments;
 mod caller;
 mod events;
+mod ics;
 mod ids;
 mod interactions;
 mod recurrence;

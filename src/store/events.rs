@@ -50,6 +50,17 @@ pub struct Stored {
     pub event: Event,
 }
 
+/// An event to be shown, whatever its origin.
+pub struct Shown {
+    pub event_id: Uuid,
+    /// Of an override whose series is not here.
+    pub recurrence_id: Option<DateTime<Utc>>,
+    /// Its connection takes changes.
+    pub writable: bool,
+    /// `last_updated` is when it last changed here, if the origin does not say.
+    pub event: Event,
+}
+
 macro_rules! known {
     ($condition:literal) => {
         concat!(
@@ -196,6 +207,38 @@ thread_local! {
          set sync_status = $2, updated_at = $3
          where event_id = any ($1) and sync_status <> $2",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it.
+    static BETWEEN: Statement = const { Statement::new(
+        concat!(
+            "select event_id, recurrence_id, changed_at,
+                exists (
+                    select
+                    from @calendar_connections c
+                    where c.connection_id = e.connection_id and c.direction <> 'pull'
+                ),
+                event_date, event_end, all_day, time_zone, floating, ",
+            selected!(),
+            " from (
+                select *
+                from @calendar_events
+                where user_id = $1
+                  and event_date >= $2::timestamptz - interval '24 hours'
+                  and event_date < $3
+                union all
+                select *
+                from @calendar_events
+                where user_id = $1
+                  and event_end > $2
+                  and event_end - event_date > interval '24 hours'
+                  and event_date < $2::timestamptz - interval '24 hours'
+            ) e
+            where series_id is null
+              and sync_status <> 'deleted'
+              and (coalesce(event_end, event_date) > $2 or event_date >= $2)
+            order by event_date, event_id"
+        ),
+        &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
     static LOCK: Statement = const { Statement::new(whole!(" for update"), &[pg_sys::UUIDARRAYOID]) };
@@ -405,15 +448,48 @@ fn read_stored(columns: &mut Columns) -> SpiResult<Stored> {
         event_id: columns.uuid()?.unwrap_or_default(),
         external_id: columns.word()?,
         deleted: columns.flag()?,
-        event: Event {
-            timing: Timing {
-                start: columns.instant()?.unwrap_or_default(),
-                end: columns.instant()?,
-                all_day: columns.flag()?,
-                time_zone: columns.text()?,
-                floating: columns.flag()?,
-            },
-            details: details::read(columns)?,
-        },
+        event: Event { timing: read_timing(columns)?, details: details::read(columns)? },
+    })
+}
+
+/// The user's events that overlap the window and are neither deleted nor instances of a series, by start.
+pub fn between(
+    installation: &Installation,
+    user_id: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> SqlResult<Vec<Shown>> {
+    within_scratch(|| {
+        let arguments = [user_id.into(), stamp(from).into(), stamp(to).into()];
+        BETWEEN.with(|statement| {
+            statement.run(installation, &arguments, |mut rows| {
+                let mut found = Vec::with_capacity(rows.len());
+                while rows.next().is_some() {
+                    found.push(read_shown(&mut Columns::of(&rows))?);
+                }
+                Ok(found)
+            })
+        })
+    })
+}
+
+fn read_shown(columns: &mut Columns) -> SpiResult<Shown> {
+    let event_id = columns.uuid()?.unwrap_or_default();
+    let recurrence_id = columns.instant()?;
+    let changed_at = columns.instant()?;
+    let writable = columns.flag()?;
+    let timing = read_timing(columns)?;
+    let mut details = details::read(columns)?;
+    details.last_updated = details.last_updated.or(changed_at);
+    Ok(Shown { event_id, recurrence_id, writable, event: Event { timing, details } })
+}
+
+fn read_timing(columns: &mut Columns) -> SpiResult<Timing> {
+    Ok(Timing {
+        start: columns.instant()?.unwrap_or_default(),
+        end: columns.instant()?,
+        all_day: columns.flag()?,
+        time_zone: columns.text()?,
+        floating: columns.flag()?,
     })
 }

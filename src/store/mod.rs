@@ -12,6 +12,7 @@ mod installation;
 pub mod interactions;
 pub mod names;
 pub mod raw;
+mod salt;
 pub mod series;
 mod source;
 mod statement;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use datum::{instant, stamp};
 pub use installation::{Identity, Installation, as_owner};
+pub use salt::salt;
 pub use source::Source;
 pub use statement::Statement;
 pub use subtransaction::{Failure, guarded};

@@ -59,6 +59,8 @@ pub struct Stored {
     pub external_id: String,
     pub synced_from: String,
     pub deleted: bool,
+    /// When it last changed here.
+    pub changed_at: DateTime<Utc>,
     pub expansion: Expansion,
     pub series: Series,
 }
@@ -79,7 +81,7 @@ macro_rules! whole {
     ($rest:literal) => {
         concat!(
             "select series_id, user_id, external_source, connection_id, external_id, synced_from,
-                sync_status = 'deleted', expanded_from, expanded_until, expand_at, ends_at, dtstart, extract(epoch from duration)::float8::text, all_day,
+                sync_status = 'deleted', changed_at, expanded_from, expanded_until, expand_at, ends_at, dtstart, extract(epoch from duration)::float8::text, all_day,
                 time_zone, floating, rrule, exrule, rdates, rdate_ends::text, exdates, overrides::text, ",
             selected!(),
             " from @calendar_series ",
@@ -441,6 +443,7 @@ fn read_stored(columns: &mut Columns) -> SpiResult<Stored> {
     let external_id = columns.word()?;
     let synced_from = columns.word()?;
     let deleted = columns.flag()?;
+    let changed_at = columns.instant()?.unwrap_or_default();
     let expansion = Expansion {
         from: columns.instant()?.unwrap_or(DateTime::<Utc>::MIN_UTC),
         until: columns.instant()?.unwrap_or(DateTime::<Utc>::MIN_UTC),
@@ -474,6 +477,7 @@ fn read_stored(columns: &mut Columns) -> SpiResult<Stored> {
         external_id,
         synced_from,
         deleted,
+        changed_at,
         expansion,
         series,
     })

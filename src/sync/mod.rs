@@ -2,4 +2,5 @@
 
 pub mod agenda;
 pub mod apply;
+pub mod export;
 pub mod upsert;

@@ -7,6 +7,7 @@ mod intake;
 mod known;
 
 use calendar_sync_core::event::Item;
+use calendar_sync_core::ics::BadEvent;
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -39,6 +40,13 @@ pub struct BadItem {
     /// One occurrence of a series could not be read; the series is another item.
     pub is_override: bool,
     pub message: String,
+}
+
+impl From<BadEvent> for BadItem {
+    fn from(bad: BadEvent) -> Self {
+        let message = format!("line {}: {}", bad.line, bad.reason);
+        Self { external_id: bad.uid, is_override: bad.is_override, message }
+    }
 }
 
 /// What became of a batch. The counts are of items: a series with its instances and overrides is one.

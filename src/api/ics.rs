@@ -1,0 +1,81 @@
+//! Calendar files in and out.
+
+use calendar_sync_core::ics;
+use pgrx::Uuid;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::arguments;
+use super::caller::authorize;
+use super::events::range;
+use crate::errors::{SqlResult, invalid_argument};
+use crate::store;
+use crate::sync::apply::{self, BadItem, Source, Terms};
+use crate::sync::export::export;
+use crate::zones::PgZones;
+
+/// Events of one file.
+const MOST_EVENTS: usize = 1_000_000;
+
+/// The user's calendar as a file.
+#[pg_extern(stable, parallel_restricted)]
+fn calendar_ics_export(
+    user_id: &str,
+    range_start: default!(TimestampWithTimeZone, "now() - interval '30 days'"),
+    range_end: default!(TimestampWithTimeZone, "now() + interval '180 days'"),
+    visibility: default!(&str, "'details'"),
+) -> SqlResult<String> {
+    let range = range(range_start, range_end)?;
+    let details = match visibility {
+        "details" => true,
+        "busy" => false,
+        other => {
+            return Err(invalid_argument(format!("visibility can't be \"{other}\""))
+                .set_hint("It is details, or busy (times alone)."));
+        }
+    };
+    authorize(user_id)?;
+    store::as_owner(|installation| export(installation, &PgZones, user_id, range, details))
+}
+
+/// Takes the events of a file.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn calendar_ics_import(
+    user_id: &str,
+    ics: &str,
+    name: default!(&str, "'import'"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(uid, Option<String>),
+            name!(event_id, Option<Uuid>),
+            name!(action, Option<String>),
+            name!(error, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    arguments::identifier("user_id", user_id)?;
+    arguments::identifier("name", name)?;
+    authorize(user_id)?;
+    let unread = |error: String| {
+        invalid_argument(error).set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
+    };
+    let calendar = ics::read(ics.as_bytes(), MOST_EVENTS).map_err(|error| unread(error.to_string()))?;
+    let items = ics::resolve(calendar, &PgZones, &arguments::time_zone()).map_err(|error| unread(error.to_string()))?;
+    let source = Source { user_id, external_source: name, connection_id: None, synced_from: "ics" };
+    let terms = Terms { complete: false, force: false, outcomes: true, now: arguments::now() };
+    let applied = store::as_owner(|installation| {
+        apply::calendar(installation, &source, &PgZones, items.map(|item| item.map_err(BadItem::from)), &terms)
+    })?;
+    Ok(TableIterator::new(applied.outcomes.into_iter().map(|outcome| {
+        let event_id = outcome.event_id.map(arguments::uuid);
+        match outcome.action {
+            Ok(action) => (outcome.external_id, event_id, Some(action.word().to_owned()), None),
+            Err(error) => (outcome.external_id, None, None, Some(error)),
+        }
+    })))
+}
