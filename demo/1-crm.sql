@@ -41,4 +41,4 @@ select calendar_attach('interaction', '{
     "user": {"column": "created_by", "table": "app_user", "key": "user_id", "name": "email"},
     "event_type": "interaction_type",
     "time_zone": "Europe/Berlin"
-}');
+}') \g /dev/null

@@ -14,11 +14,8 @@ fn main() {
         libtest_mimic::run(&arguments, vec![absent.with_ignored_flag(true)]).exit();
     };
     if arguments.list {
-        libtest_mimic::run(
-            &arguments,
-            calendars.into_iter().map(|calendar| Trial::test(calendar.file, || Ok(()))).collect(),
-        )
-        .exit();
+        let names = calendars.iter().flat_map(|it| [format!("{}, pulled", it.file), format!("{}, exported", it.file)]);
+        libtest_mimic::run(&arguments, names.map(|name| Trial::test(name, || Ok(()))).collect()).exit();
     }
 
     let cluster = Cluster::start_with(&[("calendar_sync.worker_threads", "4")]);
