@@ -28,6 +28,8 @@ create table calendar_connections (
     etag text,
     last_modified text,
     body_hash bytea,
+    held_back text,
+    held_back_polls int not null default 0,
     status text not null default 'active'
         check (status in ('active', 'paused', 'error', 'reauth_required', 'removed')),
     consecutive_failures int not null default 0,
@@ -69,6 +71,8 @@ comment on column calendar_connections.cursor is 'what the provider gave to ask 
 comment on column calendar_connections.etag is 'ETag of the last answer';
 comment on column calendar_connections.last_modified is 'Last-Modified of the last answer';
 comment on column calendar_connections.body_hash is 'hash of the last answer''s calendar, without what changes at every fetch';
+comment on column calendar_connections.held_back is 'digest of the deletes that the last pull held back because they were too many; NULL for none';
+comment on column calendar_connections.held_back_polls is 'pulls in a row that held back as many';
 comment on column calendar_connections.status is 'active, paused, error, reauth_required or removed';
 comment on column calendar_connections.consecutive_failures is 'failures in a row';
 comment on column calendar_connections.last_synced_at is 'when it was last pulled, or found unchanged';

@@ -7,10 +7,14 @@ use pgrx::prelude::*;
 
 mod api;
 mod errors;
+mod http;
 mod interaction;
+mod providers;
+mod secrets;
 mod settings;
 mod store;
 mod sync;
+mod worker;
 mod zones;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -39,6 +43,26 @@ extension_sql_file!(
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);
 extension_sql_file!(
+    "../sql/063_connection_views.sql",
+    name = "connection_views",
+    requires = ["events", "series", "bookkeeping", "connections", api::connections::calendar_worker_states]
+);
+extension_sql_file!(
+    "../sql/073_connection_functions.sql",
+    name = "connection_functions",
+    requires = [
+        api::connections::calendar_subscribe,
+        api::connections::calendar_unsubscribe,
+        api::connections::calendar_pause,
+        api::connections::calendar_continue,
+        api::connections::calendar_sync_now,
+        api::connections::calendar_sync_request,
+        api::connections::calendar_sync_status,
+        api::connections::calendar_resume,
+        api::connections::calendar_worker_states,
+    ]
+);
+extension_sql_file!(
     "../sql/061_interactions_api.sql",
     name = "interactions_api",
     requires =
@@ -55,6 +79,7 @@ extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::register();
+    worker::register();
 }
 
 /// What pgrx' test framework asks for: how the server of the #[pg_test]s is set up.

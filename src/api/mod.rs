@@ -2,6 +2,7 @@
 
 mod arguments;
 mod caller;
+mod connections;
 mod events;
 mod ics;
 mod ids;

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod catalog;
+pub mod connections;
 pub mod crm;
 mod datum;
 pub mod ddl;
@@ -9,6 +10,7 @@ mod details;
 pub mod events;
 pub mod failures;
 mod installation;
+pub mod installation_row;
 pub mod interactions;
 pub mod names;
 pub mod raw;
@@ -16,6 +18,7 @@ mod salt;
 pub mod series;
 mod source;
 mod statement;
+pub mod subscriptions;
 mod subtransaction;
 pub mod tracked;
 pub mod tuples;

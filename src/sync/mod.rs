@@ -3,4 +3,10 @@
 pub mod agenda;
 pub mod apply;
 pub mod export;
+pub mod fetch;
+pub mod now;
+pub mod pull;
+mod schedule;
+pub mod subscribe;
 pub mod upsert;
+pub mod wait;

@@ -1,0 +1,224 @@
+//! calendar_subscribe and what goes with it: outside calendars by their URL.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::caller::{authorize, is_administrator};
+use crate::errors::{SqlResult, error};
+use crate::store::{self, connections, installation_row, subscriptions};
+use crate::sync::now::{self, Report};
+use crate::sync::subscribe;
+use crate::{settings, worker};
+
+/// See the comment on the function in sql/065_connection_functions.sql; so for all of them.
+#[pg_extern]
+fn calendar_subscribe(
+    user_id: &str,
+    url: &str,
+    provider: default!(&str, "'ics'"),
+    name: default!(Option<&str>, "NULL"),
+    poll_interval: default!(Option<Interval>, "NULL"),
+) -> SqlResult<pgrx::Uuid> {
+    authorize(user_id)?;
+    let id = store::as_owner(|installation| {
+        subscribe::subscribe(installation, user_id, url, provider, name, poll_interval)
+    })?;
+    worker::wake_at_commit();
+    Ok(pgrx::Uuid::from_bytes(id.into_bytes()))
+}
+
+#[pg_extern]
+fn calendar_unsubscribe(connection_id: pgrx::Uuid, keep_events: default!(bool, true)) -> SqlResult<()> {
+    authorize_connection(connection_id)?;
+    store::as_owner(|installation| subscriptions::remove(installation, connection_id, keep_events))
+}
+
+#[pg_extern]
+fn calendar_pause(connection_id: pgrx::Uuid) -> SqlResult<()> {
+    authorize_connection(connection_id)?;
+    store::as_owner(|installation| subscriptions::pause(installation, connection_id))
+}
+
+#[pg_extern]
+fn calendar_continue(connection_id: pgrx::Uuid) -> SqlResult<()> {
+    authorize_connection(connection_id)?;
+    store::as_owner(|installation| subscriptions::resume(installation, connection_id))?;
+    worker::wake_at_commit();
+    Ok(())
+}
+
+/// Whoever may not act for its owner gets the same error as for a connection that is not there.
+fn authorize_connection(connection_id: pgrx::Uuid) -> SqlResult<()> {
+    let owner = store::as_owner(|installation| subscriptions::owner(installation, connection_id))?;
+    match owner {
+        Some(owner) if authorize(&owner).is_ok() => Ok(()),
+        _ => Err(error(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("there is no connection {}", uuid::Uuid::from_bytes(*connection_id.as_bytes())),
+        )
+        .set_hint("calendar_sync_status(user_id) lists a user's connections.")),
+    }
+}
+
+type NowRow = (
+    name!(connection_id, pgrx::Uuid),
+    name!(name, String),
+    name!(provider, String),
+    name!(status, String),
+    name!(fetched, i32),
+    name!(created, i32),
+    name!(updated, i32),
+    name!(deleted, i32),
+    name!(unchanged, i32),
+    name!(pushed, i32),
+    name!(conflicts, i32),
+    name!(error, Option<String>),
+    name!(duration_ms, i32),
+);
+
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn calendar_sync_now(
+    user_id: &str,
+    force: default!(bool, false),
+    name: default!(Option<&str>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(connection_id, pgrx::Uuid),
+            name!(name, String),
+            name!(provider, String),
+            name!(status, String),
+            name!(fetched, i32),
+            name!(created, i32),
+            name!(updated, i32),
+            name!(deleted, i32),
+            name!(unchanged, i32),
+            name!(pushed, i32),
+            name!(conflicts, i32),
+            name!(error, Option<String>),
+            name!(duration_ms, i32),
+        ),
+    >,
+    ErrorReport,
+> {
+    authorize(user_id)?;
+    let due = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
+    if !worker::is_running() {
+        pgrx::notice!(
+            "calendar_sync: no worker pulls the calendars of this database in the background; \
+             see the view calendar_worker_status"
+        );
+    }
+    let allowed = worker::allow_manual_sync(user_id, settings::MANUAL_SYNC_LIMIT.get());
+    let mut rows = Vec::with_capacity(due.len());
+    for connection in due {
+        let report = if allowed { now::pull(connection, force)? } else { Report::new(connection, "rate_limited") };
+        rows.push(row(report));
+    }
+    Ok(TableIterator::new(rows))
+}
+
+fn row(report: Report) -> NowRow {
+    let Report { connection, status, counts, error, duration } = report;
+    (
+        pgrx::Uuid::from_bytes(connection.id.into_bytes()),
+        connection.name,
+        connection.provider,
+        status.to_owned(),
+        counts.fetched,
+        counts.created,
+        counts.updated,
+        counts.deleted,
+        counts.unchanged,
+        0,
+        0,
+        error,
+        i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
+    )
+}
+
+#[pg_extern]
+fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i32> {
+    match user_id {
+        Some(user_id) => authorize(user_id)?,
+        None => administrators_only("ask for everybody's calendars")?,
+    }
+    let count = store::as_owner(|installation| subscriptions::request(installation, user_id))?;
+    worker::wake_at_commit();
+    Ok(i32::try_from(count).unwrap_or(i32::MAX))
+}
+
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn calendar_sync_status(
+    user_id: &str,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(connection_id, pgrx::Uuid),
+            name!(name, String),
+            name!(provider, String),
+            name!(status, String),
+            name!(last_synced_at, Option<TimestampWithTimeZone>),
+            name!(next_poll_at, Option<TimestampWithTimeZone>),
+            name!(events, i64),
+            name!(errors, i64),
+            name!(last_error, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    authorize(user_id)?;
+    let list = store::as_owner(|installation| subscriptions::status(installation, user_id))?;
+    Ok(TableIterator::new(list.into_iter().map(|it| {
+        let next_poll_at = it.next_poll_at.filter(|_| matches!(it.status.as_str(), "active" | "error"));
+        let row = (it.id, it.name, it.provider, it.status, it.last_synced_at, next_poll_at);
+        (row.0, row.1, row.2, row.3, row.4, row.5, it.events, it.errors, it.last_error)
+    })))
+}
+
+#[pg_extern]
+fn calendar_resume() -> SqlResult<()> {
+    administrators_only("make this copy of the database the real one")?;
+    store::as_owner(installation_row::resume)?;
+    worker::wake_at_commit();
+    Ok(())
+}
+
+fn administrators_only(what: &str) -> SqlResult<()> {
+    if is_administrator()? {
+        return Ok(());
+    }
+    Err(error(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("permission denied to {what}"))
+        .set_hint("Only a superuser or the extension's owner can."))
+}
+
+/// What the view calendar_worker_status shows.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn calendar_worker_states() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(database_oid, pg_sys::Oid),
+            name!(pid, Option<i32>),
+            name!(state, String),
+            name!(last_loop, Option<TimestampWithTimeZone>),
+            name!(connections_due, Option<i32>),
+            name!(in_flight, Option<i32>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let states = worker::states();
+    Ok(TableIterator::new(states.into_iter().map(|it| {
+        let last_loop = it.last_loop.and_then(|micros| TimestampWithTimeZone::try_from(micros).ok());
+        (it.database, it.pid, it.state.to_owned(), last_loop, it.due, it.in_flight)
+    })))
+}

@@ -1,0 +1,190 @@
+//! The address of an outside calendar. Whoever knows it can read the calendar: it is never shown whole.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+/// Longest address taken, in bytes.
+const MAX_LENGTH: usize = 8 * 1024;
+
+/// A URL that may be asked for. Shown (`Display`, `Debug`) as `scheme://host/…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Without user name, password and fragment; http or https.
+    url: Url,
+    authorization: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("it is not a URL")]
+    Malformed,
+    #[error("its scheme is none of http, https, webcal and webcals")]
+    Scheme,
+    #[error("it names no host")]
+    NoHost,
+    #[error("it is longer than {MAX_LENGTH} bytes")]
+    TooLong,
+}
+
+impl Address {
+    /// `webcal://` and `webcals://` mean https; a user name and password become Basic authorization.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.len() > MAX_LENGTH {
+            return Err(AddressError::TooLong);
+        }
+        // Url does not let a scheme of unknown kind become a known one, so this is done on the text.
+        let scheme = text.split(':').next().unwrap_or_default();
+        let as_https = match scheme.to_ascii_lowercase().as_str() {
+            "webcal" | "webcals" => Some(format!("https{}", &text[scheme.len()..])),
+            _ => None,
+        };
+        Self::from_url(Url::parse(as_https.as_deref().unwrap_or(text)).map_err(|_| AddressError::Malformed)?)
+    }
+
+    /// Where a `Location` leads, seen from here. Credentials of this address go along to the same origin only.
+    pub fn redirect(&self, location: &str) -> Result<Self, AddressError> {
+        if location.len() > MAX_LENGTH {
+            return Err(AddressError::TooLong);
+        }
+        let scheme = location.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let mut next = match scheme.as_str() {
+            "webcal" | "webcals" => Self::parse(location)?,
+            _ => Self::from_url(self.url.join(location).map_err(|_| AddressError::Malformed)?)?,
+        };
+        if next.authorization.is_none() && next.url.origin() == self.url.origin() {
+            next.authorization.clone_from(&self.authorization);
+        }
+        Ok(next)
+    }
+
+    fn from_url(mut url: Url) -> Result<Self, AddressError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(AddressError::Scheme);
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(AddressError::NoHost);
+        }
+        let authorization = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => {
+                let plain = format!("{}:{}", decode(user), decode(password.unwrap_or_default()));
+                Some(format!("Basic {}", STANDARD.encode(plain)))
+            }
+        };
+        // Of http and https URLs with a host these cannot fail.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_fragment(None);
+        Ok(Self { url, authorization })
+    }
+
+    /// The whole address, to connect to it. A secret.
+    pub fn secret(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Value of the Authorization header that goes with it. A secret.
+    pub fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// What equal addresses have in common, to look for them under a keyed hash. A secret.
+    pub fn canonical(&self) -> String {
+        format!("{} {}", self.authorization.as_deref().unwrap_or_default(), self.url)
+    }
+
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Scheme, host and port: what views and logs show.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match digits.filter(|_| first == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/…", self.origin())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webcal_means_https() {
+        assert_eq!(Address::parse("webcal://Example.com/a").unwrap().secret(), "https://example.com/a");
+        assert_eq!(Address::parse(" WEBCALS://example.com:8443/a ").unwrap().secret(), "https://example.com:8443/a");
+    }
+
+    #[test]
+    fn only_web_addresses_with_a_host_are_taken() {
+        for (text, error) in [
+            ("file:///etc/passwd", AddressError::Scheme),
+            ("ftp://example.com/", AddressError::Scheme),
+            ("javascript:alert(1)", AddressError::Scheme),
+            ("example.com/a.ics", AddressError::Malformed),
+            ("https://", AddressError::Malformed),
+            ("", AddressError::Malformed),
+        ] {
+            assert_eq!(Address::parse(text), Err(error), "{text}");
+        }
+        assert_eq!(Address::parse(&format!("https://example.com/{}", "a".repeat(9000))), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn it_is_shown_without_path_query_and_credentials() {
+        let address = Address::parse("https://ada:pa%73s@example.com:8443/private/x.ics?token=1#f").unwrap();
+        assert_eq!(address.to_string(), "https://example.com:8443/…");
+        assert_eq!(format!("{address:?}"), "https://example.com:8443/…");
+        assert_eq!(address.secret(), "https://example.com:8443/private/x.ics?token=1");
+        assert_eq!(address.authorization(), Some(format!("Basic {}", STANDARD.encode("ada:pass")).as_str()));
+    }
+
+    #[test]
+    fn credentials_follow_to_the_same_origin_only() {
+        let address = Address::parse("https://ada:pass@example.com/a/b").unwrap();
+        assert!(address.redirect("../c").unwrap().authorization().is_some());
+        assert!(address.redirect("https://example.com/c").unwrap().authorization().is_some());
+        for other in ["https://example.org/", "http://example.com/", "https://example.com:444/", "//sub.example.com/"] {
+            assert!(address.redirect(other).unwrap().authorization().is_none(), "{other}");
+        }
+        assert_eq!(address.redirect("file:///etc/passwd"), Err(AddressError::Scheme));
+    }
+}

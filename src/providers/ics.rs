@@ -1,0 +1,140 @@
+//! A calendar file (RFC 5545) at a URL, asked for conditionally.
+
+use std::time::Duration;
+
+use calendar_sync_core::ics;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::{Answer, Fetched, Provider, PullError, PullRequest, Validators};
+use crate::http::{Address, Client, Request, Response};
+
+/// Validators longer than this are not kept: they would be sent with every request.
+const MAX_VALIDATOR: usize = 1024;
+
+pub struct Ics;
+
+impl Provider for Ics {
+    fn pull(&self, client: &Client, request: &PullRequest) -> Result<Answer, PullError> {
+        let address = &request.address;
+        let response = client.get(&Request { address: address.clone(), headers: headers(&request.validators) })?;
+        if response.status == 304 {
+            return Ok(Answer::Unchanged(request.validators.clone()));
+        }
+        check_status(address, &response)?;
+        let validators =
+            Validators { etag: validator(&response, "etag"), last_modified: validator(&response, "last-modified") };
+        let body = check_body(address, &response)?;
+        let body_hash = hash(body);
+        if request.body_hash.as_ref() == Some(&body_hash) {
+            return Ok(Answer::Unchanged(validators));
+        }
+        let calendar =
+            ics::read(body, request.max_events).map_err(|why| PullError::NotACalendar(address.clone(), why))?;
+        if !calendar.complete {
+            return Err(PullError::CutOff(address.clone()));
+        }
+        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, calendar })))
+    }
+}
+
+fn headers(validators: &Validators) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("accept", "text/calendar, */*;q=0.5".to_owned())];
+    headers.extend(validators.etag.clone().map(|etag| ("if-none-match", etag)));
+    headers.extend(validators.last_modified.clone().map(|time| ("if-modified-since", time)));
+    headers
+}
+
+fn validator(response: &Response, name: &str) -> Option<String> {
+    response.header(name).filter(|value| value.len() <= MAX_VALIDATOR).map(str::to_owned)
+}
+
+fn check_status(address: &Address, response: &Response) -> Result<(), PullError> {
+    let address = address.clone();
+    match response.status {
+        200 => Ok(()),
+        401 => Err(PullError::Unauthorized(address)),
+        403 => Err(PullError::Forbidden(address)),
+        404 => Err(PullError::NotFound(address)),
+        410 => Err(PullError::Gone(address)),
+        429 => Err(PullError::TooManyRequests(address, retry_after(response, Utc::now()))),
+        status @ 500.. => Err(PullError::Server(address, status, retry_after(response, Utc::now()))),
+        status => Err(PullError::Status(address, status)),
+    }
+}
+
+/// Retry-After (RFC 9110, 10.2.3): seconds, or a date.
+fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
+    let value = response.header("retry-after")?;
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => (DateTime::parse_from_rfc2822(value).ok()?.to_utc() - now).to_std().ok(),
+    }
+}
+
+/// A web page is a login form or an error that came with status 200. A calendar under a wrong type is taken.
+fn check_body<'a>(address: &Address, response: &'a Response) -> Result<&'a [u8], PullError> {
+    let body = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body).trim_ascii_start();
+    let begins = |what: &[u8]| body.get(..what.len()).is_some_and(|start| start.eq_ignore_ascii_case(what));
+    if body.is_empty() {
+        return Err(PullError::Empty(address.clone()));
+    }
+    let says_page = response.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    if (says_page && !begins(b"BEGIN:")) || begins(b"<!DOCTYPE") || begins(b"<html") {
+        return Err(PullError::WebPage(address.clone()));
+    }
+    Ok(&response.body)
+}
+
+/// Hash of a calendar without what many servers change at every fetch: when it was written, and by what.
+fn hash(body: &[u8]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| matches!(byte, b':' | b';')).next().unwrap_or_default();
+        if !name.eq_ignore_ascii_case(b"DTSTAMP") && !name.eq_ignore_ascii_case(b"PRODID") {
+            hash.update(line);
+        }
+    }
+    hash.finalize().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (ureq::http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        Response { status, headers, body: body.into() }
+    }
+
+    #[test]
+    fn the_hash_ignores_when_and_by_what_a_calendar_was_written_and_nothing_else() {
+        let one = hash(b"BEGIN:VCALENDAR\r\nPRODID:a\r\nDTSTAMP:20260101T000000Z\r\nSUMMARY:x\r\n");
+        assert_eq!(one, hash(b"BEGIN:VCALENDAR\r\nPRODID:b\r\nDTSTAMP;X=1:20260102T000000Z\r\nSUMMARY:x\r\n"));
+        assert_ne!(one, hash(b"BEGIN:VCALENDAR\r\nPRODID:a\r\nDTSTAMP:20260101T000000Z\r\nSUMMARY:y\r\n"));
+    }
+
+    #[test]
+    fn web_pages_and_nothing_are_no_calendars() {
+        let address = Address::parse("https://example.com/a").unwrap();
+        let check = |kind, body| check_body(&address, &response(200, &[("content-type", kind)], body)).map(<[u8]>::len);
+        assert!(matches!(check("text/calendar", " \r\n"), Err(PullError::Empty(_))));
+        assert!(matches!(check("text/html; charset=utf-8", "please log in"), Err(PullError::WebPage(_))));
+        assert!(matches!(check("text/calendar", "<!doctype html><p>"), Err(PullError::WebPage(_))));
+        assert!(check("text/html", "BEGIN:VCALENDAR\r\n").is_ok());
+        assert!(check("text/plain", "\u{feff}BEGIN:VCALENDAR\r\n").is_ok());
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let pause = |value| retry_after(&response(429, &[("retry-after", value)], ""), now);
+        assert_eq!(pause("120"), Some(Duration::from_secs(120)));
+        assert_eq!(pause("Thu, 01 Jan 2026 00:10:00 GMT"), Some(Duration::from_secs(600)));
+        assert_eq!(pause("Wed, 31 Dec 2025 00:00:00 GMT"), None);
+        assert_eq!(pause("soon"), None);
+    }
+}

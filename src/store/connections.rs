@@ -1,0 +1,422 @@
+//! calendar_connections: what is due, and how a pull ended.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use pgrx::spi::SpiHeapTupleData;
+use pgrx::{JsonB, pg_sys};
+use uuid::Uuid;
+
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+
+const UUID_ARRAY: pg_sys::Oid = pg_sys::UUIDARRAYOID;
+const BIGINT_ARRAY: pg_sys::Oid = pg_sys::INT8ARRAYOID;
+const DOUBLE_ARRAY: pg_sys::Oid = pg_sys::FLOAT8ARRAYOID;
+
+/// What a pull needs to know of a connection.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub id: Uuid,
+    pub user_id: String,
+    pub name: String,
+    pub provider: String,
+    /// Sealed; `None` once it was unsubscribed from.
+    pub url: Option<Vec<u8>>,
+    pub time_zone: Option<String>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub body_hash: Option<Vec<u8>>,
+    /// Of its lease; `None` in a session, which has none.
+    pub generation: Option<i64>,
+    pub failures: u32,
+    /// Digest of the deletes that the last pull held back.
+    pub held_back: Option<String>,
+    pub held_back_polls: i32,
+    /// `None`: the setting's.
+    pub poll_interval: Option<Duration>,
+}
+
+/// How a pull ended that applied a calendar.
+#[derive(Debug)]
+pub struct Outcome {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    /// `None`: the next answer must be read whatever it is.
+    pub body_hash: Option<Vec<u8>>,
+    pub calendar_name: Option<String>,
+    /// Digest of the deletes that were held back, and for how many pulls in a row.
+    pub held_back: Option<(String, i32)>,
+    /// Why it is not all right although it was applied.
+    pub error: Option<String>,
+    pub next_poll: Duration,
+}
+
+/// A line of the log about one pull.
+#[derive(Debug, Default)]
+pub struct PullLog {
+    pub error: Option<String>,
+    pub retry: bool,
+    pub details: Option<serde_json::Value>,
+    /// fetched, created, updated, deleted, unchanged
+    pub counts: Option<[i32; 5]>,
+    pub duration: Duration,
+}
+
+thread_local! {
+    static LEASE: Statement = const { Statement::new(
+        "with due as (
+             select connection_id
+             from @calendar_connections
+             where status in ('active', 'error')
+               and next_poll_at <= clock_timestamp()
+               and (leased_until is null or leased_until < clock_timestamp())
+               and account_id is null
+             order by next_poll_at
+             limit $1
+             for update skip locked
+         )
+         update @calendar_connections c
+         set leased_until = clock_timestamp() + make_interval(secs => $2),
+             lease_generation = c.lease_generation + 1
+         from due
+         where c.connection_id = due.connection_id
+         returning c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
+             c.body_hash, c.lease_generation, c.consecutive_failures, c.held_back, c.held_back_polls,
+             extract(epoch from c.poll_interval)::float8",
+        &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
+    ) };
+    static OF_USER: Statement = const { Statement::new(
+        "select c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
+             c.body_hash, null::bigint, c.consecutive_failures, c.held_back, c.held_back_polls,
+             extract(epoch from c.poll_interval)::float8
+         from @calendar_connections c
+         where c.user_id = $1
+           and ($2 is null or c.name = $2)
+           and c.status <> 'removed'
+           and ($2 is not null or c.status <> 'paused')
+           and c.account_id is null
+         order by c.name",
+        &[pg_sys::TEXTOID, pg_sys::TEXTOID],
+    ) };
+    static LOCK: Statement = const { Statement::new(
+        "select from @calendar_connections
+         where connection_id = $1
+           and lease_generation = $2
+           and status <> 'removed'
+         for update skip locked",
+        &[pg_sys::UUIDOID, pg_sys::INT8OID],
+    ) };
+    static WAIT_AND_LOCK: Statement = const { Statement::new(
+        "select from @calendar_connections
+         where connection_id = $1
+           and status <> 'removed'
+         for update",
+        &[pg_sys::UUIDOID],
+    ) };
+    static TRY_ALONE: Statement = const { Statement::new(
+        "select pg_try_advisory_xact_lock(hashtextextended($1::text, 7018))",
+        &[pg_sys::UUIDOID],
+    ) };
+    static UNCHANGED: Statement = const { Statement::new(
+        "with free as (
+             select c.connection_id, r.next_poll
+             from unnest($1, $2, $3) r (connection_id, generation, next_poll)
+             join @calendar_connections c using (connection_id)
+             where (r.generation is null or c.lease_generation = r.generation)
+               and c.status <> 'removed'
+             for update of c skip locked
+         )
+         update @calendar_connections c
+         set last_synced_at = clock_timestamp(),
+             next_poll_at = clock_timestamp() + make_interval(secs => free.next_poll),
+             status = case when c.status in ('error', 'reauth_required') then 'active' else c.status end,
+             consecutive_failures = 0,
+             last_error = null,
+             leased_until = null
+         from free
+         where c.connection_id = free.connection_id",
+        &[UUID_ARRAY, BIGINT_ARRAY, DOUBLE_ARRAY],
+    ) };
+    static VALIDATORS: Statement = const { Statement::new(
+        "update @calendar_connections
+         set etag = $3, last_modified = $4
+         where connection_id = $1
+           and ($2 is null or lease_generation = $2)
+           and (etag, last_modified) is distinct from ($3, $4)",
+        &[pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID, pg_sys::TEXTOID],
+    ) };
+    static APPLIED: Statement = const { Statement::new(
+        "update @calendar_connections
+         set etag = $2,
+             last_modified = $3,
+             body_hash = $4,
+             calendar_name = $5,
+             held_back = $6,
+             held_back_polls = $7,
+             last_error = $8,
+             status = case
+                 when $8 is not null then 'error'
+                 when status in ('error', 'reauth_required') then 'active'
+                 else status
+             end,
+             last_synced_at = clock_timestamp(),
+             next_poll_at = clock_timestamp() + make_interval(secs => $9),
+             consecutive_failures = 0,
+             leased_until = null,
+             lease_generation = lease_generation + 1
+         where connection_id = $1",
+        &[
+            pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID, pg_sys::TEXTOID,
+            pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID,
+        ],
+    ) };
+    static FAILED: Statement = const { Statement::new(
+        "with free as (
+             select connection_id
+             from @calendar_connections
+             where connection_id = $1
+               and ($2 is null or lease_generation = $2)
+               and status <> 'removed'
+             for update skip locked
+         )
+         update @calendar_connections c
+         set consecutive_failures = c.consecutive_failures + 1,
+             last_error = $3,
+             status = case
+                 when c.status = 'paused' then c.status
+                 when $4 then 'reauth_required'
+                 when c.consecutive_failures + 1 >= $5 then 'error'
+                 else c.status
+             end,
+             next_poll_at = clock_timestamp() + make_interval(secs => $6),
+             leased_until = null
+         from free
+         where c.connection_id = free.connection_id",
+        &[
+            pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID, pg_sys::BOOLOID, pg_sys::INT4OID, pg_sys::FLOAT8OID,
+        ],
+    ) };
+    static LOG: Statement = const { Statement::new(
+        "insert into @calendar_sync_log (connection_id, provider, user_id, action, status, error_message, details,
+             fetched, created, updated, deleted, unchanged, duration_ms)
+         values ($1, $2, $3, 'pull', $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        &[
+            pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::JSONBOID,
+            pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID,
+        ],
+    ) };
+    static NEXT_DUE: Statement = const { Statement::new(
+        "select count(*) filter (where at <= clock_timestamp()),
+             extract(epoch from min(at) - clock_timestamp())::float8
+         from (
+             select greatest(next_poll_at, leased_until) as at
+             from @calendar_connections
+             where status in ('active', 'error')
+               and next_poll_at <= clock_timestamp() + interval '1 minute'
+               and account_id is null
+             limit 100000
+         ) soon",
+        &[],
+    ) };
+    static NOTIFY: Statement = const { Statement::new(
+        "select pg_notify('calendar_sync', $1::text)",
+        &[pg_sys::UUIDOID],
+    ) };
+    static PURGE_LOG: Statement = const { Statement::new(
+        "delete from @calendar_sync_log
+         where log_id in (
+             select log_id
+             from @calendar_sync_log
+             where log_id < $1
+             order by log_id
+             limit $2
+         )",
+        &[pg_sys::UUIDOID, pg_sys::INT8OID],
+    ) };
+}
+
+/// Leases as many due connections; each lease has a generation of its own and ends by itself after `lease`.
+pub fn lease_due(installation: &Installation, limit: usize, lease: Duration) -> SqlResult<Vec<Connection>> {
+    LEASE.with(|statement| {
+        statement.run(installation, &[(limit as i64).into(), lease.as_secs_f64().into()], |rows| {
+            rows.map(|row| connection(&row)).collect()
+        })
+    })
+}
+
+/// A user's connections that can be pulled now: all but paused ones, or the one of that name even if it is paused.
+pub fn of_user(installation: &Installation, user_id: &str, name: Option<&str>) -> SqlResult<Vec<Connection>> {
+    OF_USER.with(|statement| {
+        statement.run(installation, &[user_id.into(), name.into()], |rows| rows.map(|row| connection(&row)).collect())
+    })
+}
+
+fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
+    let text = |ordinal| row.get::<String>(ordinal).map(Option::unwrap_or_default);
+    let id: Option<pgrx::Uuid> = row.get(1)?;
+    Ok(Connection {
+        id: id.map(|id| Uuid::from_bytes(*id.as_bytes())).unwrap_or_default(),
+        user_id: text(2)?,
+        name: text(3)?,
+        provider: text(4)?,
+        url: row.get(5)?,
+        time_zone: row.get(6)?,
+        etag: row.get(7)?,
+        last_modified: row.get(8)?,
+        body_hash: row.get(9)?,
+        generation: row.get(10)?,
+        failures: row.get::<i32>(11)?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+        held_back: row.get(12)?,
+        held_back_polls: row.get(13)?.unwrap_or_default(),
+        poll_interval: row.get::<f64>(14)?.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    })
+}
+
+/// Locks the row of a connection that was pulled. For the worker: false where its lease was taken over or somebody else
+/// has the row locked, since it never waits. In a session: false where it was removed meanwhile.
+pub fn lock(installation: &Installation, connection: &Connection) -> SqlResult<bool> {
+    let id = uuid(connection.id);
+    let rows = match connection.generation {
+        Some(generation) => LOCK.with(|statement| statement.execute(installation, &[id, generation.into()])),
+        None => WAIT_AND_LOCK.with(|statement| statement.execute(installation, &[id])),
+    };
+    rows.map(|rows| rows > 0)
+}
+
+/// Keeps others from applying the same connection until this transaction ends; false if another one is at it.
+pub fn try_alone(installation: &Installation, id: Uuid) -> SqlResult<bool> {
+    TRY_ALONE.with(|statement| {
+        statement.run(installation, &[uuid(id)], |rows| rows.first().get_one::<bool>().map(|got| got == Some(true)))
+    })
+}
+
+/// Nothing new: only when it was synced and the next poll move. (connection, generation, next poll) each.
+pub fn unchanged(installation: &Installation, pulls: &[(Uuid, Option<i64>, Duration)]) -> SqlResult<()> {
+    if pulls.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<pgrx::Uuid> = pulls.iter().map(|pull| pgrx::Uuid::from_bytes(pull.0.into_bytes())).collect();
+    let generations: Vec<Option<i64>> = pulls.iter().map(|pull| pull.1).collect();
+    let next: Vec<f64> = pulls.iter().map(|pull| pull.2.as_secs_f64()).collect();
+    UNCHANGED.with(|statement| statement.execute(installation, &[ids.into(), generations.into(), next.into()]))?;
+    Ok(())
+}
+
+/// Keeps the validators of an answer whose calendar was the same.
+pub fn keep_validators(
+    installation: &Installation,
+    id: Uuid,
+    generation: Option<i64>,
+    etag: Option<&str>,
+    last_modified: Option<&str>,
+) -> SqlResult<()> {
+    VALIDATORS.with(|statement| {
+        statement.execute(installation, &[uuid(id), generation.into(), etag.into(), last_modified.into()])
+    })?;
+    Ok(())
+}
+
+/// A calendar was applied; call only with the row locked. Ends every other lease.
+pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlResult<()> {
+    let (held_back, polls) = outcome.held_back.as_ref().map_or((None, 0), |(digest, polls)| (Some(digest), *polls));
+    APPLIED.with(|statement| {
+        statement.execute(
+            installation,
+            &[
+                uuid(id),
+                outcome.etag.as_deref().into(),
+                outcome.last_modified.as_deref().into(),
+                outcome.body_hash.as_deref().into(),
+                outcome.calendar_name.as_deref().into(),
+                held_back.map(String::as_str).into(),
+                polls.into(),
+                outcome.error.as_deref().into(),
+                outcome.next_poll.as_secs_f64().into(),
+            ],
+        )
+    })?;
+    Ok(())
+}
+
+/// A pull failed: nothing but the connection's own state changes. `breaks_at`: failures in a row that make it 'error'.
+pub fn failed(
+    installation: &Installation,
+    connection: &Connection,
+    error: &str,
+    wants_login: bool,
+    breaks_at: u32,
+    next_poll: Duration,
+) -> SqlResult<()> {
+    FAILED.with(|statement| {
+        statement.execute(
+            installation,
+            &[
+                uuid(connection.id),
+                connection.generation.into(),
+                error.into(),
+                wants_login.into(),
+                i32::try_from(breaks_at).unwrap_or(i32::MAX).into(),
+                next_poll.as_secs_f64().into(),
+            ],
+        )
+    })?;
+    Ok(())
+}
+
+/// Writes the pull's row of calendar_sync_log.
+pub fn log_pull(installation: &Installation, connection: &Connection, log: PullLog) -> SqlResult<()> {
+    let status = match (&log.error, log.retry) {
+        (None, _) => "success",
+        (Some(_), true) => "retry",
+        (Some(_), false) => "failed",
+    };
+    let count = |index: usize| log.counts.map(|counts| counts[index]).into();
+    LOG.with(|statement| {
+        statement.execute(
+            installation,
+            &[
+                uuid(connection.id),
+                connection.provider.as_str().into(),
+                connection.user_id.as_str().into(),
+                status.into(),
+                log.error.as_deref().into(),
+                log.details.map(JsonB).into(),
+                count(0),
+                count(1),
+                count(2),
+                count(3),
+                count(4),
+                i32::try_from(log.duration.as_millis()).unwrap_or(i32::MAX).into(),
+            ],
+        )
+    })?;
+    Ok(())
+}
+
+/// How many connections are due, and in how many seconds the next one is, if within a minute.
+pub fn next_due(installation: &Installation) -> SqlResult<(i64, Option<f64>)> {
+    NEXT_DUE.with(|statement| {
+        statement.run(installation, &[], |rows| {
+            let (due, seconds) = rows.first().get_two::<i64, f64>()?;
+            Ok((due.unwrap_or_default(), seconds))
+        })
+    })
+}
+
+/// Tells listeners on channel calendar_sync that this connection's events changed.
+pub fn notify(installation: &Installation, id: Uuid) -> SqlResult<()> {
+    NOTIFY.with(|statement| statement.execute(installation, &[uuid(id)]))?;
+    Ok(())
+}
+
+/// Removes at most `batch` rows of the log from before `time`; returns how many. Their keys are ordered by time.
+pub fn purge_log(installation: &Installation, time: DateTime<Utc>, batch: i64) -> SqlResult<u64> {
+    let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();
+    let first_of_then = Uuid::from_u128(milliseconds << 80);
+    PURGE_LOG.with(|statement| statement.execute(installation, &[uuid(first_of_then), batch.into()]))
+}
+
+fn uuid<'a>(id: Uuid) -> pgrx::datum::DatumWithOid<'a> {
+    pgrx::Uuid::from_bytes(id.into_bytes()).into()
+}

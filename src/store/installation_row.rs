@@ -1,0 +1,87 @@
+//! calendar_installation: which server and database this calendar belongs to.
+//!
+//! A dump restored beside the original carries the row of the original. It differs from where it is then, and nothing
+//! is sent out or pulled by the worker until calendar_resume().
+
+use pgrx::pg_sys;
+
+use super::{Installation, Statement};
+use crate::errors::{SqlResult, internal};
+use crate::secrets;
+
+thread_local! {
+    static READ: Statement = const {
+        Statement::new("select system_identifier, database_oid, salt from @calendar_installation", &[])
+    };
+    static ADD: Statement = const {
+        Statement::new(
+            "insert into @calendar_installation (system_identifier, database_oid, salt)
+             values ($1, $2, $3)
+             on conflict do nothing",
+            &[pg_sys::INT8OID, pg_sys::OIDOID, pg_sys::BYTEAOID],
+        )
+    };
+    static MOVE: Statement = const {
+        Statement::new(
+            "update @calendar_installation set system_identifier = $1, database_oid = $2",
+            &[pg_sys::INT8OID, pg_sys::OIDOID],
+        )
+    };
+}
+
+struct Row {
+    system_identifier: i64,
+    database: pg_sys::Oid,
+    salt: Vec<u8>,
+}
+
+/// Where this backend is. The identifier is the bit pattern of an unsigned number, as pg_control_system() shows it.
+fn here() -> (i64, pg_sys::Oid) {
+    // SAFETY: reads two values that never change within a process.
+    unsafe { (pg_sys::GetSystemIdentifier() as i64, pg_sys::MyDatabaseId) }
+}
+
+fn read(installation: &Installation) -> SqlResult<Option<Row>> {
+    READ.with(|read| {
+        read.run(installation, &[], |mut rows| {
+            let Some(row) = rows.next() else { return Ok(None) };
+            match (row.get(1)?, row.get(2)?, row.get(3)?) {
+                (Some(system_identifier), Some(database), Some(salt)) => {
+                    Ok(Some(Row { system_identifier, database, salt }))
+                }
+                _ => Ok(None),
+            }
+        })
+    })
+}
+
+/// Writes the row if it is not there: the first attach, subscribe or connect of a new installation.
+pub fn ensure(installation: &Installation) -> SqlResult<()> {
+    if read(installation)?.is_none() {
+        let (system_identifier, database) = here();
+        let salt = secrets::random::<32>()?;
+        ADD.with(|add| {
+            add.execute(installation, &[system_identifier.into(), database.into(), salt.as_slice().into()])
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether this is a restored copy, which neither pulls in the background nor sends anything out.
+pub fn stands_aside(installation: &Installation) -> SqlResult<bool> {
+    Ok(read(installation)?.is_some_and(|row| (row.system_identifier, row.database) != here()))
+}
+
+/// The key of keyed hashes; the row must be there (see [`ensure`]).
+pub fn salt(installation: &Installation) -> SqlResult<Vec<u8>> {
+    let row = read(installation)?.ok_or_else(|| internal("calendar_sync: calendar_installation has no row"))?;
+    Ok(row.salt)
+}
+
+/// "This restored copy is the real one now."
+pub fn resume(installation: &Installation) -> SqlResult<()> {
+    ensure(installation)?;
+    let (system_identifier, database) = here();
+    MOVE.with(|r#move| r#move.execute(installation, &[system_identifier.into(), database.into()]))?;
+    Ok(())
+}

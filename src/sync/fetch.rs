@@ -1,0 +1,118 @@
+//! The network half of a pull: put together on the main thread, run on another.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::errors::{SqlResult, internal};
+use crate::http::{Address, Client, Options, Policy};
+use crate::providers::{self, Answer, Provider, PullError, PullRequest, Validators};
+use crate::secrets::{self, Place};
+use crate::settings;
+use crate::store::connections::Connection;
+
+/// Events of one calendar beyond which it is refused.
+const MAX_EVENTS: usize = 500_000;
+
+/// Where a connection's URL is stored.
+pub fn place_of_url(connection_id: uuid::Uuid) -> Place {
+    Place { table: "calendar_connections", column: "url", row: connection_id }
+}
+
+/// The settings that concern HTTP, as they are now.
+pub fn http_options() -> Options {
+    let text = |setting: &'static pgrx::GucSetting<Option<std::ffi::CString>>| {
+        setting.get().and_then(|text| text.into_string().ok()).filter(|text| !text.is_empty())
+    };
+    let number = |value: i32| u64::try_from(value).unwrap_or_default();
+    Options {
+        policy: Policy {
+            allow_private: settings::HTTP_ALLOW_PRIVATE.get(),
+            allow_hosts: Policy::hosts(&text(&settings::HTTP_ALLOW_HOSTS).unwrap_or_default()),
+            deny_hosts: Policy::hosts(&text(&settings::HTTP_DENY_HOSTS).unwrap_or_default()),
+        },
+        timeout: Duration::from_millis(number(settings::HTTP_TIMEOUT.get())),
+        max_bytes: number(settings::HTTP_MAX_BYTES.get()) * 1024,
+        user_agent: text(&settings::HTTP_USER_AGENT)
+            .unwrap_or_else(|| concat!("calendar_sync/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ca_file: text(&settings::HTTP_CA_FILE).map(PathBuf::from),
+        proxy: text(&settings::HTTP_PROXY),
+    }
+}
+
+/// What one pull asks for, ready for any thread.
+pub struct Job {
+    provider: &'static dyn Provider,
+    request: PullRequest,
+    options: Options,
+}
+
+/// What came of it.
+pub struct Fetch {
+    pub result: Result<Answer, FetchError>,
+    pub duration: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    #[error("the network thread failed; see the server's log")]
+    Thread,
+}
+
+impl Job {
+    /// Opens the connection's URL. `all`: ask for everything, whether it has changed or not.
+    ///
+    /// # Errors
+    /// Those of [`secrets::open`]; XX000 for a provider that this version does not know.
+    pub fn new(connection: &Connection, options: Options, all: bool) -> SqlResult<Self> {
+        let provider = providers::named(&connection.provider)
+            .ok_or_else(|| internal(format!("calendars of provider {} are not pulled", connection.provider)))?;
+        let sealed = connection.url.as_deref().ok_or_else(|| internal("the connection has no URL"))?;
+        let url = secrets::open(place_of_url(connection.id), sealed)?;
+        let address = Address::parse(&url).map_err(internal)?;
+        let validators = Validators { etag: connection.etag.clone(), last_modified: connection.last_modified.clone() };
+        let request = PullRequest {
+            address,
+            validators: if all { Validators::default() } else { validators },
+            body_hash: connection.body_hash.clone().filter(|_| !all),
+            max_events: MAX_EVENTS,
+        };
+        Ok(Self { provider, request, options })
+    }
+
+    /// As [`Job::new`], but reads a calendar also where only the server does not say that it is the same: who waits for
+    /// it wants to see its counts.
+    pub fn counted(mut self) -> Self {
+        self.request.body_hash = None;
+        self
+    }
+
+    /// Asks the server. Any thread; takes as long as `http_timeout` at most.
+    pub fn run(self) -> Fetch {
+        let started = Instant::now();
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            let client = Client::with(self.options).map_err(PullError::from)?;
+            self.provider.pull(&client, &self.request)
+        }));
+        let result = match asked {
+            Ok(answer) => answer.map_err(FetchError::from),
+            Err(_) => Err(FetchError::Thread),
+        };
+        Fetch { result, duration: started.elapsed() }
+    }
+}
+
+impl FetchError {
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Pull(error) => error.retry_after(),
+            Self::Thread => None,
+        }
+    }
+
+    pub fn wants_login(&self) -> bool {
+        matches!(self, Self::Pull(error) if error.wants_login())
+    }
+}

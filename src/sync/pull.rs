@@ -1,0 +1,220 @@
+//! The database half of a pull: what was fetched is applied, and the connection says how it went.
+
+use std::time::Duration;
+
+use calendar_sync_core::event::Item;
+use calendar_sync_core::ics;
+use chrono::Utc;
+use serde_json::json;
+
+use super::apply::{self, Applied, BadItem, HeldBack, Source, Terms};
+use super::fetch::FetchError;
+use super::schedule;
+use crate::errors::{SqlResult, invalid_argument};
+use crate::providers::{Fetched, Validators};
+use crate::settings;
+use crate::store::Installation;
+use crate::store::connections::{self, Connection, Outcome, PullLog};
+use crate::zones::PgZones;
+
+/// So many bad events are named in the log.
+const BAD_IN_LOG: usize = 20;
+/// Pulls in a row that give the same deletes make them true.
+const POLLS_TO_CONFIRM: i32 = 3;
+
+/// What a pull did; the numbers are of events, a series counts as one.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Counts {
+    pub fetched: i32,
+    pub created: i32,
+    pub updated: i32,
+    pub deleted: i32,
+    pub unchanged: i32,
+}
+
+/// Applies a calendar to a connection that is locked (see [`connections::lock`]) and logs it. Returns the counts, and
+/// why it is not all right if it is not.
+pub fn apply(
+    installation: &Installation,
+    connection: &Connection,
+    fetched: Fetched,
+    duration: Duration,
+    force: bool,
+) -> SqlResult<(Counts, Option<String>)> {
+    let name = fetched.calendar.name.clone();
+    let source = Source {
+        user_id: &connection.user_id,
+        external_source: &connection.provider,
+        connection_id: Some(connection.id),
+        synced_from: &connection.provider,
+    };
+    let zone = default_zone(connection);
+    let unknown_zone = |unknown: ics::UnknownZone| invalid_argument(unknown.to_string());
+    let items = ics::resolve(fetched.calendar, &PgZones, &zone).map_err(unknown_zone)?.map(read);
+    let terms = Terms { complete: true, force, outcomes: false, now: Utc::now() };
+    let (applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
+        let applied = apply::calendar(installation, &source, &PgZones, items, &terms)?;
+        let polls = held_back_polls(connection, applied.held_back.as_ref());
+        (applied, polls)
+    } else {
+        confirm(installation, connection, &source, items.collect(), &terms)?
+    };
+    let trouble = applied.held_back.as_ref().map(held_back_message);
+    let keep = applied.held_back.is_none();
+    let next_poll = next_poll(connection)?;
+    let outcome = Outcome {
+        etag: fetched.validators.etag.filter(|_| keep),
+        last_modified: fetched.validators.last_modified.filter(|_| keep),
+        body_hash: Some(fetched.body_hash).filter(|_| keep),
+        calendar_name: name,
+        held_back: applied.held_back.as_ref().map(|held| (held.digest.clone(), polls)),
+        error: trouble.clone(),
+        next_poll,
+    };
+    connections::applied(installation, connection.id, &outcome)?;
+    let counts = Counts {
+        fetched: applied.fetched,
+        created: applied.created,
+        updated: applied.updated,
+        deleted: applied.deleted,
+        unchanged: applied.unchanged,
+    };
+    connections::log_pull(installation, connection, log(&counts, &applied, trouble.clone(), duration))?;
+    if settings::NOTIFY.get() && counts.changes() > 0 {
+        connections::notify(installation, connection.id)?;
+    }
+    Ok((counts, trouble))
+}
+
+impl Counts {
+    fn changes(&self) -> i32 {
+        self.created + self.updated + self.deleted
+    }
+}
+
+/// The poll that may confirm deletes: if it gives the same ones as those before, they are done.
+fn confirm(
+    installation: &Installation,
+    connection: &Connection,
+    source: &Source,
+    items: Vec<apply::Read>,
+    terms: &Terms,
+) -> SqlResult<(Applied, i32)> {
+    let applied = apply::calendar(installation, source, &PgZones, items.clone(), terms)?;
+    let polls = held_back_polls(connection, applied.held_back.as_ref());
+    if polls < POLLS_TO_CONFIRM {
+        return Ok((applied, polls));
+    }
+    // All but the deletes was written just now; the pull's other counts are of that.
+    let forced = apply::calendar(installation, source, &PgZones, items, &Terms { force: true, ..*terms })?;
+    Ok((Applied { deleted: forced.deleted, held_back: None, ..applied }, 0))
+}
+
+fn default_zone(connection: &Connection) -> String {
+    let setting = || settings::TIME_ZONE.get().and_then(|zone| zone.into_string().ok());
+    connection.time_zone.clone().or_else(setting).unwrap_or_else(|| "UTC".into())
+}
+
+fn read(item: Result<Item, ics::BadEvent>) -> apply::Read {
+    item.map_err(|bad| BadItem {
+        external_id: bad.uid,
+        is_override: bad.is_override,
+        message: format!("line {}: {}", bad.line, bad.reason),
+    })
+}
+
+fn held_back_polls(connection: &Connection, held: Option<&HeldBack>) -> i32 {
+    match held {
+        Some(held) if connection.held_back.as_ref() == Some(&held.digest) => connection.held_back_polls + 1,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+fn held_back_message(held: &HeldBack) -> String {
+    format!(
+        "{} of {} upcoming events are gone from the calendar; they are kept until calendar_sync_now(..., force => true) \
+         confirms it or {POLLS_TO_CONFIRM} polls in a row say the same",
+        held.deletes, held.upcoming
+    )
+}
+
+fn log(counts: &Counts, applied: &Applied, error: Option<String>, duration: Duration) -> PullLog {
+    let bad: Vec<_> = applied
+        .bad
+        .iter()
+        .take(BAD_IN_LOG)
+        .map(|bad| json!({"external_id": bad.external_id, "error": bad.message}))
+        .collect();
+    let details = (applied.errors > 0).then(|| json!({"bad_events": applied.errors, "first": bad}));
+    let counts = [counts.fetched, counts.created, counts.updated, counts.deleted, counts.unchanged];
+    PullLog { error, retry: false, details, counts: Some(counts), duration }
+}
+
+/// Nothing new; where the answer came with other validators than before, these are kept.
+pub fn unchanged(installation: &Installation, pulls: &[(&Connection, Validators)]) -> SqlResult<()> {
+    let mut finished = Vec::with_capacity(pulls.len());
+    for (connection, validators) in pulls {
+        if (&connection.etag, &connection.last_modified) != (&validators.etag, &validators.last_modified) {
+            let (etag, last_modified) = (validators.etag.as_deref(), validators.last_modified.as_deref());
+            connections::keep_validators(installation, connection.id, connection.generation, etag, last_modified)?;
+        }
+        finished.push((connection.id, connection.generation, next_poll(connection)?));
+    }
+    connections::unchanged(installation, &finished)
+}
+
+/// It could not be fetched, or not be applied: logged, and tried again later and later.
+pub fn failed(
+    installation: &Installation,
+    connection: &Connection,
+    trouble: &Trouble,
+    duration: Duration,
+) -> SqlResult<()> {
+    let failures = connection.failures + 1;
+    let pause = schedule::after_failure(failures, trouble.retry_after, random()?);
+    let breaks_at = schedule::FAILURES_TO_ERROR;
+    connections::failed(installation, connection, &trouble.message, trouble.wants_login, breaks_at, pause)?;
+    let retry = !trouble.wants_login && failures < breaks_at;
+    let log = PullLog { error: Some(trouble.message.clone()), retry, duration, ..PullLog::default() };
+    connections::log_pull(installation, connection, log)
+}
+
+/// Why a pull changed nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    pub message: String,
+    pub retry_after: Option<Duration>,
+    pub wants_login: bool,
+}
+
+impl From<&FetchError> for Trouble {
+    fn from(error: &FetchError) -> Self {
+        Self { message: error.to_string(), retry_after: error.retry_after(), wants_login: error.wants_login() }
+    }
+}
+
+impl Trouble {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+fn next_poll(connection: &Connection) -> SqlResult<Duration> {
+    let interval = connection.poll_interval.unwrap_or_else(|| default_interval(&connection.provider));
+    let jitter = u32::try_from(settings::JITTER.get()).unwrap_or_default();
+    Ok(schedule::after_success(interval, jitter, random()?))
+}
+
+fn default_interval(provider: &str) -> Duration {
+    match provider {
+        "powerautomate" => Duration::from_secs(6 * 3600),
+        "notion" => Duration::from_secs(120),
+        _ => Duration::from_secs(u64::try_from(settings::POLL_INTERVAL.get()).unwrap_or(600)),
+    }
+}
+
+/// In 0..1.
+fn random() -> SqlResult<f64> {
+    Ok(f64::from(u32::from_le_bytes(crate::secrets::random::<4>()?)) / (f64::from(u32::MAX) + 1.0))
+}

@@ -1,0 +1,65 @@
+//! When a connection is pulled next.
+
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longest pause after failures, and the pause once the circuit breaker is open.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+/// A server may ask for a longer pause, but for no longer than this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Failures in a row after which a connection's status is 'error'.
+pub const FAILURES_TO_ERROR: u32 = 5;
+
+/// The next regular poll, spread by `jitter_percent` around the interval so that not all come at once.
+/// `random` is in 0..1.
+pub fn after_success(interval: Duration, jitter_percent: u32, random: f64) -> Duration {
+    interval.mul_f64(1.0 + f64::from(jitter_percent) / 100.0 * (2.0 * random - 1.0))
+}
+
+/// The next try after so many failures in a row (this one counted): 1, 2, 4, 8 minutes with jitter, then, as the
+/// circuit breaker opens, every six hours. A longer Retry-After is obeyed.
+pub fn after_failure(failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
+    let pause = if failures >= FAILURES_TO_ERROR {
+        LONGEST_PAUSE
+    } else {
+        (MINUTE * 2_u32.pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
+    };
+    let spread = pause.mul_f64(0.9 + 0.2 * random).min(LONGEST_PAUSE);
+    spread.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_until_the_circuit_breaker_opens() {
+        let minutes: Vec<u64> = (1..=6).map(|failures| after_failure(failures, None, 0.5).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 8, 360, 360]);
+    }
+
+    #[test]
+    fn a_pause_is_at_most_six_hours_whatever_the_jitter() {
+        for failures in [1, 5, 100, u32::MAX] {
+            for random in [0.0, 0.5, 0.999] {
+                assert!(after_failure(failures, None, random) <= LONGEST_PAUSE);
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_within_a_day() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(after_failure(1, Some(hour), 0.5), hour);
+        assert_eq!(after_failure(1, Some(Duration::from_secs(1)), 0.5), MINUTE);
+        assert_eq!(after_failure(1, Some(hour * 1000), 0.5), hour * 24);
+    }
+
+    #[test]
+    fn regular_polls_are_spread_evenly_around_the_interval() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(after_success(hour, 10, 0.0), hour.mul_f64(0.9));
+        assert_eq!(after_success(hour, 10, 0.5), hour);
+        assert_eq!(after_success(hour, 0, 0.9), hour);
+    }
+}

@@ -1,0 +1,26 @@
+//! Waiting as a PostgreSQL process must: on its latch, so that cancel, shutdown and barriers are attended to at once.
+
+use std::time::Duration;
+
+use pgrx::pg_sys;
+
+use crate::http::Bell;
+
+/// Waits until the latch is set, the bell is rung, or the time is over; then does what PostgreSQL asks of the process.
+/// A cancel or a termination ends in an error from here.
+pub fn wait(bell: &Bell, timeout: Duration) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: the process's own latch, and a descriptor that `bell` keeps open.
+    unsafe {
+        pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            bell.descriptor(),
+            timeout.as_millis().clamp(1, 600_000) as _,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    bell.hush();
+    pg_sys::check_for_interrupts!();
+}

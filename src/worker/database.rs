@@ -1,0 +1,272 @@
+//! The worker of one database: leases what is due, has the pool fetch it, applies what comes back.
+//!
+//! Its main thread does SQL and waits on its latch; no transaction is open while the network is waited for.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+use pgrx::{FromDatum, pg_sys};
+use uuid::Uuid;
+
+use super::extension::{Extension, within, within_logged};
+use super::pool::Pool;
+use super::shared::{self, State};
+use super::upkeep::Upkeep;
+use super::{activity, process};
+use crate::errors::SqlResult;
+use crate::providers::{Answer, Fetched, Validators};
+use crate::settings;
+use crate::store::connections::{self, Connection};
+use crate::store::{Installation, installation_row};
+use crate::sync::fetch::{Fetch, Job, http_options};
+use crate::sync::pull::{self, Trouble};
+use crate::sync::wait::wait;
+
+/// Longest nap while something is due, and when nothing is known to be.
+const NAP: Duration = Duration::from_secs(5);
+/// Nap when a DROP or ALTER EXTENSION has the extension locked.
+const STEP_ASIDE: Duration = Duration::from_millis(200);
+/// Jobs that are leased for each thread, so that none of them waits for the main thread.
+const JOBS_PER_THREAD: usize = 4;
+
+/// Runs until the server stops, or until the extension is dropped.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn calendar_sync_database_main(argument: pg_sys::Datum) {
+    // SAFETY: the launcher passes a database's oid.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
+    process::set_signal_handlers();
+    if !shared::enter(database) {
+        return;
+    }
+    // SAFETY: once, at the start of a background worker. The callback runs when the process ends, however it does.
+    unsafe {
+        pg_sys::on_shmem_exit(Some(leave), argument);
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
+        pg_sys::pgstat_report_appname(c"calendar_sync worker".as_ptr());
+    }
+    process::reload_if_asked(true);
+    // What is lost with a crash is fetched again, with the validators that were lost with it.
+    set_synchronous_commit_off();
+    match Worker::new(database) {
+        Ok(mut worker) => worker.run(),
+        Err(error) => pgrx::error!("calendar_sync worker: no threads for the network: {error}"),
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
+    // SAFETY: what calendar_sync_database_main passed.
+    if let Some(database) = unsafe { pg_sys::Oid::from_datum(argument, false) } {
+        shared::leave(database);
+    }
+}
+
+fn set_synchronous_commit_off() {
+    // SAFETY: a user's setting, set for this process.
+    unsafe {
+        pg_sys::SetConfigOption(
+            c"synchronous_commit".as_ptr(),
+            c"off".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+struct Worker {
+    database: pg_sys::Oid,
+    pool: Pool,
+    /// Leased, and not yet back.
+    in_flight: HashMap<Uuid, Connection>,
+    /// Back, and not yet applied.
+    results: Vec<(Connection, Fetch)>,
+    upkeep: Upkeep,
+    was_aside: bool,
+}
+
+/// What one round in the database has found.
+#[derive(Default)]
+struct Round {
+    jobs: Vec<(Connection, Job)>,
+    due: i64,
+    next: Option<Duration>,
+    aside: bool,
+}
+
+impl Worker {
+    fn new(database: pg_sys::Oid) -> std::io::Result<Self> {
+        Ok(Self {
+            database,
+            pool: Pool::new(threads())?,
+            in_flight: HashMap::new(),
+            results: Vec::new(),
+            upkeep: Upkeep::new(Instant::now()),
+            was_aside: false,
+        })
+    }
+
+    fn run(&mut self) {
+        loop {
+            if process::reload_if_asked(false)
+                && threads() != self.pool.threads()
+                && let Err(error) = self.pool.resize(threads())
+            {
+                pgrx::warning!("calendar_sync worker: no threads for the network: {error}");
+            }
+            let Some(nap) = self.round() else {
+                shared::with_slot(self.database, |slot| slot.state = State::Absent);
+                return;
+            };
+            activity::idle(&format!("waiting, {} calendars on the network", self.in_flight.len()));
+            wait(self.pool.bell(), nap);
+        }
+    }
+
+    /// One round; how long to nap after it, or `None` when the extension is gone.
+    fn round(&mut self) -> Option<Duration> {
+        for (id, fetch) in self.pool.results() {
+            if let Some(connection) = self.in_flight.remove(&id) {
+                self.results.push((connection, fetch));
+            }
+        }
+        match self.apply_results() {
+            Extension::Present => {}
+            Extension::Absent => return None,
+            Extension::Locked => return Some(STEP_ASIDE),
+        }
+        let free = (self.pool.threads() * JOBS_PER_THREAD).saturating_sub(self.in_flight.len());
+        activity::busy("looking for calendars that are due");
+        let (extension, round) = within_logged(|installation| self.lease(installation, free));
+        let round = match extension {
+            Extension::Present => round.unwrap_or_default(),
+            Extension::Absent => return None,
+            Extension::Locked => return Some(STEP_ASIDE),
+        };
+        self.note(&round);
+        let leased_all = round.jobs.len() < free;
+        for (connection, job) in round.jobs {
+            self.pool.submit(connection.id, job);
+            self.in_flight.insert(connection.id, connection);
+        }
+        if self.upkeep.is_due(Instant::now()) {
+            activity::busy("tidying up");
+            if self.upkeep.run(Instant::now()) == Extension::Absent {
+                return None;
+            }
+        }
+        let nap = round.next.unwrap_or(NAP).clamp(Duration::from_millis(10), NAP);
+        Some(if leased_all { nap } else { NAP })
+    }
+
+    /// Shows the state; says once that this is a restored copy.
+    fn note(&mut self, round: &Round) {
+        if round.aside && !self.was_aside {
+            pgrx::log!(
+                "calendar_sync worker stands aside: this database is a restored copy; \
+                 calendar_resume() makes it the real one"
+            );
+        }
+        self.was_aside = round.aside;
+        let in_flight = self.in_flight.len() + round.jobs.len();
+        shared::with_slot(self.database, |slot| {
+            slot.state = if round.aside { State::Aside } else { State::Running };
+            slot.last_loop = shared::now();
+            slot.due = i32::try_from(round.due).unwrap_or(i32::MAX);
+            slot.in_flight = i32::try_from(in_flight).unwrap_or(i32::MAX);
+        });
+    }
+
+    fn lease(&self, installation: &Installation, free: usize) -> SqlResult<Round> {
+        if installation_row::stands_aside(installation)? {
+            return Ok(Round { aside: true, ..Round::default() });
+        }
+        let options = http_options();
+        // A job waits for those before it; each of them ends by its time-out.
+        let lease = options.timeout * (JOBS_PER_THREAD as u32 + 1) + Duration::from_secs(60);
+        let mut jobs = Vec::new();
+        if free > 0 {
+            for connection in connections::lease_due(installation, free, lease)? {
+                match Job::new(&connection, options.clone(), false) {
+                    Ok(job) => jobs.push((connection, job)),
+                    Err(report) => {
+                        let trouble = Trouble::new(report.message());
+                        pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
+                    }
+                }
+            }
+        }
+        let (due, seconds) = connections::next_due(installation)?;
+        let next = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        Ok(Round { jobs, due, next, aside: false })
+    }
+
+    /// Applies what is back: all that is unchanged in one transaction, each other pull in its own.
+    fn apply_results(&mut self) -> Extension {
+        let mut unchanged: Vec<(Connection, Validators)> = Vec::new();
+        let mut others = Vec::new();
+        for (connection, fetch) in self.results.drain(..) {
+            match fetch.result {
+                Ok(Answer::Unchanged(validators)) => unchanged.push((connection, validators)),
+                _ => others.push((connection, fetch)),
+            }
+        }
+        let mut extension = Extension::Present;
+        if !unchanged.is_empty() {
+            let pulls: Vec<_> =
+                unchanged.iter().map(|(connection, validators)| (connection, validators.clone())).collect();
+            (extension, _) = within_logged(|installation| pull::unchanged(installation, &pulls));
+        }
+        if extension == Extension::Locked {
+            self.keep_unchanged(unchanged);
+        }
+        for (connection, fetch) in others {
+            if extension != Extension::Present {
+                self.results.push((connection, fetch));
+                continue;
+            }
+            activity::busy(&format!("applying a calendar of {}", connection.provider));
+            extension = self.finish(connection, fetch);
+        }
+        extension
+    }
+
+    fn keep_unchanged(&mut self, unchanged: Vec<(Connection, Validators)>) {
+        self.results.extend(unchanged.into_iter().map(|(connection, validators)| {
+            (connection, Fetch { result: Ok(Answer::Unchanged(validators)), duration: Duration::ZERO })
+        }));
+    }
+
+    fn finish(&mut self, connection: Connection, fetch: Fetch) -> Extension {
+        let duration = fetch.duration;
+        let trouble = match fetch.result {
+            Ok(Answer::Calendar(fetched)) => {
+                let (extension, applied) = within(|installation| apply(installation, &connection, *fetched, duration));
+                match (extension, applied) {
+                    (Extension::Present, Some(Err(message))) => Trouble::new(message),
+                    // A fetched calendar is not kept for later: the lease ends and it is fetched again.
+                    (extension, _) => return extension,
+                }
+            }
+            Ok(Answer::Unchanged(_)) => return Extension::Present,
+            Err(error) => Trouble::from(&error),
+        };
+        within_logged(|installation| pull::failed(installation, &connection, &trouble, duration)).0
+    }
+}
+
+/// Applies a calendar if its lease still holds. Whoever else is at this connection goes first.
+fn apply(installation: &Installation, connection: &Connection, fetched: Fetched, duration: Duration) -> SqlResult<()> {
+    if installation_row::stands_aside(installation)?
+        || !connections::try_alone(installation, connection.id)?
+        || !connections::lock(installation, connection)?
+    {
+        return Ok(());
+    }
+    pull::apply(installation, connection, fetched, duration, false).map(|_| ())
+}
+
+fn threads() -> usize {
+    usize::try_from(settings::WORKER_THREADS.get()).unwrap_or(1).max(1)
+}

@@ -1,0 +1,73 @@
+//! Transactions on the extension's tables that never keep DROP or ALTER EXTENSION waiting.
+
+use pgrx::pg_sys;
+
+use super::process;
+use crate::errors::SqlResult;
+use crate::store::{self, Installation};
+
+/// Whether a transaction could use the extension's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    Present,
+    Absent,
+    /// Being dropped or altered: step aside.
+    Locked,
+}
+
+/// Runs `work` in a transaction as the extension's owner, with the extension locked against being dropped for as long.
+/// A result is there only where the extension was [`Extension::Present`]; an error undoes the work.
+pub fn within<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> (Extension, Option<Result<T, String>>) {
+    let mut extension = Extension::Absent;
+    let result = process::transaction(|| {
+        extension = lock();
+        if extension == Extension::Present { store::as_owner(work).map(Some) } else { Ok(None) }
+    });
+    match result {
+        Ok(None) => (extension, None),
+        Ok(Some(done)) => (extension, Some(Ok(done))),
+        Err(message) => (Extension::Present, Some(Err(message))),
+    }
+}
+
+/// As [`within`]; an error goes to the server's log.
+pub fn within_logged<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> (Extension, Option<T>) {
+    match within(work) {
+        (extension, Some(Ok(done))) => (extension, Some(done)),
+        (extension, Some(Err(message))) => {
+            pgrx::warning!("calendar_sync worker: {message}");
+            (extension, None)
+        }
+        (extension, None) => (extension, None),
+    }
+}
+
+/// Locks the extension as its users do, if nobody is dropping it. It may have been dropped and created anew before, so
+/// its oid is looked up again under the lock.
+fn lock() -> Extension {
+    // SAFETY: within a transaction, which releases the lock. The tag is SET_LOCKTAG_OBJECT's.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"calendar_sync".as_ptr(), true);
+        if extension == pg_sys::InvalidOid {
+            return Extension::Absent;
+        }
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: pg_sys::ExtensionRelationId.to_u32(),
+            locktag_field3: extension.to_u32(),
+            locktag_field4: 0,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let got = pg_sys::LockAcquire(&tag, pg_sys::AccessShareLock as _, false, true);
+        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+            return Extension::Locked;
+        }
+        pg_sys::AcceptInvalidationMessages();
+        match pg_sys::get_extension_oid(c"calendar_sync".as_ptr(), true) {
+            pg_sys::InvalidOid => Extension::Absent,
+            again if again == extension => Extension::Present,
+            _ => Extension::Locked,
+        }
+    }
+}

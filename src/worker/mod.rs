@@ -1,0 +1,35 @@
+//! The background worker: one launcher for the server, one worker in each database that has the extension.
+//!
+//! All of it needs `shared_preload_libraries`. Without, nothing here runs and everything works by SQL call.
+
+mod activity;
+mod database;
+mod databases;
+mod extension;
+mod hook;
+mod launcher;
+mod pool;
+mod process;
+mod shared;
+mod upkeep;
+mod wake;
+
+use pgrx::pg_sys;
+
+pub use shared::{allow_manual_sync, states};
+pub use wake::wake_at_commit;
+
+/// Called once, when the library is loaded.
+pub fn register() {
+    // SAFETY: a flag of the process, read on its only thread.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        shared::register();
+        launcher::register();
+        hook::register();
+    }
+}
+
+/// Whether a worker is there for this database.
+pub fn is_running() -> bool {
+    shared::is_running()
+}

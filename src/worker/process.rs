@@ -1,0 +1,79 @@
+//! What every process of the worker does the same: signals, reload, transactions.
+
+use std::ffi::c_int;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReportable};
+use pgrx::{PgTryBuilder, pg_sys};
+
+use crate::errors::SqlResult;
+
+unsafe extern "C-unwind" {
+    // The server's own signal handlers. Declared here, since pgrx' are wrapped in what may not run in a handler.
+    fn die(signal: c_int);
+    fn SignalHandlerForConfigReload(signal: c_int);
+}
+
+/// SIGTERM ends the process at its next look at interrupts, SIGHUP asks for a reload; then signals are let in.
+pub fn set_signal_handlers() {
+    // SAFETY: at the start of a background worker, with handlers made for this.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        {
+            pg_sys::pqsignal(libc::SIGTERM, Some(die));
+            pg_sys::pqsignal(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+        }
+        #[cfg(feature = "pg18")]
+        {
+            pg_sys::pqsignal_be(libc::SIGTERM, Some(die));
+            pg_sys::pqsignal_be(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+        }
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// Reads the configuration file if a SIGHUP came since, or (`always`) because one may have come before this process
+/// listened. Returns whether it did.
+pub fn reload_if_asked(always: bool) -> bool {
+    // SAFETY: a flag that the handler sets, and the call that every PostgreSQL process makes then.
+    unsafe {
+        let asked = (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0;
+        if asked || always {
+            (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+        asked || always
+    }
+}
+
+/// Runs `work` in a transaction of its own; an error undoes it and is returned as its message.
+pub fn transaction<T>(work: impl FnOnce() -> SqlResult<T>) -> Result<T, String> {
+    // SAFETY: outside of any transaction; every way out ends the one begun here. What is allocated on the way belongs
+    // to the transaction and goes with it.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            let result = work().unwrap_or_report();
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+            Ok(result)
+        }))
+        .catch_others(|caught| Err(message(&caught)))
+        .catch_rust_panic(|caught| Err(message(&caught)))
+        .execute();
+        if result.is_err() {
+            pg_sys::AbortCurrentTransaction();
+        }
+        pg_sys::pgstat_report_stat(false);
+        result
+    }
+}
+
+fn message(caught: &CaughtError) -> String {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.message().to_owned(),
+        CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
+    }
+}

@@ -1,0 +1,322 @@
+//! What the launcher, the workers and the sessions know of each other, in shared memory.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pgrx::prelude::*;
+use pgrx::{PGRXSharedMemory, PgLwLock, pg_shmem_init, pg_sys};
+
+/// Databases with the extension that one server can have a worker for.
+const MAX_DATABASES: usize = 256;
+/// Users whose manual syncs are counted at a time; a further one takes the oldest one's place.
+const MAX_USERS: usize = 1024;
+const MINUTE: i64 = 60_000_000;
+
+static SHARED: PgLwLock<Shared> = {
+    // SAFETY: the name is the extension's own.
+    unsafe { PgLwLock::new(c"calendar_sync") }
+};
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+
+/// What a database's worker is up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Not looked at yet, or to be looked at again.
+    Unknown,
+    Starting,
+    Running,
+    /// The extension is not in that database.
+    Absent,
+    /// A restored copy.
+    Aside,
+    NoSlot,
+    /// Ended; started again after a pause.
+    Stopped,
+}
+
+/// A process and the latch that wakes it. The latch belongs to its place in PostgreSQL's array of processes: it stays
+/// valid, at worst it wakes another process for nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    pub pid: i32,
+    latch: *mut pg_sys::Latch,
+}
+
+impl Process {
+    const NONE: Self = Self { pid: 0, latch: std::ptr::null_mut() };
+
+    fn me() -> Self {
+        // SAFETY: reads two variables of this process.
+        unsafe { Self { pid: pg_sys::MyProcPid, latch: pg_sys::MyLatch } }
+    }
+
+    fn wake(self) {
+        if self.pid != 0 && !self.latch.is_null() {
+            // SAFETY: a latch in shared memory, see above.
+            unsafe { pg_sys::SetLatch(self.latch) };
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    /// InvalidOid: the slot is free.
+    pub database: pg_sys::Oid,
+    pub state: State,
+    pub worker: Process,
+    /// The session that keeps this database without a worker (DROP DATABASE and the like); 0: none.
+    pub held_by: i32,
+    /// When it was last started or looked at, and its last round.
+    pub started_at: i64,
+    pub last_loop: i64,
+    pub due: i32,
+    pub in_flight: i32,
+    pub failed_starts: u32,
+    pub warned: bool,
+}
+
+impl Slot {
+    const FREE: Self = Self {
+        database: pg_sys::InvalidOid,
+        state: State::Unknown,
+        worker: Process::NONE,
+        held_by: 0,
+        started_at: 0,
+        last_loop: 0,
+        due: 0,
+        in_flight: 0,
+        failed_starts: 0,
+        warned: false,
+    };
+}
+
+#[derive(Clone, Copy)]
+struct Manual {
+    key: u64,
+    since: i64,
+    count: i32,
+}
+
+struct Shared {
+    launcher: Process,
+    slots: [Slot; MAX_DATABASES],
+    manual: [Manual; MAX_USERS],
+}
+
+// SAFETY: plain data; the pointers in it point into shared memory, which every process maps at the same address.
+unsafe impl PGRXSharedMemory for Shared {}
+
+/// Asks for the memory; while shared_preload_libraries are loaded.
+#[allow(unexpected_cfgs, reason = "pgrx' macro asks for PostgreSQL versions that this crate does not have")]
+pub fn register() {
+    PRELOADED.store(true, Ordering::Relaxed);
+    pg_shmem_init!(
+        SHARED = Shared {
+            launcher: Process::NONE,
+            slots: [Slot::FREE; MAX_DATABASES],
+            manual: [Manual { key: 0, since: 0, count: 0 }; MAX_USERS],
+        }
+    );
+}
+
+/// Whether the library was loaded by shared_preload_libraries. All below but what takes this into account needs it.
+pub fn is_preloaded() -> bool {
+    PRELOADED.load(Ordering::Relaxed)
+}
+
+pub fn now() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Announces this process as the launcher.
+pub fn set_launcher() {
+    SHARED.exclusive().launcher = Process::me();
+}
+
+/// Wakes the launcher; with a database: to look at it at once.
+pub fn wake_launcher(look_at: Option<pg_sys::Oid>) {
+    if !is_preloaded() {
+        return;
+    }
+    let launcher = {
+        let mut shared = SHARED.exclusive();
+        if let Some(database) = look_at
+            && let Some(slot) = shared.slots.iter_mut().find(|slot| slot.database == database)
+            && matches!(slot.state, State::Absent | State::Stopped | State::NoSlot)
+        {
+            slot.state = State::Unknown;
+            slot.failed_starts = 0;
+        }
+        shared.launcher
+    };
+    launcher.wake();
+}
+
+/// Wakes the worker of this session's database, if there is one.
+pub fn wake_worker() {
+    if is_preloaded() {
+        // SAFETY: reads a variable of this process.
+        let database = unsafe { pg_sys::MyDatabaseId };
+        let worker = SHARED.share().slots.iter().find(|slot| slot.database == database).map(|slot| slot.worker);
+        worker.unwrap_or(Process::NONE).wake();
+    }
+}
+
+/// Reads and changes a database's slot; `None` where it has none.
+pub fn with_slot<T>(database: pg_sys::Oid, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+    SHARED.exclusive().slots.iter_mut().find(|slot| slot.database == database).map(change)
+}
+
+/// As [`with_slot`], with a new slot where there is none; `None` where all are taken.
+pub fn with_slot_made<T>(database: pg_sys::Oid, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+    let mut shared = SHARED.exclusive();
+    let place = shared
+        .slots
+        .iter()
+        .position(|slot| slot.database == database)
+        .or_else(|| shared.slots.iter().position(|slot| slot.database == pg_sys::InvalidOid))?;
+    let slot = &mut shared.slots[place];
+    if slot.database != database {
+        *slot = Slot { database, ..Slot::FREE };
+    }
+    Some(change(slot))
+}
+
+/// Frees the slots of databases that are gone. A held one stays: a DROP DATABASE may yet be rolled back.
+pub fn forget_all_but(databases: &[pg_sys::Oid]) {
+    for slot in &mut SHARED.exclusive().slots {
+        if slot.worker.pid == 0 && slot.held_by == 0 && !databases.contains(&slot.database) {
+            *slot = Slot::FREE;
+        }
+    }
+}
+
+/// All slots in use.
+pub fn slots() -> Vec<Slot> {
+    SHARED.share().slots.iter().filter(|slot| slot.database != pg_sys::InvalidOid).copied().collect()
+}
+
+/// Puts this process into its database's slot; false where there is a worker already, or a session wants none.
+pub fn enter(database: pg_sys::Oid) -> bool {
+    with_slot(database, |slot| {
+        // SAFETY: looks a process up in shared memory.
+        let taken = slot.worker.pid != 0 && unsafe { !pg_sys::BackendPidGetProc(slot.worker.pid).is_null() };
+        if slot.held_by == 0 && !taken {
+            slot.worker = Process::me();
+            return true;
+        }
+        false
+    })
+    .unwrap_or(false)
+}
+
+/// Takes this process out of its slot; at exit.
+pub fn leave(database: pg_sys::Oid) {
+    let me = Process::me().pid;
+    with_slot(database, |slot| {
+        if slot.worker.pid == me {
+            slot.worker = Process::NONE;
+            slot.due = 0;
+            slot.in_flight = 0;
+            if slot.state != State::Absent {
+                slot.state = State::Stopped;
+            }
+        }
+    });
+    wake_launcher(None);
+}
+
+pub fn is_running() -> bool {
+    // SAFETY: reads a variable of this process.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    is_preloaded() && SHARED.share().slots.iter().any(|slot| slot.database == database && slot.worker.pid != 0)
+}
+
+/// Counts a manual sync of that user and says whether it is within `limit` a minute; in shared memory if there is any,
+/// else in this backend.
+pub fn allow_manual_sync(user_id: &str, limit: i32) -> bool {
+    thread_local! {
+        static HERE: RefCell<HashMap<u64, (i64, i32)>> = RefCell::default();
+    }
+    let mut hasher = DefaultHasher::new();
+    // SAFETY: reads a variable of this process.
+    (unsafe { pg_sys::MyDatabaseId.to_u32() }, user_id).hash(&mut hasher);
+    let (key, now) = (hasher.finish(), now());
+    if is_preloaded() {
+        let mut shared = SHARED.exclusive();
+        let known = shared.manual.iter().position(|manual| manual.key == key && manual.count > 0);
+        let oldest = || shared.manual.iter().enumerate().min_by_key(|(_, manual)| manual.since).map(|(place, _)| place);
+        let Some(place) = known.or_else(oldest) else { return true };
+        let manual = &mut shared.manual[place];
+        if manual.key != key {
+            *manual = Manual { key, since: now, count: 0 };
+        }
+        return within(&mut manual.since, &mut manual.count, now, limit);
+    }
+    HERE.with_borrow_mut(|users| {
+        users.retain(|_, (since, _)| now - *since < MINUTE);
+        let (since, count) = users.entry(key).or_insert((now, 0));
+        within(since, count, now, limit)
+    })
+}
+
+fn within(since: &mut i64, count: &mut i32, now: i64, limit: i32) -> bool {
+    if now - *since >= MINUTE {
+        (*since, *count) = (now, 0);
+    }
+    *count = count.saturating_add(1);
+    *count <= limit
+}
+
+/// A row of calendar_worker_status.
+pub struct DatabaseState {
+    pub database: pg_sys::Oid,
+    pub pid: Option<i32>,
+    pub state: &'static str,
+    pub last_loop: Option<i64>,
+    pub due: Option<i32>,
+    pub in_flight: Option<i32>,
+}
+
+/// Every database that has, or should have, a worker; this one at least.
+pub fn states() -> Vec<DatabaseState> {
+    // SAFETY: reads a variable of this process, and one in shared memory.
+    let (here, standby) = unsafe { (pg_sys::MyDatabaseId, pg_sys::RecoveryInProgress()) };
+    let plain = |state| DatabaseState { database: here, pid: None, state, last_loop: None, due: None, in_flight: None };
+    if !is_preloaded() {
+        return vec![plain("not in shared_preload_libraries")];
+    }
+    if standby {
+        return vec![plain("standby")];
+    }
+    if !crate::settings::WORKER.get() {
+        return vec![plain("off")];
+    }
+    let mut states: Vec<_> = slots().iter().filter(|slot| slot.state != State::Absent).map(state_of).collect();
+    if !states.iter().any(|state| state.database == here) {
+        states.push(plain("none"));
+    }
+    states
+}
+
+fn state_of(slot: &Slot) -> DatabaseState {
+    let alive = slot.worker.pid != 0;
+    DatabaseState {
+        database: slot.database,
+        pid: alive.then_some(slot.worker.pid),
+        state: match slot.state {
+            _ if slot.held_by != 0 => "held off",
+            State::Running => "running",
+            State::Aside => "stands aside: restored copy",
+            State::NoSlot => "no worker slot",
+            State::Unknown | State::Starting => "starting",
+            State::Stopped | State::Absent => "stopped",
+        },
+        last_loop: Some(slot.last_loop).filter(|_| alive && slot.last_loop != 0),
+        due: alive.then_some(slot.due),
+        in_flight: alive.then_some(slot.in_flight),
+    }
+}
