@@ -1,5 +1,6 @@
 //! Interactions: which tables are followed, and catching up.
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 
@@ -32,7 +33,7 @@ fn calendar_backfill(interaction: Option<pg_sys::Oid>, since: Option<TimestampWi
 #[pg_extern]
 fn calendar_retry_failures(
     max_rows: default!(i32, 100),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -43,6 +44,7 @@ fn calendar_retry_failures(
             name!(error, Option<String>),
         ),
     >,
+    ErrorReport,
 > {
     if max_rows < 1 {
         return Err(invalid_argument("max_rows must be at least 1"));
@@ -57,7 +59,7 @@ fn calendar_retry_failures(
 
 /// What a backfill would do; behind the view calendar_unsynced_interactions.
 #[pg_extern]
-fn calendar_unsynced() -> SqlResult<
+fn calendar_unsynced() -> Result<
     TableIterator<
         'static,
         (
@@ -67,6 +69,7 @@ fn calendar_unsynced() -> SqlResult<
             name!(action, String),
         ),
     >,
+    ErrorReport,
 > {
     let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
     let mut rows = Vec::new();

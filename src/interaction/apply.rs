@@ -25,13 +25,13 @@ pub type Outcomes = Vec<(Uuid, Result<Outcome, Failure>)>;
 ///
 /// # Errors
 /// Only what belongs to the whole transaction: see [`guarded`].
-pub fn apply(layout: &Layout, rows: Vec<Row>, names: &mut NameBook) -> SqlResult<Outcomes> {
+pub fn apply(layout: &Layout, mut rows: Vec<Row>, names: &mut NameBook) -> SqlResult<Outcomes> {
     if rows.iter().all(|row| row.change == Change::Inserted) {
-        return attempt(layout, &rows, names, Road::Fresh, earliest(&layout.tracked));
+        return attempt(layout, &mut rows, names, Road::Fresh, earliest(&layout.tracked));
     }
-    let (superseded, rows): (Vec<Row>, Vec<Row>) =
+    let (superseded, mut rows): (Vec<Row>, Vec<Row>) =
         last_of_each(rows).into_iter().partition(|row| row.change == Change::Superseded);
-    let mut outcomes = attempt(layout, &rows, names, Road::Careful, earliest(&layout.tracked))?;
+    let mut outcomes = attempt(layout, &mut rows, names, Road::Careful, earliest(&layout.tracked))?;
     if !superseded.is_empty() {
         let ids: Vec<Uuid> = superseded.iter().map(|row| row.id).collect();
         outcomes.extend(sync_ids(&layout.tracked, &ids, earliest(&layout.tracked))?);
@@ -49,7 +49,7 @@ pub fn sync_ids(tracked: &Rc<Tracked>, ids: &[Uuid], since: i64) -> SqlResult<Ou
             return all_failed(tracked, &rows, &failure);
         }
     };
-    attempt(&read.layout, &read.rows, &mut NameBook::default(), Road::Careful, since)
+    attempt(&read.layout, &mut last_of_each(read.rows), &mut NameBook::default(), Road::Careful, since)
 }
 
 /// How a batch is written.
@@ -62,7 +62,7 @@ enum Road {
 }
 
 /// Writes a batch in one subtransaction; when something in it fails, its halves, down to the one that fails.
-fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
+fn attempt(layout: &Layout, rows: &mut [Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -72,11 +72,12 @@ fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, sinc
     };
     let is_nobodys_in_particular = failure.sqlstate.starts_with("42");
     if road == Road::Fresh && failure.sqlstate == UNIQUE_VIOLATION {
-        attempt(layout, rows, names, Road::Careful, since)
+        let rows = rows.iter_mut().map(|row| std::mem::replace(row, Row::of_id(row.change, row.id)));
+        attempt(layout, &mut last_of_each(rows.collect()), names, Road::Careful, since)
     } else if rows.len() == 1 || is_nobodys_in_particular {
         all_failed(&layout.tracked, rows, &failure)
     } else {
-        let (left, right) = rows.split_at(rows.len() / 2);
+        let (left, right) = rows.split_at_mut(rows.len() / 2);
         let mut outcomes = attempt(layout, left, names, road, since)?;
         outcomes.extend(attempt(layout, right, names, road, since)?);
         Ok(outcomes)
@@ -85,19 +86,19 @@ fn attempt(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, sinc
 
 const UNIQUE_VIOLATION: &str = "23505";
 
-fn write(layout: &Layout, rows: &[Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
+fn write(layout: &Layout, rows: &mut [Row], names: &mut NameBook, road: Road, since: i64) -> SqlResult<Outcomes> {
     names.look_up(layout, rows)?;
     let table = related_table(&layout.tracked);
     let installation = Installation::current()?;
     interactions::write(&installation, &table, |events| {
-        rows.iter().map(|row| Ok((row.id, write_one(layout, row, names, since, road, events)?))).collect()
+        rows.iter_mut().map(|row| Ok((row.id, write_one(layout, row, names, since, road, events)?))).collect()
     })
 }
 
 fn write_one(
     layout: &Layout,
-    row: &Row,
-    names: &NameBook,
+    row: &mut Row,
+    names: &mut NameBook,
     since: i64,
     road: Road,
     events: &mut Events,
@@ -112,6 +113,12 @@ fn write_one(
     let exists = road == Road::Careful && (row.id_before.is_some_and(|id| events.find(id)) || events.find(row.id));
     Ok(Ok(match wanted {
         Wanted { event, cancelled, .. } if exists => events.update(row.id, event.as_ref(), cancelled),
+        Wanted { may_create: true, .. } if row.change == (Change::Updated { names_changed: false }) => {
+            // Not looked up, since an event that exists keeps its participants; this one is yet to be made.
+            row.change = Change::Present;
+            names.look_up(layout, std::slice::from_ref(row))?;
+            return write_one(layout, row, names, since, road, events);
+        }
         Wanted { event: Some(event), may_create: true, .. } => {
             events.create(row.id, &event);
             Outcome::Created

@@ -122,9 +122,30 @@ pub fn close(root: pg_sys::Oid) -> SqlResult<()> {
     Ok(())
 }
 
+/// Writes what outer statements on `root` have collected, before something further in touches the same rows.
+///
+/// Further in may be a subtransaction, which may yet be rolled back, and this with it: then the outer statement brings
+/// the same interactions up to date once more when it ends.
 fn flush_outer(root: pg_sys::Oid) -> SqlResult<()> {
-    let places = OPEN.with_borrow(|open| (0..open.len()).filter(|place| open[*place].root == root).collect::<Vec<_>>());
-    places.into_iter().try_for_each(flush)
+    let (subtransaction, _) = level();
+    let places: Vec<usize> =
+        OPEN.with_borrow(|open| (0..open.len()).filter(|place| open[*place].root == root).collect());
+    for place in places {
+        let (layout, again) = OPEN.with_borrow(|open| {
+            let batch = &open[place];
+            let is_further_out = batch.subtransaction != subtransaction;
+            let again = batch.collected.iter().filter(|_| is_further_out);
+            (batch.layout.clone(), again.map(|row| Row::of_id(Change::Superseded, row.id)).collect::<Vec<_>>())
+        });
+        flush(place)?;
+        if !again.is_empty() {
+            OPEN.with_borrow_mut(|open| {
+                open[place].layout = layout;
+                open[place].collected = again;
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Writes what a batch has collected.

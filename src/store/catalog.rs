@@ -53,7 +53,7 @@ impl Relation {
 thread_local! {
     static RELATION: Statement = const {
         Statement::new(
-            r#"select c.relname::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.oid, c.relkind::text,
+            r#"select c.relname::text, case c.relpersistence when 't' then 'pg_temp' else quote_ident(n.nspname) end || '.' || quote_ident(c.relname), n.oid, c.relkind::text,
                       c.relispartition, c.relpersistence = 't',
                       n.nspname in ('pg_catalog', 'information_schema') or n.nspname like 'pg\_toast%' or exists (
                           select from pg_depend d

@@ -15,7 +15,8 @@ thread_local! {
                  (related_table, interaction_id, action, error_message, error_stack, next_retry_at)
              values ($1, $2, $3, $4, $5, case when $6 > 0 then now() + interval '1 minute' * (0.9 + 0.2 * random()) end)
              on conflict (related_table, interaction_id) where not resolved do update
-             set action = excluded.action, error_message = excluded.error_message, error_stack = excluded.error_stack",
+             set action = case when excluded.action = 'delete' then excluded.action else f.action end,
+                 error_message = excluded.error_message, error_stack = excluded.error_stack",
             &[
                 pg_sys::TEXTOID,
                 pg_sys::UUIDOID,

@@ -5,6 +5,7 @@
 mod crash;
 mod documentation;
 mod export;
+mod replication;
 mod restore;
 mod upgrade;
 mod web_server;
