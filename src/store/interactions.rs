@@ -256,33 +256,32 @@ impl Events<'_> {
         let event_id = raw::uuid(new_id());
         let related_id = raw::uuid(id);
         let (all_day, show_as) = shown(event);
-        // In the order of event::COLUMNS.
-        self.events.insert(&[
-            event_id,
-            Some(event.user_id),
-            event.title,
-            event.description,
-            event.location,
-            event.event_type,
-            Some(kept_text("scheduled")),
-            Some(kept_text(show_as)),
-            event.metadata,
-            instant(event.event_date),
-            event.event_end.and_then(instant),
-            all_day.into_datum(),
-            Some(self.table.time_zone),
-            event.participants,
-            Some(self.table.name),
-            related_id,
-            Some(kept_text("interaction")),
-            Some(kept_text("synced")),
-            now,
-            now,
-            event.created_by,
-            event.updated_by,
-            event.created_at.map_or(now, instant),
-            event.updated_at.map_or(now, instant),
-        ]);
+        let mut row = [None; event::COLUMNS.len()];
+        row[event::EVENT_ID] = event_id;
+        row[event::USER_ID] = Some(event.user_id);
+        row[event::TITLE] = event.title;
+        row[event::DESCRIPTION] = event.description;
+        row[event::LOCATION] = event.location;
+        row[event::EVENT_TYPE] = event.event_type;
+        row[event::EVENT_STATUS] = Some(kept_text("scheduled"));
+        row[event::SHOW_AS] = Some(kept_text(show_as));
+        row[event::METADATA] = event.metadata;
+        row[event::EVENT_DATE] = instant(event.event_date);
+        row[event::EVENT_END] = event.event_end.and_then(instant);
+        row[event::ALL_DAY] = all_day.into_datum();
+        row[event::TIME_ZONE] = Some(self.table.time_zone);
+        row[event::PARTICIPANTS] = event.participants;
+        row[event::RELATED_TABLE] = Some(self.table.name);
+        row[event::RELATED_ID] = related_id;
+        row[event::SYNCED_FROM] = Some(kept_text("interaction"));
+        row[event::SYNC_STATUS] = Some(kept_text("synced"));
+        row[event::LAST_SYNCED_AT] = now;
+        row[event::CHANGED_AT] = now;
+        row[event::CREATED_BY] = event.created_by;
+        row[event::UPDATED_BY] = event.updated_by;
+        row[event::CREATED_AT] = event.created_at.map_or(now, instant);
+        row[event::UPDATED_AT] = event.updated_at.map_or(now, instant);
+        self.events.insert(&row);
         self.log(Outcome::Created, related_id, event_id, Some(event.user_id), event.created_by);
     }
 
