@@ -164,7 +164,7 @@ fn what_cannot_be_read_costs_one_event() {
         "BEGIN:VEVENT\r\nUID:1\r\nDTSTART:20240101\r\nEND:VEVENT\r\n\
          BEGIN:VEVENT\r\nDTSTART:2024\r\nUID:2\r\nEND:VEVENT\r\n\
          BEGIN:VEVENT\r\nUID:3\r\nDTSTART:20240101\r\nRRULE:FREQ=OFTEN\r\nEND:VEVENT\r\n\
-         BEGIN:VEVENT\r\nUID:4\r\nDTSTART;TZID=Nowhere:20240101T100000\r\nEND:VEVENT\r\n\
+         BEGIN:VEVENT\r\nUID:4\r\nDTSTART:20240101T100000\r\nEXDATE:x\r\nEND:VEVENT\r\n\
          BEGIN:VEVENT\r\nUID:5\r\nSUMMARY:when?\r\nEND:VEVENT\r\n\
          BEGIN:VEVENT\r\nUID:6\r\nDTSTART:20240101\r\n\
          BEGIN:VEVENT\r\nUID:7\r\nDTSTART:20240101\r\nthis is no line\r\n:nor this\r\nEND:VEVENT",
@@ -179,7 +179,7 @@ fn what_cannot_be_read_costs_one_event() {
         .map(|bad| (bad.uid.as_deref().unwrap(), bad.line))
         .collect();
     bad.sort_unstable();
-    assert_eq!(bad, [("2", 7), ("3", 13), ("4", 15), ("5", 19), ("6", 23)]);
+    assert_eq!(bad, [("2", 7), ("3", 13), ("4", 18), ("5", 20), ("6", 24)]);
 }
 
 #[test]
@@ -350,6 +350,7 @@ fn zones_are_found_by_their_many_names() {
         ("\"tzone://Microsoft/Utc\"", None),
         ("UTC", None),
         ("GMT+0200", Some("Etc/GMT-2")),
+        ("Nowhere/At All", Some("Europe/Vienna")),
     ] {
         assert_eq!(zone_of(tzid, "").as_deref(), zone, "{tzid}");
     }
@@ -410,6 +411,34 @@ fn each_calendar_of_a_file_has_its_own_zones() {
         })
         .collect();
     assert_eq!(starts, [at("2024-01-01T11:00:00Z"), at("2024-01-01T10:00:00Z")]);
+}
+
+#[test]
+fn a_time_in_a_zone_that_nobody_knows_is_floating() {
+    let timing = single("DTSTART;TZID=Nowhere:20240131T100000").timing;
+    assert_eq!((timing.start, timing.floating), (at("2024-01-31T09:00:00Z"), true));
+}
+
+#[test]
+fn a_series_that_ends_before_it_starts_has_no_occurrence() {
+    for until in ["20240130", "20240131T095959Z"] {
+        let series = series(&event(&format!("DTSTART:20240131T100000Z\r\nRRULE:FREQ=DAILY;UNTIL={until}")));
+        assert_eq!(series.exdates, [at("2024-01-31T10:00:00Z")]);
+    }
+    let endless = series(&event("DTSTART:20240131T100000Z\r\nRRULE:FREQ=DAILY;COUNT=-1;INTERVAL=2"));
+    assert_eq!((endless.rrules, endless.exdates), (vec!["FREQ=DAILY;INTERVAL=2".to_owned()], vec![]));
+}
+
+#[test]
+fn an_override_of_an_earlier_version_goes_with_its_occurrence() {
+    let part = |more: &str| format!("BEGIN:VEVENT\r\nUID:1\r\nDTSTART:20240729T100000Z\r\n{more}END:VEVENT\r\n");
+    let id = "RECURRENCE-ID:20240729T100000Z\r\n";
+    let master = part("RRULE:FREQ=WEEKLY;UNTIL=20240720\r\nSEQUENCE:2\r\n").replace("20240729T", "20240701T");
+    for (lines, left) in [("RRULE:FREQ=DAILY\r\nSEQUENCE:1\r\n", 0), ("RRULE:FREQ=DAILY\r\nSEQUENCE:2\r\n", 1), ("", 1)]
+    {
+        let series = series(&calendar(&(part(&format!("{id}{lines}")) + &master)));
+        assert_eq!(series.overrides.len(), left, "{lines}");
+    }
 }
 
 #[test]

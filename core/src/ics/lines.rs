@@ -12,7 +12,7 @@ use super::text;
 
 /// What is kept of one unfolded line, in bytes. Real calendars have attachments inline that are longer, but no
 /// property that is read here.
-pub const MAX_LINE: usize = 1 << 20;
+pub const MAX_LINE: usize = 4 << 20;
 
 /// The content lines of a file.
 pub struct Lines<'a> {

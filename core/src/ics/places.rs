@@ -9,7 +9,7 @@
 //! 3. If none has, the file's table is the zone, without a name.
 //! 4. Without a VTIMEZONE: what the TZID may mean.
 //!
-//! What is left is no zone, and the event is reported: taking its time as local would put it at a wrong one.
+//! A time whose TZID is nothing of all that is taken as floating, and marked so, as other readers do.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -99,6 +99,10 @@ impl<'z> Places<'z> {
         })
     }
 
+    pub fn zones(&self) -> &'z dyn Zones {
+        self.zones
+    }
+
     /// Where the calendar's floating times are: X-WR-TIMEZONE if that is a zone, else the default.
     pub fn floating(&mut self, calendar: u32) -> Rc<Place<'z>> {
         let Some(Some(name)) = self.calendars.get(calendar as usize) else { return self.default.clone() };
@@ -110,8 +114,8 @@ impl<'z> Places<'z> {
         place
     }
 
-    /// The zone that a TZID names in that VCALENDAR.
-    pub fn zone(&mut self, tzid: u32, calendar: u32) -> Result<Rc<Place<'z>>, String> {
+    /// The zone that a TZID names in that VCALENDAR, if it names one.
+    pub fn zone(&mut self, tzid: u32, calendar: u32) -> Option<Rc<Place<'z>>> {
         let name = self.tzids.get(tzid as usize).map_or("", String::as_str);
         let definition = self
             .definitions
@@ -123,11 +127,7 @@ impl<'z> Places<'z> {
             let place = self.find(tzid, key.1, &home);
             self.found.insert(key, place);
         }
-        let unknown = || {
-            let shown: String = self.tzids[tzid as usize].chars().take(60).collect();
-            format!("time zone \"{shown}\" is neither defined in the file nor known")
-        };
-        self.found[&key].clone().ok_or_else(unknown)
+        self.found[&key].clone()
     }
 
     fn find(&mut self, tzid: u32, definition: Option<u32>, home: &Rc<Place<'z>>) -> Option<Rc<Place<'z>>> {

@@ -1,5 +1,6 @@
 //! From parsed events to items: zones looked up, each series joined with its overrides.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,11 +14,13 @@ use super::values::Value;
 use super::vevent::{BadEvent, ParsedEvent, Recurrence, Time};
 use super::when::{Span, instant};
 use crate::event::{Body, Event, EventStatus, Item, Override, Series};
-use crate::recurrence::{Occurrences, Rule, Window};
+use crate::recurrence::{Instances, Occurrences, Rule, Until, Window};
 use crate::zones::Zones;
 
 /// Occurrences that are listed of a series whose zone only its file knows.
 const MAX_LISTED: usize = 2_000;
+/// Overrides of a series that are looked at for being left over from an earlier version.
+const MAX_STALE: usize = 100;
 /// Rules that may fail to be listed; after that many, no more are tried.
 const MAX_UNLISTED: u32 = 10;
 
@@ -53,18 +56,20 @@ pub fn resolve<'z>(mut calendar: Calendar, zones: &'z dyn Zones, default_zone: &
 }
 
 /// Events of one UID, as indices; ordered by that UID's first appearance. Events without a UID get one.
-fn groups(events: &mut [Option<ParsedEvent>]) -> Vec<Vec<u32>> {
+fn groups(events: &mut [Option<Box<ParsedEvent>>]) -> Vec<Vec<u32>> {
     let mut group_of: HashMap<&str, usize> = HashMap::with_capacity(events.len());
     let mut groups: Vec<Vec<u32>> = Vec::with_capacity(events.len());
     for event in events.iter_mut().flatten() {
         if event.uid.is_none() {
             event.derived_uid = Some(derived_uid(event));
-            // It names an occurrence of nothing that can be found.
-            event.recurrence_id = None;
+            // It names an occurrence of nothing that can be found, and is one event.
+            if event.recurrence_id.take().is_some() {
+                event.recurrence = None;
+            }
         }
     }
     for (index, event) in events.iter().enumerate() {
-        let Some(uid) = event.as_ref().map(ParsedEvent::id) else { continue };
+        let Some(uid) = event.as_deref().map(ParsedEvent::id) else { continue };
         let group = *group_of.entry(uid).or_insert_with(|| {
             groups.push(Vec::with_capacity(1));
             groups.len() - 1
@@ -93,7 +98,7 @@ pub struct Items<'z> {
     cancelled: Vec<bool>,
     /// UIDs of bad events. Their good overrides are not given: they would replace what is known of the series.
     spoilt: HashSet<String>,
-    events: Vec<Option<ParsedEvent>>,
+    events: Vec<Option<Box<ParsedEvent>>>,
     groups: std::vec::IntoIter<Vec<u32>>,
     ready: std::vec::IntoIter<Result<Item, BadEvent>>,
     unlisted: u32,
@@ -108,7 +113,8 @@ impl Iterator for Items<'_> {
                 return Some(item);
             }
             let group = self.groups.next()?;
-            let events = group.into_iter().filter_map(|index| self.events[index as usize].take()).collect();
+            let events =
+                group.into_iter().filter_map(|index| self.events[index as usize].take().map(|event| *event)).collect();
             self.ready = self.join(events).into_iter();
         }
     }
@@ -166,6 +172,7 @@ impl<'z> Items<'z> {
         };
         let external_id = master.id().to_owned();
         series.template = self.event(master, &span);
+        let overrides = self.without_stale(overrides, &series, &span);
         for result in self.overrides(overrides, Some(&span)) {
             match result {
                 Ok(one) if !one.this_and_future && series.exdates.binary_search(&one.recurrence_id).is_ok() => {}
@@ -174,6 +181,22 @@ impl<'z> Items<'z> {
             }
         }
         items.push(Ok(Item { external_id, body: Body::Series(Box::new(series)) }));
+    }
+
+    /// Takes out overrides that are older than the series (by SEQUENCE), repeat its rules of then, and whose
+    /// occurrence it no longer gives: what is left of an earlier version, in files that keep every version.
+    fn without_stale(&mut self, overrides: Vec<ParsedEvent>, series: &Series, span: &Span<'z>) -> Vec<ParsedEvent> {
+        let mut looked_at = 0;
+        let mut is_stale = |event: &ParsedEvent| {
+            let older = event.recurrence.is_some() && event.details.sequence < series.template.details.sequence;
+            let Some((id, _)) = event.recurrence_id.filter(|_| older && looked_at < MAX_STALE) else { return false };
+            looked_at += 1;
+            let id = span.occurrence(id, event.calendar, &mut self.places).timestamp();
+            let at_once = Window { from: id, to: id };
+            Instances::new(series, self.places.zones(), at_once)
+                .is_ok_and(|mut given| !given.any(|one| one.is_ok_and(|one| one.recurrence_id.timestamp() == id)))
+        };
+        overrides.into_iter().filter(|event| !is_stale(event)).collect()
     }
 
     fn orphans(&mut self, overrides: Vec<ParsedEvent>, items: &mut Vec<Resolved<Item>>) {
@@ -196,12 +219,11 @@ impl<'z> Items<'z> {
         let mut by_id: Vec<(DateTime<Utc>, bool, Span<'z>, ParsedEvent)> = vec![];
         for event in events {
             let Some((id, this_and_future)) = event.recurrence_id else { continue };
-            let resolved = Span::new(&event, &mut self.places).and_then(|own| {
-                let id = series.unwrap_or(&own).occurrence(id, event.calendar, &mut self.places)?;
-                Ok((id, own))
-            });
-            match resolved {
-                Ok((id, own)) => by_id.push((id, this_and_future, own, event)),
+            match Span::new(&event, &mut self.places) {
+                Ok(own) => {
+                    let id = series.unwrap_or(&own).occurrence(id, event.calendar, &mut self.places);
+                    by_id.push((id, this_and_future, own, event));
+                }
                 Err(reason) => results.push(Err(bad(&event, reason))),
             }
         }
@@ -232,6 +254,10 @@ impl<'z> Items<'z> {
         let rrules = parse_rules(master, &written.rrules, span)?;
         let exrules = parse_rules(master, &written.exrules, span)?;
         let mut dates = self.dates(&written, master.calendar, span).map_err(|reason| bad(master, reason))?;
+        // Cut off before it began: how some programs delete "this and all following" at the first.
+        if !rrules.is_empty() && rrules.iter().all(|rule| ends_before(rule, span.timing.start)) {
+            dates.exdates.push(span.timing.start);
+        }
         let own_zone = span.place.as_ref().and_then(|place| place.own.as_ref());
         let (rrules, exrules) = match own_zone {
             Some(zone) if !rrules.is_empty() => {
@@ -268,13 +294,13 @@ impl<'z> Items<'z> {
     fn dates(&mut self, written: &Recurrence, calendar: u32, span: &Span<'z>) -> Result<DateLists, String> {
         let mut lists = DateLists::default();
         for time in &written.rdates {
-            lists.rdates.push(span.occurrence(*time, calendar, &mut self.places)?);
+            lists.rdates.push(span.occurrence(*time, calendar, &mut self.places));
         }
         for time in &written.exdates {
-            lists.exdates.push(span.occurrence(*time, calendar, &mut self.places)?);
+            lists.exdates.push(span.occurrence(*time, calendar, &mut self.places));
         }
         for (start, end) in &written.periods {
-            let start = span.occurrence(*start, calendar, &mut self.places)?;
+            let start = span.occurrence(*start, calendar, &mut self.places);
             lists.rdates.push(start);
             let end = span.period_end(start, *end, calendar, &mut self.places)?;
             lists.ends.extend(end.map(|end| (start, end)));
@@ -337,11 +363,29 @@ fn version(event: &ParsedEvent) -> (i32, Option<DateTime<Utc>>) {
 
 fn parse_rules(event: &ParsedEvent, rules: &[(u32, String)], span: &Span<'_>) -> Resolved<Vec<Rule>> {
     let parse = |(line, text): &(u32, String)| {
-        let mut rule = Rule::parse(text).map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })?;
+        let mut rule = Rule::parse(&without_endless_count(text))
+            .map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })?;
         conform(&mut rule, span.timing.all_day, |local| instant(local, span.place.as_ref()));
         Ok(rule)
     };
     rules.iter().map(parse).collect()
+}
+
+/// COUNT=-1 is how Exchange's library says that there is no COUNT.
+fn without_endless_count(rule: &str) -> Cow<'_, str> {
+    let is_endless = |part: &&str| part.trim_start().get(..7).is_some_and(|it| it.eq_ignore_ascii_case("COUNT=-"));
+    if !rule.split(';').any(|part| is_endless(&part)) {
+        return Cow::Borrowed(rule);
+    }
+    Cow::Owned(rule.split(';').filter(|part| !is_endless(part)).collect::<Vec<_>>().join(";"))
+}
+
+fn ends_before(rule: &Rule, start: DateTime<Utc>) -> bool {
+    match rule.until {
+        Some(Until::Utc(until) | Until::Local(until)) => until < start.timestamp(),
+        Some(Until::Date(day)) => day < start.timestamp().div_euclid(86_400),
+        None => false,
+    }
 }
 
 fn bad(event: &ParsedEvent, reason: String) -> BadEvent {

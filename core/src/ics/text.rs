@@ -5,7 +5,8 @@ use std::borrow::Cow;
 /// Bytes from outside as text that a database takes: what is not UTF-8 becomes U+FFFD, a stray CR a newline, and
 /// control characters (no content line may have them; PostgreSQL refuses NUL) go.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(bytes);
+    // Much faster than the lossy way where nothing is lost.
+    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     if !bytes.iter().any(|&byte| byte < 0x20 || byte == 0x7F) {
         return text;
     }

@@ -170,7 +170,7 @@ impl Builder {
             _ => self.detail(name, line),
         };
         match used {
-            Ok(true) if line.cut => self.fault(line.number, format!("{} is too long", text::clean(name))),
+            Ok(true) | Err(_) if line.cut => self.fault(line.number, format!("{} is too long", text::clean(name))),
             Ok(_) => {}
             Err(reason) => self.fault(line.number, reason),
         }
@@ -291,7 +291,7 @@ impl Builder {
         Ok(true)
     }
 
-    pub fn finish(self, calendar: u32) -> Result<ParsedEvent, BadEvent> {
+    pub fn finish(self, calendar: u32) -> Result<Box<ParsedEvent>, BadEvent> {
         let is_override = self.recurrence_id.is_some();
         let bad = |uid, line, reason| Err(BadEvent { uid, is_override, line, reason });
         if let Some((line, reason)) = self.fault {
@@ -306,7 +306,9 @@ impl Builder {
         details.importance = self.importance.or(self.priority).unwrap_or_default();
         // Not DTSTAMP: many servers write the time of the request there, and then nothing would ever be unchanged.
         details.last_updated = self.last_modified;
-        Ok(ParsedEvent {
+        details.categories.shrink_to_fit();
+        details.attendees.shrink_to_fit();
+        Ok(Box::new(ParsedEvent {
             line: self.line,
             calendar,
             uid: self.uid,
@@ -318,7 +320,7 @@ impl Builder {
             recurrence: self.recurrence,
             details,
             stamp: self.last_modified.or(self.dtstamp),
-        })
+        }))
     }
 }
 

@@ -21,18 +21,17 @@ pub(super) enum When<'z> {
 }
 
 impl<'z> When<'z> {
-    pub fn new(time: Time, calendar: u32, places: &mut Places<'z>) -> Result<Self, String> {
-        Ok(match time.value {
+    pub fn new(time: Time, calendar: u32, places: &mut Places<'z>) -> Self {
+        match time.value {
             Value::Date(date) => Self::Date(date),
             Value::Utc(instant) => Self::At { instant, place: None, floating: false },
             Value::Local(local) => {
-                let place = match time.tzid {
-                    Some(tzid) => places.zone(tzid, calendar)?,
-                    None => places.floating(calendar),
-                };
-                Self::At { instant: place.instant(local), place: Some(place), floating: time.tzid.is_none() }
+                let zone = time.tzid.and_then(|tzid| places.zone(tzid, calendar));
+                let floating = zone.is_none();
+                let place = zone.unwrap_or_else(|| places.floating(calendar));
+                Self::At { instant: place.instant(local), place: Some(place), floating }
             }
-        })
+        }
     }
 }
 
@@ -59,7 +58,7 @@ impl<'z> Span<'z> {
     /// DTSTART with DTEND or DURATION. Without either a date is one day long and a time has no end (3.6.1). An end
     /// before the start is taken as the two swapped; a date that ends where it starts, a common mistake, as one day.
     pub fn new(event: &ParsedEvent, places: &mut Places<'z>) -> Result<Self, String> {
-        match When::new(event.start, event.calendar, places)? {
+        match When::new(event.start, event.calendar, places) {
             When::Date(start) => Self::of_days(start, last_day(start, event, places)?),
             When::At { instant, place, floating } => {
                 let end = end_of(instant, place.as_ref(), event, places)?;
@@ -92,9 +91,9 @@ impl<'z> Span<'z> {
     /// A time that names an occurrence (RECURRENCE-ID, EXDATE) or adds one (RDATE) of a series with this timing. A
     /// date in a series of times is that day's, at the time of day of DTSTART; a time in a series of dates its date;
     /// one without a zone is in the zone of the series.
-    pub fn occurrence(&self, time: Time, calendar: u32, places: &mut Places<'z>) -> Result<DateTime<Utc>, String> {
+    pub fn occurrence(&self, time: Time, calendar: u32, places: &mut Places<'z>) -> DateTime<Utc> {
         let own_place = self.place.as_ref().filter(|_| time.tzid.is_none());
-        Ok(match (self.timing.all_day, time.value) {
+        match (self.timing.all_day, time.value) {
             (true, Value::Date(date)) => midnight(date),
             (true, Value::Local(local)) => midnight(local.date()),
             // Midnight of the calendar's own zone, given in UTC, is the date there.
@@ -107,11 +106,11 @@ impl<'z> Span<'z> {
                 instant(date.and_time(time_of_day), self.place.as_ref())
             }
             (false, Value::Local(local)) if own_place.is_some() => instant(local, own_place),
-            (false, _) => match When::new(time, calendar, places)? {
+            (false, _) => match When::new(time, calendar, places) {
                 When::At { instant, .. } => instant,
                 When::Date(date) => midnight(date),
             },
-        })
+        }
     }
 
     /// End of an RDATE that is a PERIOD; `None` where it ends as it starts.
@@ -124,7 +123,7 @@ impl<'z> Span<'z> {
     ) -> Result<Option<DateTime<Utc>>, String> {
         let end = match end {
             End::None => return Ok(None),
-            End::At(end) => self.occurrence(end, calendar, places)?,
+            End::At(end) => self.occurrence(end, calendar, places),
             End::After(duration) => after(start, duration, self.place.as_ref()).ok_or("RDATE is out of range")?,
         };
         Ok(Some(end).filter(|end| *end > start))
@@ -143,7 +142,7 @@ fn last_day(start: NaiveDate, event: &ParsedEvent, places: &mut Places<'_>) -> R
         }
         End::At(end) => end,
     };
-    match When::new(end, event.calendar, places)? {
+    match When::new(end, event.calendar, places) {
         When::Date(end) => Ok(end),
         When::At { instant, place, .. } => {
             let end = local(instant, place.as_ref());
@@ -161,7 +160,7 @@ fn end_of(
     match event.end {
         End::None => Ok(None),
         End::After(duration) => Ok(Some(after(start, duration, place).ok_or("DURATION is out of range")?)),
-        End::At(end) => Ok(match When::new(end, event.calendar, places)? {
+        End::At(end) => Ok(match When::new(end, event.calendar, places) {
             When::At { instant, .. } => Some(instant),
             // A date as the end of a time: its midnight where the event is, if that is later.
             When::Date(date) => Some(instant(date.and_time(NaiveTime::MIN), place)).filter(|end| *end > start),

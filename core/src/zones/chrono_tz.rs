@@ -3,9 +3,8 @@
 //! Its tables end with 2099. Later years are taken from the one of the last 28 that has the same calendar, so that
 //! rules that are in force then go on, as they do in PostgreSQL.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -19,23 +18,29 @@ const LAST: i64 = 4_102_444_800;
 /// Changes that last shorter than this are not seen.
 const STEP: i64 = 6 * 3600;
 
-/// The zones of chrono-tz; each one's changes are looked for once, when it is first asked for.
+/// The zones of chrono-tz; each one's changes are looked for once in a process, when it is first asked for.
 #[derive(Debug, Default)]
-pub struct ChronoZones {
-    zones: RefCell<HashMap<Tz, ChronoZone>>,
-}
+pub struct ChronoZones(());
+
+static FOUND: LazyLock<Mutex<HashMap<Tz, ChronoZone>>> = LazyLock::new(Default::default);
 
 /// One zone: its offsets and the instants from which on they apply.
 #[derive(Debug, Clone)]
 pub struct ChronoZone {
-    changes: Rc<[(i64, i32)]>,
+    changes: Arc<[(i64, i32)]>,
 }
 
 impl ChronoZones {
     /// The zone of that name, not bound to `self`'s lifetime.
     pub fn get(&self, name: &str) -> Option<ChronoZone> {
         let zone = Tz::from_str_insensitive(name).ok()?;
-        Some(self.zones.borrow_mut().entry(zone).or_insert_with(|| ChronoZone::new(zone)).clone())
+        if let Some(found) = FOUND.lock().unwrap_or_else(PoisonError::into_inner).get(&zone) {
+            return Some(found.clone());
+        }
+        // Not under the lock: others need not wait for it.
+        let found = ChronoZone::new(zone);
+        FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(zone, found.clone());
+        Some(found)
     }
 }
 
