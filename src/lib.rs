@@ -32,7 +32,10 @@ extension_sql_file!(
         api::events::calendar_upsert_event,
         api::events::calendar_upsert_events,
         api::events::calendar_delete_event,
-        api::events::calendar_agenda
+        api::events::calendar_agenda,
+        api::busy::calendar_busy_ranges,
+        api::busy::calendar_free_slots,
+        api::busy::calendar_overlaps
     ]
 );
 extension_sql_file!(

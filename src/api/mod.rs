@@ -1,6 +1,7 @@
 //! The SQL surface: check arguments, call the floor below, shape the result.
 
 mod arguments;
+mod busy;
 mod caller;
 mod connections;
 mod events;

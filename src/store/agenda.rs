@@ -21,6 +21,8 @@ pub struct Entry {
     pub all_day: bool,
     pub location: Option<String>,
     pub event_status: String,
+    /// Whether it takes its time away: neither cancelled nor shown as free.
+    pub busy: bool,
     pub series_id: Option<Uuid>,
     pub recurrence_id: Option<DateTime<Utc>>,
     pub external_source: Option<String>,
@@ -37,7 +39,8 @@ thread_local! {
     // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it.
     // A date is placed in the agenda's zone; an interaction without a duration takes its day in its own zone.
     static OVERLAPPING: Statement = const { Statement::new(
-        "select e.event_id, e.title, e.starts_at, e.ends_at, e.all_day, e.location, e.event_status, e.series_id,
+        "select e.event_id, e.title, e.starts_at, e.ends_at, e.all_day, e.location, e.event_status,
+            e.show_as <> 'free' and e.event_status <> 'cancelled', e.series_id,
             e.recurrence_id, e.external_source, e.connection_id, coalesce(c.direction <> 'pull', false), e.ical_uid
          from (
              select f.*,
@@ -130,6 +133,7 @@ fn read(columns: &mut Columns) -> SpiResult<Entry> {
         all_day: columns.flag()?,
         location: columns.text()?,
         event_status: columns.word()?,
+        busy: columns.flag()?,
         series_id: columns.uuid()?,
         recurrence_id: columns.instant()?,
         external_source: columns.text()?,

@@ -191,15 +191,12 @@ thread_local! {
            and sync_status <> 'deleted'",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
+    // NOT IN is hashed however many are given; a generic plan of NOT EXISTS would compare each with each.
     static REMOVE_INSTANCES: Statement = const { Statement::new(
         "delete from @calendar_events e
          where e.series_id = any ($1)
            and e.event_date > $2
-           and not exists (
-               select
-               from unnest($3, $4) as given (series_id, recurrence_id)
-               where given.series_id = e.series_id and given.recurrence_id = e.recurrence_id
-           )",
+           and (e.series_id, e.recurrence_id) not in (select * from unnest($3, $4))",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZARRAYOID],
     ) };
     static MARK: Statement = const { Statement::new(

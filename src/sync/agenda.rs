@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use calendar_sync_core::event::{EventStatus, ShowAs};
 use calendar_sync_core::recurrence::{Instances, Window};
 use calendar_sync_core::zones::{Resolver, Zone, Zones};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -130,6 +131,7 @@ fn entry<Z: Zone>(
         all_day: timing.all_day,
         location: details.location.clone(),
         event_status: details.event_status.word().to_owned(),
+        busy: details.show_as != ShowAs::Free && details.event_status != EventStatus::Cancelled,
         series_id: Some(stored.series_id),
         recurrence_id: Some(instance.recurrence_id),
         external_source: Some(stored.external_source.clone()),

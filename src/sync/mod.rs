@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod apply;
+pub mod busy;
 pub mod export;
 pub mod fetch;
 pub mod now;

@@ -195,13 +195,19 @@ impl<'a> Batch<'a> {
     }
 
     fn single(&mut self, index: usize, key: Key, external_id: String, event: Event, hash: Hash) {
-        if let Some(series) = self.known.series.get_mut(&key)
-            && !series.deleted
-        {
-            series.deleted = true;
-            self.replaced_series.push(series.id);
-        }
+        let counted = self.counted();
+        let replaces = match self.known.series.get_mut(&key) {
+            Some(series) if !series.deleted => {
+                series.deleted = true;
+                self.replaced_series.push(series.id);
+                true
+            }
+            _ => false,
+        };
         self.event(index, key, external_id, None, event, hash);
+        if replaces {
+            self.count_as_updated(index, counted);
+        }
     }
 
     fn event(
@@ -306,13 +312,15 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
         };
+        let counted = self.counted();
+        let silent = self.compare(index, key, &hash, true).unwrap_or_default();
         if let Some(single) = self.known.events.get_mut(&key)
             && !single.deleted
         {
             single.deleted = true;
             self.replaced_events.push(single.id);
+            self.count_as_updated(index, counted);
         }
-        let silent = self.compare(index, key, &hash, true).unwrap_or_default();
         self.keys.insert(key);
         self.instances += instances.len();
         let is_new = stored.is_none();
@@ -360,7 +368,7 @@ impl<'a> Batch<'a> {
             let Body::Series(series) = body else { return Ok(()) };
             return self.series(index, key, external_id, series, hash);
         }
-        let counted = (self.applied.created, self.applied.updated, self.applied.unchanged);
+        let counted = self.counted();
         for one in overrides {
             let hash = content::of_event(&one.event);
             self.event(index, key, external_id.clone(), Some(one.recurrence_id), one.event, hash);
@@ -369,14 +377,32 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    fn counted(&self) -> [i32; 3] {
+        [self.applied.created, self.applied.updated, self.applied.unchanged]
+    }
+
+    fn set_counted(&mut self, [created, updated, unchanged]: [i32; 3]) {
+        self.applied.created = created;
+        self.applied.updated = updated;
+        self.applied.unchanged = unchanged;
+    }
+
     /// Whatever was counted since makes one item.
-    fn count_as_one(&mut self, (created, updated, unchanged): (i32, i32, i32)) {
-        let applied = &mut self.applied;
-        let is_updated = applied.updated > updated || (applied.created > created && applied.unchanged > unchanged);
-        let is_created = !is_updated && applied.created > created;
-        applied.updated = updated + i32::from(is_updated);
-        applied.created = created + i32::from(is_created);
-        applied.unchanged = unchanged + i32::from(!is_updated && !is_created);
+    fn count_as_one(&mut self, [created, updated, unchanged]: [i32; 3]) {
+        let [now_created, now_updated, now_unchanged] = self.counted();
+        let is_updated = now_updated > updated || (now_created > created && now_unchanged > unchanged);
+        let is_created = !is_updated && now_created > created;
+        self.set_counted([
+            created + i32::from(is_created),
+            updated + i32::from(is_updated),
+            unchanged + i32::from(!is_updated && !is_created),
+        ]);
+    }
+
+    /// Whatever was counted since: an item took another form.
+    fn count_as_updated(&mut self, index: usize, [created, updated, unchanged]: [i32; 3]) {
+        self.set_counted([created, updated + 1, unchanged]);
+        self.told(index, None, Action::Updated);
     }
 
     /// Writes what waits.

@@ -74,6 +74,9 @@ pub fn expand(
     }
     let from = expanded_from.unwrap_or_else(|| if starts_from(series, from) { BEGINNING } else { from });
     let more = until < horizon || goes_on(series, zones, horizon);
+    if instances.is_empty() && more {
+        refuse_dense(series, zones, horizon)?;
+    }
     let expansion = if more {
         // Windows move once a day; those that are filled up, when half of what they hold is over.
         let again_at = if until < horizon { now + (until - now).max(TimeDelta::zero()) / 2 } else { now + DAY };
@@ -94,6 +97,16 @@ fn starts_from(series: &Series, from: DateTime<Utc>) -> bool {
     let moved = series.overrides.iter().map(|one| one.event.timing.start);
     let given = series.rdates.iter().copied().chain(series.rdate_ends.iter().map(|(start, _)| *start));
     moved.chain(given).chain([series.template.timing.start]).all(|start| start >= from)
+}
+
+/// Looks at the density of a series that only begins behind the horizon.
+fn refuse_dense(series: &Series, zones: &dyn Zones, horizon: DateTime<Utc>) -> Result<(), Unexpandable> {
+    let from = horizon.max(series.template.timing.start);
+    let instances = Instances::new(series, zones, window(from, from + TOO_SHORT_FOR_MOST))?;
+    if instances.take(MOST_INSTANCES + 1).count() > MOST_INSTANCES {
+        return Err(Unexpandable::TooDense);
+    }
+    Ok(())
 }
 
 /// Whether instances start at `from` or later. A search that is given up does not say no.

@@ -5,6 +5,8 @@ mod batch;
 mod expansion;
 mod intake;
 mod known;
+#[cfg(any(test, feature = "pg_test"))]
+mod stories;
 
 use calendar_sync_core::event::Item;
 use calendar_sync_core::ics::BadEvent;

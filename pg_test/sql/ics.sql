@@ -1,0 +1,101 @@
+-- Calendar files in and out.
+
+begin;
+set local timezone = 'UTC';
+set local datestyle = 'ISO, YMD';
+
+create temporary table file as select replace($$BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//story//story//EN
+BEGIN:VEVENT
+UID:single@example.com
+DTSTAMP:20310101T000000Z
+LAST-MODIFIED:20310101T120000Z
+DTSTART:20310310T090000Z
+DTEND:20310310T100000Z
+SUMMARY:Grüße\; aus Köln
+END:VEVENT
+BEGIN:VEVENT
+UID:bad@example.com
+DTSTAMP:20310101T000000Z
+LAST-MODIFIED:20310101T120000Z
+DTSTART:not a time
+SUMMARY:Can't be read
+END:VEVENT
+BEGIN:VEVENT
+UID:weekly@example.com
+DTSTAMP:20310101T000000Z
+LAST-MODIFIED:20310101T120000Z
+RECURRENCE-ID;TZID=Europe/Berlin:20310317T090000
+DTSTART;TZID=Europe/Berlin:20310318T140000
+DTEND;TZID=Europe/Berlin:20310318T150000
+SUMMARY:Moved
+END:VEVENT
+BEGIN:VEVENT
+UID:weekly@example.com
+DTSTAMP:20310101T000000Z
+LAST-MODIFIED:20310101T120000Z
+DTSTART;TZID=Europe/Berlin:20310310T090000
+DTEND;TZID=Europe/Berlin:20310310T100000
+RRULE:FREQ=WEEKLY;COUNT=4
+EXDATE;TZID=Europe/Berlin:20310324T090000
+SUMMARY:Weekly
+END:VEVENT
+BEGIN:VEVENT
+UID:day@example.com
+DTSTAMP:20310101T000000Z
+LAST-MODIFIED:20310101T120000Z
+DTSTART;VALUE=DATE:20310312
+SUMMARY:All day
+END:VEVENT
+END:VCALENDAR
+$$, E'\n', E'\r\n') as ics;
+
+-- One that can't be read is reported and does not stop the rest; a series and its override are one.
+select uid, event_id is not null as stored, action, error from file, calendar_ics_import('ada@example.com', ics);
+select title, starts_at, ends_at, all_day, recurrence_id
+from calendar_agenda('ada@example.com', '2031-03-01', '2031-05-01');
+
+-- The same file again: nothing is written. Under another name it is another calendar.
+create temporary table before_that as select event_id, ctid::text as version from calendar_events;
+select uid, action from file, calendar_ics_import('ada@example.com', ics) where error is null;
+select count(*) as written from calendar_events e join before_that b using (event_id) where e.ctid::text <> b.version;
+select uid, action from file, calendar_ics_import('ada@example.com', ics, name => 'other') where error is null;
+
+-- Only what changed is written.
+select uid, action
+from file, calendar_ics_import('ada@example.com', replace(ics, 'All day', 'Whole day'))
+where error is null;
+select count(*) as written from calendar_events e join before_that b using (event_id) where e.ctid::text <> b.version;
+
+-- What is no calendar, and what is an empty one.
+savepoint before;
+select * from calendar_ics_import('ada@example.com', '<html>Please sign in</html>');
+rollback to before;
+select count(*) from calendar_ics_import('ada@example.com', E'BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n');
+
+-- Out again; both names of it are one meeting each.
+select replace(calendar_ics_export('ada@example.com', '2031-01-01', '2032-01-01'), E'\r', '') as ics;
+select calendar_ics_export('ada@example.com', '2031-01-01', '2032-01-01')
+     = calendar_ics_export('ada@example.com', '2031-01-01', '2032-01-01') as the_same_bytes;
+
+-- Read by another user, it is the same calendar.
+select count(*)
+from calendar_ics_import('bob@example.com', calendar_ics_export('ada@example.com', '2031-01-01', '2032-01-01'));
+select count(*) as differences
+from (
+    select title, starts_at, ends_at, all_day from calendar_agenda('ada@example.com', '2031-01-01', '2032-01-01')
+    except
+    select title, starts_at, ends_at, all_day from calendar_agenda('bob@example.com', '2031-01-01', '2032-01-01')
+) d;
+
+-- Times alone.
+select line
+from regexp_split_to_table(calendar_ics_export('ada@example.com', '2031-01-01', '2032-01-01', 'busy'), '\r\n') line
+where line ~ '^(SUMMARY|DESCRIPTION|LOCATION|UID:.*@)'
+group by line;
+savepoint before;
+select calendar_ics_export('ada@example.com', visibility => 'secret');
+rollback to before;
+
+rollback;
