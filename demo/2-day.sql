@@ -30,7 +30,7 @@ order by event_date;
 
 \echo 'Bad data never fails the CRM: an interaction of minus ten minutes is kept, what could not be synced is on record.'
 insert into interaction (subject, interaction_date, duration_minutes, created_by)
-select 'Typing error', now() + interval '3 days', -10, user_id from app_user where email = 'ada@example.com';
+select 'Typing error', date_trunc('hour', now()) + interval '3 days', -10, user_id from app_user where email = 'ada@example.com';
 \x on
 select * from calendar_failures_pending;
 \x off

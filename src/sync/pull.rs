@@ -22,7 +22,7 @@ const BAD_IN_LOG: usize = 20;
 /// Pulls in a row that give the same deletes make them true.
 const POLLS_TO_CONFIRM: i32 = 3;
 
-/// What a pull did; the numbers are of events, a series counts as one.
+/// What a pull did: `fetched` VEVENTs stood in the calendar, good and bad; of the other numbers a series counts as one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Counts {
     pub fetched: i32,
@@ -42,6 +42,7 @@ pub fn apply(
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
     let name = fetched.calendar.name.clone();
+    let vevents = fetched.calendar.len() + fetched.calendar.bad.len();
     let source = Source {
         user_id: &connection.user_id,
         external_source: &connection.provider,
@@ -73,7 +74,7 @@ pub fn apply(
     };
     connections::applied(installation, connection.id, &outcome)?;
     let counts = Counts {
-        fetched: applied.fetched,
+        fetched: i32::try_from(vevents).unwrap_or(i32::MAX),
         created: applied.created,
         updated: applied.updated,
         deleted: applied.deleted,

@@ -30,8 +30,7 @@ impl Cluster {
         start.args(["start", &name, "calendar_sync.http_allow_private=on"]);
         start.args(settings.iter().map(|(setting, value)| format!("{setting}={value}")));
         run(&mut start);
-        let folder = repository().join("target/scratch").join(&name);
-        let connection = std::fs::read_to_string(folder.join("env"))
+        let connection = std::fs::read_to_string(folder_of(&name).join("env"))
             .expect("bin/cluster writes how to connect")
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -117,8 +116,12 @@ impl Cluster {
 
     /// What the server has logged so far.
     pub fn log(&self) -> String {
-        let path = repository().join("target/scratch").join(&self.name).join("log");
-        String::from_utf8_lossy(&std::fs::read(path).expect("the server's log")).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.folder().join("log")).expect("the server's log")).into_owned()
+    }
+
+    /// A folder of its own, with its data, its log and its key; removed with it.
+    pub fn folder(&self) -> PathBuf {
+        folder_of(&self.name)
     }
 }
 
@@ -131,6 +134,10 @@ impl Drop for Cluster {
         }
         let _ = Command::new(script("cluster")).args(["remove", &self.name]).status();
     }
+}
+
+fn folder_of(name: &str) -> PathBuf {
+    repository().join("target/scratch").join(name)
 }
 
 /// A line of target/build.env, which bin/setup writes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, INSERT_INTERACTIONS, count, create_crm, eventually, repository};
+use calendar_sync_e2e::{Cluster, FakeWeb, INSERT_INTERACTIONS, count, create_crm, eventually};
 use postgres::Client;
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
@@ -88,12 +88,11 @@ fn a_dump_carries_all_rows_and_triggers_and_restoring_it_fires_nothing() {
 }
 
 fn restore(cluster: &Cluster) -> Client {
-    let dump = repository().join(format!("target/scratch/restore-{}.dump", std::process::id()));
+    let dump = cluster.folder().join("crm.dump");
     let file = dump.to_str().expect("a path in UTF-8");
     cluster.run_program("pg_dump", "crm", &["--format=custom", "--file", file]);
     cluster.connect("postgres").batch_execute("create database copy").expect("create database");
     cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--dbname=copy", file]);
-    std::fs::remove_file(&dump).expect("the dump's file");
     cluster.connect("copy")
 }
 
@@ -104,8 +103,9 @@ fn a_restored_copy_stands_aside_until_it_is_told_that_it_is_the_real_one() {
     let mut original = fill(&cluster, &web);
     let mut copy = restore(&cluster);
     let says = |client: &mut Client, words: &str| {
-        let row = client.query_one("select coalesce(string_agg(w::text, ' '), '') from calendar_worker_status w", &[]);
-        row.expect("the worker's status").get::<_, String>(0).contains(words)
+        let status = "select coalesce(string_agg(w::text, ' '), '') from calendar_worker_status w
+                      where database = current_database()";
+        client.query_one(status, &[]).expect("the worker's status").get::<_, String>(0).contains(words)
     };
     eventually("the copy says that it stands aside", || says(&mut copy, "stands aside"));
     assert!(!says(&mut original, "stands aside"));

@@ -114,14 +114,14 @@ fn a_drifted_upgrade_is_noticed() {
     let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
     let mut scripts = Scripts::new(&cluster);
     let before = scripts.current();
-    let without_column = "\nalter table calendar_sync_log drop column created_by;\n\
+    let without_column = "\nalter table calendar_series drop column updated_at;\n\
                           drop index calendar_events_user_date_idx;\n";
-    let column = "alter table calendar_sync_log add column created_by uuid;\n";
-    let comment = "comment on column calendar_sync_log.created_by is 'something else';\n";
+    let column = "alter table calendar_series add column updated_at timestamptz not null default now();\n";
+    let comment = "comment on column calendar_series.updated_at is 'something else';\n";
     let index = "create index calendar_events_user_date_idx on calendar_events (user_id, event_date);\n";
     let actual = before
         .lines()
-        .find(|line| line.starts_with("comment on column calendar_sync_log.created_by is"))
+        .find(|line| line.starts_with("comment on column calendar_series.updated_at is"))
         .expect("the column's comment in the install script");
 
     scripts.add("drift.base", &format!("{before}{without_column}"));
@@ -131,7 +131,7 @@ fn a_drifted_upgrade_is_noticed() {
     scripts.add(&format!("drift.base--{}", current_version()), &format!("{column}{index}{comment}"));
     let noticed = drift(&cluster, "drift.base");
     assert_eq!(noticed.len(), 2, "another comment: {noticed:?}");
-    assert!(noticed.iter().all(|line| line.contains("calendar_sync_log column") && line.contains("created_by")));
+    assert!(noticed.iter().all(|line| line.contains("calendar_series column") && line.contains("updated_at")));
 
     scripts.add(&format!("drift.base--{}", current_version()), &format!("{column}{actual}\n"));
     let noticed = drift(&cluster, "drift.base");
