@@ -101,16 +101,17 @@ impl Cluster {
         run(Command::new(script("cluster")).args(["restart", &self.name, mode]));
     }
 
-    /// Kills a server process, as the kernel would for want of memory. The postmaster then restarts every other one:
-    /// connections made before are gone; see [`Cluster::wait_until_ready`].
+    /// Kills a server process, as the kernel would for want of memory. The postmaster then ends every other one and
+    /// recovers; waits until that is done. Connections made before are gone.
     pub fn kill(&self, pid: i32) {
+        const RECOVERED: &str = "all server processes terminated; reinitializing";
+        const READY: &str = "database system is ready to accept connections";
+        let recoveries = |log: &str| log.matches(RECOVERED).count();
+        let before = recoveries(&self.log());
         run(Command::new("kill").args(["-KILL", &pid.to_string()]));
-    }
-
-    /// Waits until it takes connections again after a crash.
-    pub fn wait_until_ready(&self) {
-        eventually("the server takes connections", || {
-            self.config("postgres").connect(NoTls).is_ok_and(|mut client| client.simple_query("select 1").is_ok())
+        eventually("the server has recovered", || {
+            let log = self.log();
+            recoveries(&log) > before && log.rfind(READY) > log.rfind(RECOVERED)
         });
     }
 

@@ -34,7 +34,6 @@ fn a_backend_killed_amid_a_batch_of_100000_leaves_nothing_of_it_and_all_of_what_
     cluster.kill(pid);
     batch.join().expect("the batch's thread").expect_err("the batch must not have ended before the kill");
 
-    cluster.wait_until_ready();
     let mut client = cluster.connect("crm");
     assert_eq!(count(&mut client, "select count(*) from interaction"), 500);
     assert_eq!(count(&mut client, MISMATCHES), 0);
@@ -64,7 +63,6 @@ fn what_was_acknowledged_before_a_kill_is_there_once_with_its_event() {
     cluster.kill(pid);
     writer.join().expect("the writer's thread");
 
-    cluster.wait_until_ready();
     let mut client = cluster.connect("crm");
     let kept = count(&mut client, "select count(*) from interaction");
     let acknowledged = i64::from(acknowledged.load(Ordering::SeqCst));

@@ -20,17 +20,20 @@ fn rows_that_arrive_by_logical_replication_have_their_events_where_the_mapping_s
     let mut client = subscriber.create_database("crm");
     let connection = publisher.connection_string("crm").replace('\'', "''");
     client
-        .batch_execute(&format!(
+        .batch_execute(
             "create table interaction (
                  interaction_id uuid primary key, subject text, interaction_date timestamptz, duration_minutes int,
                  archived boolean default false, created_by uuid);
              create table unfollowed (like interaction including all);
              create extension if not exists calendar_sync;
-             select calendar_attach('interaction', '{{\"replica\": true, \"synced_at\": false}}');
-             select calendar_attach('unfollowed', '{{\"synced_at\": false}}');
-             create subscription crm connection '{connection}' publication crm;"
-        ))
+             select calendar_attach('interaction', '{\"replica\": true, \"synced_at\": false}');
+             select calendar_attach('unfollowed', '{\"synced_at\": false}');",
+        )
         .expect("the subscriber's tables");
+    // Not within a transaction, as several statements at once would be.
+    client
+        .batch_execute(&format!("create subscription crm connection '{connection}' publication crm"))
+        .expect("the subscription");
 
     source
         .batch_execute(

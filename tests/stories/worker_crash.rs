@@ -33,7 +33,6 @@ fn a_worker_killed_amid_a_fetch_starts_again_and_every_event_is_there_once() {
         .expect("this database's worker in pg_stat_activity")
         .get(0);
     cluster.kill(worker);
-    cluster.wait_until_ready();
     web.set_fault("/held.ics", None);
 
     let mut client = cluster.connect("crm");
