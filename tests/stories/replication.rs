@@ -34,6 +34,10 @@ fn rows_that_arrive_by_logical_replication_have_their_events_where_the_mapping_s
     client
         .batch_execute(&format!("create subscription crm connection '{connection}' publication crm"))
         .expect("the subscription");
+    // What is copied at first comes as it is by then; what this is about is the stream of changes after it.
+    eventually("the tables follow", || {
+        count(&mut client, "select count(*) from pg_subscription_rel where srsubstate = 'r'") == 2
+    });
 
     source
         .batch_execute(
