@@ -14,7 +14,7 @@ use crate::store::catalog::{self, Relation};
 use crate::store::ddl::{self, Triggers};
 use crate::store::names::Sources;
 use crate::store::tracked::{self, Row};
-use crate::store::{guarded, interactions};
+use crate::store::{as_owner, guarded, installation_row, interactions};
 
 /// Starts to sync a table; called again, brings its mapping up to date.
 ///
@@ -38,6 +38,7 @@ pub fn attach(oid: pg_sys::Oid, json: &Json) -> SqlResult<()> {
     check_window(&mapping)?;
     let before = tracked::by_table(oid)?;
     put(&table, &mapping, json, &settled, before.as_ref())?;
+    as_owner(installation_row::ensure)?;
     report(&table, &mapping, &settled, before.is_some());
     warn_of_owners(&mapping)
 }

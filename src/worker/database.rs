@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 use uuid::Uuid;
 
-use super::extension::{Extension, within, within_logged};
+use super::extension::{Extension, logged, within};
 use super::pool::Pool;
 use super::shared::{self, State};
 use super::upkeep::Upkeep;
@@ -138,7 +138,7 @@ impl Worker {
         }
         let free = (self.pool.threads() * JOBS_PER_THREAD).saturating_sub(self.in_flight.len());
         activity::busy("looking for calendars that are due");
-        let (extension, round) = within_logged(|installation| self.lease(installation, free));
+        let (extension, round) = logged(within(|installation| self.lease(installation, free)));
         let round = match extension {
             Extension::Present => round.unwrap_or_default(),
             Extension::Absent => return None,
@@ -216,7 +216,7 @@ impl Worker {
         if !unchanged.is_empty() {
             let pulls: Vec<_> =
                 unchanged.iter().map(|(connection, validators)| (connection, validators.clone())).collect();
-            (extension, _) = within_logged(|installation| pull::unchanged(installation, &pulls));
+            (extension, _) = logged(within(|installation| pull::unchanged(installation, &pulls)));
         }
         if extension == Extension::Locked {
             self.keep_unchanged(unchanged);
@@ -252,7 +252,7 @@ impl Worker {
             Ok(Answer::Unchanged(_)) => return Extension::Present,
             Err(error) => Trouble::from(&error),
         };
-        within_logged(|installation| pull::failed(installation, &connection, &trouble, duration)).0
+        logged(within(|installation| pull::failed(installation, &connection, &trouble, duration))).0
     }
 }
 

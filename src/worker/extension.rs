@@ -18,10 +18,14 @@ pub enum Extension {
 /// Runs `work` in a transaction as the extension's owner, with the extension locked against being dropped for as long.
 /// A result is there only where the extension was [`Extension::Present`]; an error undoes the work.
 pub fn within<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> (Extension, Option<Result<T, String>>) {
+    run(|| store::as_owner(work))
+}
+
+fn run<T>(work: impl FnOnce() -> SqlResult<T>) -> (Extension, Option<Result<T, String>>) {
     let mut extension = Extension::Absent;
     let result = process::transaction(|| {
         extension = lock();
-        if extension == Extension::Present { store::as_owner(work).map(Some) } else { Ok(None) }
+        if extension == Extension::Present { work().map(Some) } else { Ok(None) }
     });
     match result {
         Ok(None) => (extension, None),
@@ -30,16 +34,15 @@ pub fn within<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> (Extension
     }
 }
 
-/// As [`within`]; an error goes to the server's log.
-pub fn within_logged<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> (Extension, Option<T>) {
-    match within(work) {
-        (extension, Some(Ok(done))) => (extension, Some(done)),
-        (extension, Some(Err(message))) => {
-            pgrx::warning!("calendar_sync worker: {message}");
-            (extension, None)
-        }
-        (extension, None) => (extension, None),
-    }
+/// As [`within`], but as the worker itself, for work that takes the identity that it needs.
+pub fn within_as_worker<T>(work: impl FnOnce() -> SqlResult<T>) -> (Extension, Option<Result<T, String>>) {
+    run(work)
+}
+
+/// What was done, if it was; an error goes to the server's log.
+pub fn logged<T>((extension, done): (Extension, Option<Result<T, String>>)) -> (Extension, Option<T>) {
+    let done = done.and_then(|done| done.inspect_err(|message| pgrx::warning!("calendar_sync worker: {message}")).ok());
+    (extension, done)
 }
 
 /// Locks the extension as its users do, if nobody is dropping it. It may have been dropped and created anew before, so

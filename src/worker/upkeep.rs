@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 
-use super::extension::{Extension, within_logged};
+use super::extension::{Extension, logged, within, within_as_worker};
+use crate::interaction;
 use crate::settings;
 use crate::store::connections;
 use crate::sync::apply;
@@ -13,6 +14,8 @@ use crate::zones::PgZones;
 /// Time between two looks at what failed and at the series' windows.
 const OFTEN: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Failed interactions that are tried again in one transaction.
+const RETRIES: i32 = 100;
 /// Rows in one transaction.
 const BATCH: i64 = 5_000;
 
@@ -32,14 +35,20 @@ impl Upkeep {
 
     /// One batch of each; what is left over is due again at once.
     pub fn run(&mut self, now: Instant) -> Extension {
-        let (extension, extended) = within_logged(|installation| apply::extend(installation, &PgZones, Utc::now()));
-        self.next = if extended.is_some_and(|series| series > 0) { now } else { now + OFTEN };
+        let (extension, retried) = logged(within_as_worker(|| interaction::retry_due(RETRIES)));
+        if extension != Extension::Present {
+            return extension;
+        }
+        let (extension, extended) = logged(within(|installation| apply::extend(installation, &PgZones, Utc::now())));
+        let more =
+            extended.is_some_and(|series| series > 0) || retried.is_some_and(|tried| tried.len() == RETRIES as usize);
+        self.next = if more { now } else { now + OFTEN };
         if extension != Extension::Present || now < self.next_purge {
             return extension;
         }
         let kept = TimeDelta::seconds(i64::from(settings::LOG_RETENTION.get()));
         let (extension, purged) =
-            within_logged(|installation| connections::purge_log(installation, Utc::now() - kept, BATCH));
+            logged(within(|installation| connections::purge_log(installation, Utc::now() - kept, BATCH)));
         match purged {
             Some(rows) if rows >= BATCH.unsigned_abs() => self.next = now,
             _ => self.next_purge = now + DAY,
