@@ -5,6 +5,7 @@
 mod crash;
 mod documentation;
 mod export;
+mod outside_calendars;
 mod replication;
 mod restore;
 mod upgrade;
