@@ -116,8 +116,8 @@ fn report(source: KeyringError) -> ErrorReport {
         .set_hint(hint)
 }
 
-const MAKE_A_KEY: &str = "As the user that the server runs as: (umask 077; openssl rand -base64 32 > \
-    /etc/postgresql/calendar_sync.key), then set calendar_sync.encryption_key_file to that file and reload the server.";
+const MAKE_A_KEY: &str = "As the user that the server runs as: (umask 077; head -c 32 /dev/urandom | \
+    base64 > /etc/postgresql/calendar_sync.key), then set calendar_sync.encryption_key_file to that file and reload the server.";
 
 struct Keyring {
     /// Newest first.

@@ -306,7 +306,7 @@ fn without_a_key_nothing_is_stored_and_the_error_says_how_to_make_one() {
         .expect_err("there is no key");
     let error = error.as_db_error().expect("the server's error");
     assert_eq!(error.code().code(), "55000");
-    assert!(error.hint().is_some_and(|hint| hint.contains("openssl rand -base64 32")));
+    assert!(error.hint().is_some_and(|hint| hint.contains("head -c 32 /dev/urandom | base64 >")));
     assert_eq!(count(&mut client, "select count(*) from calendar_connections"), 0);
 }
 
