@@ -153,7 +153,7 @@ fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
-#[pg_extern]
+#[pg_extern(stable)]
 #[allow(clippy::type_complexity)]
 fn calendar_sync_status(
     user_id: &str,

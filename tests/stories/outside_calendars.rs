@@ -264,6 +264,46 @@ fn inside_addresses_are_refused_by_literal_by_name_and_by_redirect() {
 }
 
 #[test]
+fn size_time_and_redirects_have_limits_and_credentials_stay_with_their_host() {
+    let (_cluster, mut client, web) = without_worker();
+    web.serve("/big.ics", calendar(1..=300));
+    web.set_fault("/big.ics", Fault::Gzip);
+    subscribe(&mut client, &web.url("/big.ics"), "big");
+    client.batch_execute("set calendar_sync.http_max_bytes = '16kB'").expect("set");
+    let (status, error) = sync(&mut client, "big", false);
+    assert!(status == "error" && error.contains("larger than 16384 bytes"), "counted after decompression: {error}");
+    client.batch_execute("reset calendar_sync.http_max_bytes").expect("reset");
+    assert_eq!(sync(&mut client, "big", false).0, "success");
+
+    web.serve("/drip.ics", calendar(1..=300));
+    web.set_fault("/drip.ics", Fault::Drip(Duration::from_millis(20)));
+    subscribe(&mut client, &web.url("/drip.ics"), "drip");
+    client.batch_execute("set calendar_sync.http_timeout = '400ms'").expect("set");
+    let (status, error) = sync(&mut client, "drip", false);
+    assert!(status == "error" && error.contains("too slow"), "{error}");
+    client.batch_execute("reset calendar_sync.http_timeout").expect("reset");
+
+    web.serve("/loop.ics", "");
+    web.set_fault("/loop.ics", Fault::Status(302, vec!["Location: /loop.ics".into()]));
+    subscribe(&mut client, &web.url("/loop.ics"), "loop");
+    let (status, error) = sync(&mut client, "loop", false);
+    assert!(status == "error" && error.contains("redirects"), "{error}");
+    assert_eq!(web.requests("/loop.ics").len(), 6);
+
+    let elsewhere = web.url("/there.ics").replace("127.0.0.1", "localhost");
+    web.serve("/there.ics", calendar(1..=3));
+    web.serve("/here.ics", "");
+    web.set_fault("/here.ics", Fault::Status(302, vec![format!("Location: {elsewhere}")]));
+    subscribe(&mut client, &web.url("/here.ics").replace("://", "://ada:pass@"), "login");
+    assert_eq!(sync(&mut client, "login", false).0, "success");
+    assert_eq!(
+        web.requests("/here.ics")[0].headers.get("authorization").map(String::as_str),
+        Some("Basic YWRhOnBhc3M=")
+    );
+    assert_eq!(web.requests("/there.ics")[0].headers.get("authorization"), None);
+}
+
+#[test]
 fn a_url_is_a_secret_in_tables_views_the_log_and_a_dump() {
     let (cluster, mut client, web) = with_worker();
     let secret = "planted-7f3a";
