@@ -126,7 +126,6 @@ thread_local! {
             "calendar_events",
             event::COLUMNS,
             "calendar_events_related_key",
-            &[event::RELATED_TABLE, event::RELATED_ID],
         )
     };
     static LOG: Table = const { Table::new("calendar_sync_log", LOG_COLUMNS) };

@@ -12,6 +12,7 @@ pub mod failures;
 mod installation;
 pub mod installation_row;
 pub mod interactions;
+mod key_scan;
 pub mod names;
 pub mod raw;
 mod salt;

@@ -12,6 +12,7 @@ use std::ptr;
 use pgrx::pg_sys;
 
 use super::installation::Identity;
+use super::key_scan::{self, KeyScan};
 use super::raw::{Storage, Value};
 use super::tuples::{attribute_form, attribute_named};
 use super::{Installation, watch};
@@ -21,17 +22,10 @@ use crate::errors::{SqlResult, internal};
 pub struct Table {
     name: &'static str,
     columns: &'static [&'static str],
-    key: Option<Key>,
+    /// The unique index that a row is found by.
+    key: Option<&'static str>,
     /// Kept between statements.
     writer: RefCell<Option<Box<Writer>>>,
-}
-
-/// How a row is found again.
-struct Key {
-    /// A unique index.
-    index: &'static str,
-    /// Places of the index's columns in `Table::columns`.
-    places: &'static [usize],
 }
 
 impl Table {
@@ -40,14 +34,9 @@ impl Table {
         Self { name, columns, key: None, writer: RefCell::new(None) }
     }
 
-    /// A table whose rows are found by a unique index over the columns at `places` of `columns`.
-    pub const fn with_key(
-        name: &'static str,
-        columns: &'static [&'static str],
-        index: &'static str,
-        places: &'static [usize],
-    ) -> Self {
-        Self { name, columns, key: Some(Key { index, places }), writer: RefCell::new(None) }
+    /// A table whose rows are found by a unique index.
+    pub const fn with_key(name: &'static str, columns: &'static [&'static str], index: &'static str) -> Self {
+        Self { name, columns, key: Some(index), writer: RefCell::new(None) }
     }
 
     /// Opens the table for writing while `work` runs. What was written is seen by later commands.
@@ -84,7 +73,6 @@ impl Table {
 pub struct Writer {
     relation: pg_sys::Oid,
     key_index: pg_sys::Oid,
-    key_places: &'static [usize],
     /// Holds all that the pointers below lead to.
     context: pg_sys::MemoryContext,
     /// `watch::changes()` when it was set up.
@@ -104,8 +92,8 @@ pub struct Writer {
 impl Writer {
     fn new(table: &Table, installation: &Installation) -> SqlResult<Self> {
         let relation = relation_named(table.name, installation.schema_oid)?;
-        let key_index = match &table.key {
-            Some(key) => relation_named(key.index, installation.schema_oid)?,
+        let key_index = match table.key {
+            Some(index) => relation_named(index, installation.schema_oid)?,
             None => pg_sys::InvalidOid,
         };
         watch::watch(relation);
@@ -122,7 +110,6 @@ impl Writer {
         Ok(Self {
             relation,
             key_index,
-            key_places: table.key.as_ref().map_or(&[], |key| key.places),
             context,
             made_at: None,
             estate: ptr::null_mut(),
@@ -231,26 +218,10 @@ impl Writer {
 
     /// Finds and locks the row with that key, waiting for whoever is changing it. `key`: its columns' values, in order.
     pub fn find(&mut self, key: &[pg_sys::Datum]) -> bool {
-        // SAFETY: the table is open; RelationFindReplTupleByIndex takes the key's columns from the search row and
-        // leaves the found row, pinned, in `found`.
+        // SAFETY: the table is open; the found row, pinned, stands in `found`.
         unsafe {
-            if self.found.is_null() {
-                self.found = pg_sys::table_slot_create((*self.result).ri_RelationDesc, ptr::null_mut());
-            }
-            pg_sys::ExecClearTuple(self.row);
-            for (place, value) in self.key_places.iter().zip(key) {
-                *(*self.row).tts_values.add(self.attributes[*place]) = *value;
-                *(*self.row).tts_isnull.add(self.attributes[*place]) = false;
-            }
-            pg_sys::ExecStoreVirtualTuple(self.row);
-            let found = pg_sys::RelationFindReplTupleByIndex(
-                (*self.result).ri_RelationDesc,
-                self.key_index,
-                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
-                self.row,
-                self.found,
-            );
-            pg_sys::ExecClearTuple(self.row);
+            let relation = (*self.result).ri_RelationDesc;
+            let found = key_scan::find_and_lock(relation, self.key_index, key, self.slot_for_found());
             if found {
                 pg_sys::slot_getallattrs(self.found);
             }
@@ -264,49 +235,23 @@ impl Writer {
         // slot.
         unsafe {
             let relation = (*self.result).ri_RelationDesc;
-            if self.found.is_null() {
-                self.found = pg_sys::table_slot_create(relation, ptr::null_mut());
-            }
-            let index = pg_sys::index_open(self.key_index, pg_sys::AccessShareLock as i32);
-            let mut keys: Vec<pg_sys::ScanKeyData> = key
-                .iter()
-                .enumerate()
-                .map(|(place, value)| {
-                    let form = attribute_form((*index).rd_att, place);
-                    let family = *(*index).rd_opfamily.add(place);
-                    let equal = pg_sys::BTEqualStrategyNumber as u16;
-                    let operator = pg_sys::get_opfamily_member(family, form.atttypid, form.atttypid, equal as i16);
-                    let mut key = std::mem::zeroed();
-                    pg_sys::ScanKeyEntryInitialize(
-                        &mut key,
-                        0,
-                        place as i16 + 1,
-                        equal,
-                        pg_sys::InvalidOid,
-                        *(*index).rd_indcollation.add(place),
-                        pg_sys::get_opcode(operator),
-                        *value,
-                    );
-                    key
-                })
-                .collect();
-            let snapshot = pg_sys::GetActiveSnapshot();
-            #[cfg(not(feature = "pg18"))]
-            let scan = pg_sys::index_beginscan(relation, index, snapshot, keys.len() as i32, 0);
-            #[cfg(feature = "pg18")]
-            let scan = pg_sys::index_beginscan(relation, index, snapshot, ptr::null_mut(), keys.len() as i32, 0);
-            pg_sys::index_rescan(scan, keys.as_mut_ptr(), keys.len() as i32, ptr::null_mut(), 0);
-            let forward = pg_sys::ScanDirection::ForwardScanDirection;
-            let found = pg_sys::index_getnext_slot(scan, forward, self.found);
+            let mut scan = KeyScan::open(relation, self.key_index, key, pg_sys::GetActiveSnapshot());
+            let found = scan.first(self.slot_for_found());
             if found {
-                pg_sys::slot_getallattrs(self.found);
                 pg_sys::ExecMaterializeSlot(self.found);
                 pg_sys::slot_getallattrs(self.found);
             }
-            pg_sys::index_endscan(scan);
-            pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
+            scan.close();
             found
         }
+    }
+
+    unsafe fn slot_for_found(&mut self) -> *mut pg_sys::TupleTableSlot {
+        if self.found.is_null() {
+            // SAFETY: the table is open.
+            self.found = unsafe { pg_sys::table_slot_create((*self.result).ri_RelationDesc, ptr::null_mut()) };
+        }
+        self.found
     }
 
     /// A column's value in the row that `find` or `look` found.
