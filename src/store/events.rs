@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::datum::{Columns, column, stamp, uuid, within_scratch};
 use super::details::{self, names, selected, taken_over, values};
-use super::{Installation, Source, Statement};
+use super::{Installation, Source, Statement, Wanted};
 use crate::errors::{SqlResult, internal};
 
 /// A row to be written.
@@ -61,16 +61,16 @@ pub struct Shown {
     pub event: Event,
 }
 
+/// Of single events: `$from` names them `e`.
 macro_rules! known {
-    ($condition:literal) => {
+    ($from:literal) => {
         concat!(
-            "select event_id, external_id, recurrence_id, content_hash, sync_status = 'deleted',
-                sync_status = 'error',
-                sync_status <> 'deleted' and coalesce(event_end, event_date) > $5
-            from @calendar_events
-            where series_id is null
-              and ",
-            $condition
+            "select e.event_id, e.external_id, e.recurrence_id, e.content_hash, e.sync_status = 'deleted',
+                e.sync_status = 'error',
+                e.sync_status <> 'deleted' and coalesce(e.event_end, e.event_date) > $5
+            from ",
+            $from,
+            " where e.series_id is null"
         )
     };
 }
@@ -157,12 +157,37 @@ const SOURCE_TYPES: [pg_sys::Oid; 5] =
 
 thread_local! {
     static KNOWN_OF_CONNECTION: Statement = const { Statement::new(
-        known!("connection_id = $3 and user_id = $1 and external_source = $2 and ($4 is null or external_id = any ($4))"),
+        known!("(select * from @calendar_events
+                where connection_id = $3 and user_id = $1 and external_source = $2 and $4 is null) e"),
         &SOURCE_TYPES,
     ) };
+    // All, if it is not more than a limit; the limit takes the place of the keys.
     static KNOWN_OF_APPLICATION: Statement = const { Statement::new(
-        known!("user_id = $1 and external_source = $2 and connection_id is null and $3 is null
-            and external_id = any ($4)"),
+        known!("(select * from @calendar_events
+                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
+                  and external_id is not null and series_id is null
+                limit $4) e"),
+        &[pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    // By key: one look-up in the index for each, whatever the planner knows of the table. (With = any it may prefer
+    // to compare each row of the user with each key.)
+    static KNOWN_BY_KEY_OF_CONNECTION: Statement = const { Statement::new(
+        known!("unnest($4) k (external_id)
+            cross join lateral (
+                select * from @calendar_events
+                where user_id = $1 and external_source = $2 and connection_id = $3 and external_id = k.external_id
+                offset 0
+            ) e"),
+        &SOURCE_TYPES,
+    ) };
+    static KNOWN_BY_KEY_OF_APPLICATION: Statement = const { Statement::new(
+        known!("unnest($4) k (external_id)
+            cross join lateral (
+                select * from @calendar_events
+                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
+                  and external_id = k.external_id
+                offset 0
+            ) e"),
         &SOURCE_TYPES,
     ) };
     static UPSERT: Statement = const { Statement::new(
@@ -241,18 +266,22 @@ thread_local! {
     static LOCK: Statement = const { Statement::new(whole!(" for update"), &[pg_sys::UUIDARRAYOID]) };
 }
 
-/// What is stored of `source`'s single events: those with these keys, or all. Of what an application hands in, only by
-/// key.
+/// What is stored of `source`'s single events.
 pub fn known(
     installation: &Installation,
     source: &Source,
-    keys: Option<&[&str]>,
+    wanted: Wanted,
     now: DateTime<Utc>,
     mut take: impl FnMut(Known),
 ) -> SqlResult<()> {
-    let statement = if source.connection_id.is_some() { &KNOWN_OF_CONNECTION } else { &KNOWN_OF_APPLICATION };
+    let statement = match (source.connection_id, wanted) {
+        (Some(_), Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_CONNECTION,
+        (Some(_), _) => &KNOWN_OF_CONNECTION,
+        (None, Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_APPLICATION,
+        (None, _) => &KNOWN_OF_APPLICATION,
+    };
     within_scratch(|| {
-        let arguments = source.arguments(keys, now);
+        let arguments = source.arguments(wanted, now);
         statement.with(|statement| {
             statement.run(installation, &arguments, |mut rows| {
                 while rows.next().is_some() {

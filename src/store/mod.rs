@@ -30,7 +30,7 @@ mod writer;
 pub use datum::{instant, stamp};
 pub use installation::{Identity, Installation, as_owner};
 pub use salt::salt;
-pub use source::Source;
+pub use source::{Source, Wanted};
 pub use statement::Statement;
 pub use subtransaction::{Failure, guarded};
 pub use writer::{Table, Writer};

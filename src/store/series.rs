@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::datum::{Columns, column, instant_array, stamp, uuid, within_scratch};
 use super::details::{self, names, selected, taken_over, values};
-use super::{Installation, Source, Statement};
+use super::{Installation, Source, Statement, Wanted};
 use crate::errors::{SqlResult, internal};
 
 /// What is stored of a series beside what its origin gave: how far its instances stand in `calendar_events`.
@@ -65,14 +65,14 @@ pub struct Stored {
     pub series: Series,
 }
 
+/// `$from` names the series `s`.
 macro_rules! known {
-    ($condition:literal) => {
+    ($from:literal) => {
         concat!(
-            "select series_id, external_id, content_hash, sync_status = 'deleted', sync_status = 'error',
-                sync_status <> 'deleted' and ends_at > $5, expanded_from
-            from @calendar_series
-            where ",
-            $condition
+            "select s.series_id, s.external_id, s.content_hash, s.sync_status = 'deleted', s.sync_status = 'error',
+                s.sync_status <> 'deleted' and s.ends_at > $5, s.expanded_from
+            from ",
+            $from
         )
     };
 }
@@ -177,12 +177,34 @@ const SOURCE_TYPES: [pg_sys::Oid; 5] =
 
 thread_local! {
     static KNOWN_OF_CONNECTION: Statement = const { Statement::new(
-        known!("connection_id = $3 and user_id = $1 and external_source = $2 and ($4 is null or external_id = any ($4))"),
+        known!("(select * from @calendar_series
+                where connection_id = $3 and user_id = $1 and external_source = $2 and $4 is null) s"),
         &SOURCE_TYPES,
     ) };
     static KNOWN_OF_APPLICATION: Statement = const { Statement::new(
-        known!("user_id = $1 and external_source = $2 and connection_id is null and $3 is null
-            and external_id = any ($4)"),
+        known!("(select * from @calendar_series
+                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
+                limit $4) s"),
+        &[pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    // By key: see the events.
+    static KNOWN_BY_KEY_OF_CONNECTION: Statement = const { Statement::new(
+        known!("unnest($4) k (external_id)
+            cross join lateral (
+                select * from @calendar_series
+                where user_id = $1 and external_source = $2 and connection_id = $3 and external_id = k.external_id
+                offset 0
+            ) s"),
+        &SOURCE_TYPES,
+    ) };
+    static KNOWN_BY_KEY_OF_APPLICATION: Statement = const { Statement::new(
+        known!("unnest($4) k (external_id)
+            cross join lateral (
+                select * from @calendar_series
+                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
+                  and external_id = k.external_id
+                offset 0
+            ) s"),
         &SOURCE_TYPES,
     ) };
     static UPSERT: Statement = const { Statement::new(upsert!(", changed_at = $4"), &UPSERT_TYPES) };
@@ -230,17 +252,22 @@ thread_local! {
     ) };
 }
 
-/// What is stored of `source`'s series: those with these keys, or all. Of what an application hands in, only by key.
+/// What is stored of `source`'s series.
 pub fn known(
     installation: &Installation,
     source: &Source,
-    keys: Option<&[&str]>,
+    wanted: Wanted,
     now: DateTime<Utc>,
     mut take: impl FnMut(Known),
 ) -> SqlResult<()> {
-    let statement = if source.connection_id.is_some() { &KNOWN_OF_CONNECTION } else { &KNOWN_OF_APPLICATION };
+    let statement = match (source.connection_id, wanted) {
+        (Some(_), Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_CONNECTION,
+        (Some(_), _) => &KNOWN_OF_CONNECTION,
+        (None, Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_APPLICATION,
+        (None, _) => &KNOWN_OF_APPLICATION,
+    };
     within_scratch(|| {
-        let arguments = source.arguments(keys, now);
+        let arguments = source.arguments(wanted, now);
         statement.with(|statement| {
             statement.run(installation, &arguments, |mut rows| {
                 while rows.next().is_some() {

@@ -18,16 +18,26 @@ pub struct Source<'a> {
     pub synced_from: &'a str,
 }
 
+/// Which of a source's rows are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Those with these external ids.
+    Keys(&'a [&'a str]),
+    /// All of a connection; of an application's source, which may be any size, so many at most.
+    All { at_most: i64 },
+}
+
 impl Source<'_> {
-    /// User, source, connection, the keys that are meant (`None`: all), the present.
-    pub(super) fn arguments<'b>(&'b self, keys: Option<&'b [&'b str]>, now: DateTime<Utc>) -> [DatumWithOid<'b>; 5] {
+    /// User, source, connection, what is wanted, the present.
+    pub(super) fn arguments<'b>(&'b self, wanted: Wanted<'b>, now: DateTime<Utc>) -> [DatumWithOid<'b>; 5] {
         [
             self.user_id.into(),
             self.external_source.into(),
             self.connection_id.map(uuid).into(),
-            match keys {
-                Some(keys) => column(keys, |key| *key),
-                None => None::<Vec<&str>>.into(),
+            match wanted {
+                Wanted::Keys(keys) => column(keys, |key| *key),
+                Wanted::All { .. } if self.connection_id.is_some() => None::<Vec<&str>>.into(),
+                Wanted::All { at_most } => at_most.into(),
             },
             stamp(now).into(),
         ]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::apply::{self, Action, Source, Terms};
 use crate::errors::SqlResult;
-use crate::store::{Installation, events, series};
+use crate::store::{Installation, Wanted, events, series};
 
 /// Events that are looked up and written at once.
 const AT_ONCE: usize = 1_000;
@@ -127,12 +127,12 @@ fn stored(
     let keys: Vec<_> = handed.iter().filter_map(|one| one.external_id.as_deref()).map(content::key).collect();
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let (mut event_ids, mut series_ids) = (Vec::new(), Vec::new());
-    events::known(installation, source, Some(&keys), now, |known| {
+    events::known(installation, source, Wanted::Keys(&keys), now, |known| {
         if known.recurrence_id.is_none() {
             event_ids.push(known.event_id);
         }
     })?;
-    series::known(installation, source, Some(&keys), now, |known| series_ids.push(known.series_id))?;
+    series::known(installation, source, Wanted::Keys(&keys), now, |known| series_ids.push(known.series_id))?;
     let mut found: HashMap<String, (bool, Body)> = HashMap::new();
     for stored in events::lock(installation, &event_ids)? {
         found.insert(stored.external_id, (stored.deleted, Body::Single(Box::new(stored.event))));

@@ -11,7 +11,7 @@ use super::HeldBack;
 use super::batch::Batch;
 use super::known::{Key, Known, Slot};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Source, events, series};
+use crate::store::{Installation, Source, Wanted, events, series};
 
 /// Deletes of no more items than this are always done.
 const FEW: usize = 10;
@@ -107,7 +107,7 @@ pub fn delete_one(
 ) -> SqlResult<bool> {
     let external_id = content::key(external_id);
     let mut known = Known::default();
-    known.load(installation, source, Some(&[external_id.as_ref()]), now)?;
+    known.load(installation, source, Wanted::Keys(&[external_id.as_ref()]), now)?;
     let ids = |slots: &HashMap<Key, Slot>| -> Vec<Uuid> { slots.values().map(|slot| slot.id).collect() };
     let (events, series) = (ids(&known.events), ids(&known.series));
     let deleted = events::delete(installation, &events, now)? + series::delete(installation, &series, now)?;

@@ -11,14 +11,18 @@ use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
 use super::expansion::{self, Rows};
+use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
 use super::{Action, Applied, BadItem, Outcome, Read, Terms, absent, intake};
 use crate::errors::SqlResult;
 use crate::store::series::Expansion;
-use crate::store::{Installation, Source, events, new_id, series};
+use crate::store::{Installation, Source, Wanted, events, new_id, series};
 
 /// Items that are looked up at once, where not all that is stored is read beforehand.
 const ITEMS_AT_ONCE: usize = 1_000;
+/// A batch of more than [`ITEMS_AT_ONCE`] is compared with all that is stored of an application's source, unless that
+/// is more than this: one scan instead of a look-up for each item.
+const MOST_READ_BEFOREHAND: i64 = 100_000;
 /// Events that are written at once.
 const EVENTS_AT_ONCE: usize = 1_000;
 /// Instances of series that are computed before they are written.
@@ -33,6 +37,7 @@ pub struct Batch<'a> {
     pub installation: &'a Installation,
     pub source: &'a Source<'a>,
     pub zones: &'a dyn Zones,
+    known_zones: KnownZones<'a>,
     pub terms: &'a Terms,
     pub known: Known,
     /// Events and series that were neither deleted nor over before.
@@ -43,6 +48,8 @@ pub struct Batch<'a> {
     /// All new items are settled as they come.
     pub settle: bool,
     waiting: Vec<(usize, Read)>,
+    /// All that is stored is known.
+    all_known: Option<bool>,
     events: Vec<NewEvent>,
     series: Vec<NewSeries>,
     instances: usize,
@@ -86,13 +93,14 @@ impl<'a> Batch<'a> {
     ) -> SqlResult<Self> {
         let mut known = Known::default();
         if terms.complete {
-            known.load(installation, source, None, terms.now)?;
+            known.load(installation, source, Wanted::All { at_most: i64::MAX }, terms.now)?;
         }
         let settle = !terms.complete || known.is_empty();
         Ok(Self {
             installation,
             source,
             zones,
+            known_zones: KnownZones::new(zones),
             terms,
             upcoming: known.upcoming(),
             known,
@@ -100,6 +108,7 @@ impl<'a> Batch<'a> {
             unsettled: Vec::new(),
             settle,
             waiting: Vec::new(),
+            all_known: terms.complete.then_some(true),
             events: Vec::new(),
             series: Vec::new(),
             instances: 0,
@@ -143,6 +152,9 @@ impl<'a> Batch<'a> {
     /// Reads what is stored under the keys of the items that wait, and takes these.
     fn look_up(&mut self) -> SqlResult<()> {
         let waiting = std::mem::take(&mut self.waiting);
+        if self.all_known.is_none() && waiting.len() >= ITEMS_AT_ONCE {
+            self.read_beforehand()?;
+        }
         let keys: Vec<_> = waiting
             .iter()
             .filter_map(|(_, read)| match read {
@@ -150,13 +162,26 @@ impl<'a> Batch<'a> {
                 Err(bad) => bad.external_id.as_deref().map(content::key),
             })
             .collect();
-        if !keys.is_empty() {
+        if !keys.is_empty() && self.all_known != Some(true) {
             let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
             // What waits to be written is newer than what is stored.
             self.flush()?;
-            self.known.load(self.installation, self.source, Some(&keys), self.terms.now)?;
+            self.known = Known::default();
+            self.known.load(self.installation, self.source, Wanted::Keys(&keys), self.terms.now)?;
         }
         waiting.into_iter().try_for_each(|(index, read)| self.read(index, read))
+    }
+
+    fn read_beforehand(&mut self) -> SqlResult<()> {
+        let mut known = Known::default();
+        let wanted = Wanted::All { at_most: MOST_READ_BEFOREHAND };
+        known.load(self.installation, self.source, wanted, self.terms.now)?;
+        let all_known = self.source.connection_id.is_some() || (known.len() as i64) < MOST_READ_BEFOREHAND;
+        if all_known {
+            self.known = known;
+        }
+        self.all_known = Some(all_known);
+        Ok(())
     }
 
     fn read(&mut self, index: usize, read: Read) -> SqlResult<()> {
@@ -170,7 +195,7 @@ impl<'a> Batch<'a> {
     }
 
     pub fn item(&mut self, index: usize, mut item: Item) -> SqlResult<()> {
-        if let Err(message) = intake::check(&mut item, self.zones) {
+        if let Err(message) = intake::check(&mut item, &mut self.known_zones) {
             self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
             return Ok(());
         }

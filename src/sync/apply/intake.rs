@@ -1,12 +1,37 @@
 //! Makes items fit for the tables, or says why they can't be stored.
 
+use std::collections::HashSet;
+
 use calendar_sync_core::event::{Body, Details, Event, Item, Timing};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 
+/// The zones, and the names that were found among them: a calendar has few, and many events.
+pub struct KnownZones<'a> {
+    zones: &'a dyn Zones,
+    found: HashSet<String>,
+}
+
+impl<'a> KnownZones<'a> {
+    pub fn new(zones: &'a dyn Zones) -> Self {
+        Self { zones, found: HashSet::new() }
+    }
+
+    fn has(&mut self, name: &str) -> bool {
+        if self.found.contains(name) {
+            return true;
+        }
+        let found = self.zones.zone(name).is_some();
+        if found {
+            self.found.insert(name.to_owned());
+        }
+        found
+    }
+}
+
 /// Checks and mends an item in place. An error is its message.
-pub fn check(item: &mut Item, zones: &dyn Zones) -> Result<(), String> {
+pub fn check(item: &mut Item, zones: &mut KnownZones) -> Result<(), String> {
     mend(&mut item.external_id);
     match &mut item.body {
         Body::Single(event) => check_event(event, zones),
@@ -26,20 +51,20 @@ pub fn check(item: &mut Item, zones: &dyn Zones) -> Result<(), String> {
     }
 }
 
-fn check_event(event: &mut Event, zones: &dyn Zones) -> Result<(), String> {
+fn check_event(event: &mut Event, zones: &mut KnownZones) -> Result<(), String> {
     check_timing(&mut event.timing, zones)?;
     mend_details(&mut event.details);
     Ok(())
 }
 
-fn check_timing(timing: &mut Timing, zones: &dyn Zones) -> Result<(), String> {
+fn check_timing(timing: &mut Timing, zones: &mut KnownZones) -> Result<(), String> {
     check_instant(&timing.start)?;
     if let Some(end) = &mut timing.end {
         check_instant(end)?;
         *end = timing.start.max(*end);
     }
     match &timing.time_zone {
-        Some(name) if zones.zone(name).is_none() => Err(format!("time zone \"{name}\" is not known")),
+        Some(name) if !zones.has(name) => Err(format!("time zone \"{name}\" is not known")),
         _ => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
-use crate::store::{Installation, Source, events, series};
+use crate::store::{Installation, Source, Wanted, events, series};
 
 /// Digest of an external id: a whole calendar is held in memory, and identifiers may be long.
 pub type Key = u128;
@@ -76,16 +76,16 @@ pub struct Known {
 }
 
 impl Known {
-    /// Adds what is stored under these keys, or all that a connection holds.
+    /// Adds what is stored.
     pub fn load(
         &mut self,
         installation: &Installation,
         source: &Source,
-        keys: Option<&[&str]>,
+        wanted: Wanted,
         now: DateTime<Utc>,
     ) -> SqlResult<()> {
         let (events, orphans) = (&mut self.events, &mut self.orphans);
-        events::known(installation, source, keys, now, |stored| {
+        events::known(installation, source, wanted, now, |stored| {
             let external_id = key(&stored.external_id);
             if let Some(recurrence_id) = stored.recurrence_id
                 && !stored.deleted
@@ -105,7 +105,7 @@ impl Known {
             events.insert(event_key(external_id, stored.recurrence_id), slot);
         })?;
         let series = &mut self.series;
-        series::known(installation, source, keys, now, |stored| {
+        series::known(installation, source, wanted, now, |stored| {
             let slot = Slot {
                 id: stored.series_id,
                 hash: stored.hash,
@@ -117,6 +117,11 @@ impl Known {
             };
             series.insert(key(&stored.external_id), slot);
         })
+    }
+
+    /// How many events and series these are.
+    pub fn len(&self) -> usize {
+        self.events.len() + self.series.len()
     }
 
     /// Whether nothing is stored.
