@@ -1,8 +1,10 @@
 -- calendar_events: every event of every origin, one row each, only real dated events.
 
+-- Identifiers are compared by their bytes (collate "C"): in an index that costs a fraction of what a language's order does,
+-- and no one sorts by them.
 create table calendar_events (
     event_id uuid not null default calendar_uuid_v7() primary key,
-    user_id text not null,
+    user_id text collate "C" not null,
 
     title text not null,
     description text,
@@ -32,12 +34,12 @@ create table calendar_events (
     organizer text,
     attendees jsonb,
 
-    related_table text,
+    related_table text collate "C",
     related_id uuid,
 
     connection_id uuid,
-    external_source text,
-    external_id text,
+    external_source text collate "C",
+    external_id text collate "C",
     ical_uid text,
     sequence int,
 

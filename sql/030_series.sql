@@ -2,10 +2,10 @@
 
 create table calendar_series (
     series_id uuid not null default calendar_uuid_v7() primary key,
-    user_id text not null,
+    user_id text collate "C" not null,
     connection_id uuid,
-    external_source text not null,
-    external_id text not null,
+    external_source text collate "C" not null,
+    external_id text collate "C" not null,
     external_id_full text,
     ical_uid text,
     sequence int,

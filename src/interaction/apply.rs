@@ -27,6 +27,8 @@ pub type Outcomes = Vec<(Uuid, Result<Outcome, Failure>)>;
 /// Only what belongs to the whole transaction: see [`guarded`].
 pub fn apply(layout: &Layout, mut rows: Vec<Row>, names: &mut NameBook) -> SqlResult<Outcomes> {
     if rows.iter().all(|row| row.change == Change::Inserted) {
+        // In the order of the index over their ids, so that it is walked through once instead of hit at random.
+        rows.sort_unstable_by_key(|row| row.id);
         return attempt(layout, &mut rows, names, Road::Fresh, earliest(&layout.tracked));
     }
     let (superseded, mut rows): (Vec<Row>, Vec<Row>) =
@@ -106,7 +108,7 @@ fn write_one(
     if row.change == Change::Deleted {
         return Ok(Ok(delete(events, row.id)));
     }
-    let wanted = match map(layout, row, names.of(layout, row), since)? {
+    let wanted = match map(layout, row, names.of(row), since)? {
         Ok(wanted) => wanted,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -116,7 +118,7 @@ fn write_one(
         Wanted { may_create: true, .. } if row.change == (Change::Updated { names_changed: false }) => {
             // Not looked up, since an event that exists keeps its participants; this one is yet to be made.
             row.change = Change::Present;
-            names.look_up(layout, std::slice::from_ref(row))?;
+            names.look_up(layout, std::slice::from_mut(row))?;
             return write_one(layout, row, names, since, road, events);
         }
         Wanted { event: Some(event), may_create: true, .. } => {

@@ -130,7 +130,11 @@ fn unsynced_of_table(tracked: &Rc<Tracked>) -> SqlResult<Vec<Unsynced>> {
 }
 
 /// Reads the table's interactions from `since` on, a chunk at a time.
-fn scan(tracked: &Rc<Tracked>, since: i64, mut each: impl FnMut(&[Row], &Layout) -> SqlResult<()>) -> SqlResult<()> {
+fn scan(
+    tracked: &Rc<Tracked>,
+    since: i64,
+    mut each: impl FnMut(&mut [Row], &Layout) -> SqlResult<()>,
+) -> SqlResult<()> {
     let columns = reread::columns(tracked)?;
     let bound = bound(&reread::root_layout(tracked)?, since);
     let date_column = tracked.mapping.column(Field::InteractionDate).0;
@@ -142,7 +146,7 @@ fn scan(tracked: &Rc<Tracked>, since: i64, mut each: impl FnMut(&[Row], &Layout)
             unsafe { reread::collect(tracked, tuple, descriptor, &mut layout, &mut rows) };
         }
         match layout.transpose()? {
-            Some(layout) => each(&rows, &layout),
+            Some(layout) => each(&mut rows, &layout),
             None => Ok(()),
         }
     })
@@ -164,14 +168,14 @@ fn bound(layout: &Layout, since: i64) -> Option<(pg_sys::Oid, pg_sys::Datum)> {
 }
 
 /// Which of these interactions have no event that they should have, or another one.
-fn unsynced_of(tracked: &Tracked, layout: &Layout, rows: &[Row], since: i64) -> SqlResult<Vec<Unsynced>> {
+fn unsynced_of(tracked: &Tracked, layout: &Layout, rows: &mut [Row], since: i64) -> SqlResult<Vec<Unsynced>> {
     let mut names = NameBook::default();
     names.look_up(layout, rows)?;
     let installation = Installation::current()?;
     interactions::write(&installation, &related_table(tracked), |events| {
         let mut found = Vec::new();
         for row in rows {
-            let Wanted { may_create, cancelled, event } = match map(layout, row, names.of(layout, row), since)? {
+            let Wanted { may_create, cancelled, event } = match map(layout, row, names.of(row), since)? {
                 Ok(wanted) => wanted,
                 // A sync would find the same, and record it.
                 Err(_) => Wanted { may_create: true, cancelled: false, event: None },

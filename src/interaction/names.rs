@@ -1,6 +1,6 @@
 //! The names that a batch of interactions needs, each looked up once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use calendar_sync_core::mapping::Field;
 use pgrx::pg_sys;
@@ -12,68 +12,88 @@ use crate::errors::SqlResult;
 use crate::store::names::Whose;
 use crate::store::raw::Value;
 
-/// Names by their keys' bytes; they live in the memory context in which they were looked up.
+/// Names by their keys; they live in the memory context in which they were looked up.
 #[derive(Default)]
 pub struct NameBook {
-    known: HashMap<(Whose, Vec<u8>), Value>,
+    /// Of each kind: a key's place in `names`.
+    places: [HashMap<Key, usize>; 3],
+    names: [Vec<Value>; 3],
+}
+
+/// A key's bytes. A uuid or a number, which most keys are, needs no memory of its own.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Short([u8; 16], usize),
+    Long(Vec<u8>),
+}
+
+impl Key {
+    fn new(bytes: &[u8]) -> Self {
+        let mut short = [0; 16];
+        match short.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                Self::Short(short, bytes.len())
+            }
+            None => Self::Long(bytes.to_vec()),
+        }
+    }
 }
 
 impl NameBook {
-    /// Looks up what `rows` need and is not known yet.
+    /// Looks up what `rows` need and is not known yet, and notes in each row where its names stand.
     ///
     /// # Errors
     /// Raises what the look-ups raise.
-    pub fn look_up(&mut self, layout: &Layout, rows: &[Row]) -> SqlResult<()> {
+    pub fn look_up(&mut self, layout: &Layout, rows: &mut [Row]) -> SqlResult<()> {
         let owner = layout.tracked.owner;
         if let [row] = rows {
-            let keys = Whose::ALL.map(|whose| key_of(layout, row, whose).map(|(key, _)| key));
+            let keys = Whose::ALL.map(|whose| key_of(layout, row, whose));
             let names = layout.look_ups.one(owner, keys)?;
-            for (whose, name) in Whose::ALL.into_iter().zip(names) {
-                if let Some((_, bytes)) = key_of(layout, row, whose) {
-                    self.known.insert((whose, bytes), name);
-                }
+            for whose in Whose::ALL {
+                row.names[whose as usize] = keys[whose as usize].map(|_| self.add(whose, names[whose as usize]));
             }
             return Ok(());
         }
-        for whose in Whose::ALL {
-            if layout.look_ups.has(whose) {
-                self.look_up_many(layout, rows, whose, owner)?;
+        for whose in Whose::ALL.into_iter().filter(|whose| layout.look_ups.has(*whose)) {
+            let first = self.names[whose as usize].len();
+            let mut missing = self.note_places(layout, rows, whose);
+            let Some(column) = column_of(layout, whose).filter(|_| !missing.is_empty()) else { continue };
+            let keys = array_of(column, &mut missing);
+            for (place, name) in layout.look_ups.many(owner, whose, keys)? {
+                self.names[whose as usize][first + place] = name;
             }
         }
         Ok(())
     }
 
-    fn look_up_many(&mut self, layout: &Layout, rows: &[Row], whose: Whose, owner: pg_sys::Oid) -> SqlResult<()> {
-        let mut seen = HashSet::new();
-        let (mut keys, mut bytes) = (Vec::new(), Vec::new());
+    fn add(&mut self, whose: Whose, name: Value) -> usize {
+        self.names[whose as usize].push(name);
+        self.names[whose as usize].len() - 1
+    }
+
+    /// Gives each row's key a place; the keys that are new, in the order of their places.
+    fn note_places(&mut self, layout: &Layout, rows: &mut [Row], whose: Whose) -> Vec<pg_sys::Datum> {
+        let mut new = Vec::new();
+        let Some(column) = column_of(layout, whose) else { return new };
+        let (places, names) = (&mut self.places[whose as usize], &mut self.names[whose as usize]);
         for row in rows {
-            if let Some((key, key_bytes)) = key_of(layout, row, whose)
-                && !self.known.contains_key(&(whose, key_bytes.clone()))
-                && seen.insert(key_bytes.clone())
-            {
-                keys.push(key);
-                bytes.push(key_bytes);
-            }
+            row.names[whose as usize] = key_of(layout, row, whose).map(|key| {
+                // SAFETY: the key is of the column's type.
+                let bytes = unsafe { column.storage.with_bytes(key, Key::new) };
+                *places.entry(bytes).or_insert_with(|| {
+                    new.push(key);
+                    names.push(None);
+                    names.len() - 1
+                })
+            });
         }
-        let Some(column) = column_of(layout, whose).filter(|_| !keys.is_empty()) else { return Ok(()) };
-        let array = array_of(column, &mut keys);
-        for (place, name) in layout.look_ups.many(owner, whose, array)? {
-            if let Some(bytes) = bytes.get_mut(place) {
-                self.known.insert((whose, std::mem::take(bytes)), name);
-            }
-        }
-        for missing in bytes.into_iter().filter(|bytes| !bytes.is_empty()) {
-            self.known.entry((whose, missing)).or_insert(None);
-        }
-        Ok(())
+        new
     }
 
     /// The names of one interaction, in the order of `Whose::ALL`.
-    pub fn of(&self, layout: &Layout, row: &Row) -> Names {
-        Whose::ALL.map(|whose| {
-            let (_, bytes) = key_of(layout, row, whose)?;
-            self.known.get(&(whose, bytes)).copied().flatten()
-        })
+    pub fn of(&self, row: &Row) -> Names {
+        Whose::ALL.map(|whose| self.names[whose as usize].get(row.names[whose as usize]?).copied().flatten())
     }
 }
 
@@ -85,20 +105,15 @@ fn column_of(layout: &Layout, whose: Whose) -> Option<Column> {
     }
 }
 
-/// The key by which a name is to be looked up, and its bytes.
-fn key_of(layout: &Layout, row: &Row, whose: Whose) -> Option<(pg_sys::Datum, Vec<u8>)> {
-    if !layout.look_ups.has(whose) {
-        return None;
-    }
-    let key = match whose {
+/// The key by which a name is to be looked up.
+fn key_of(layout: &Layout, row: &Row, whose: Whose) -> Value {
+    match whose {
+        _ if !layout.look_ups.has(whose) => None,
         Whose::User => row.user,
         _ if row.change == (Change::Updated { names_changed: false }) => None,
         Whose::Customer => row.value(Field::CustomerId),
         Whose::Contact => row.value(Field::ContactId),
-    }?;
-    let storage = column_of(layout, whose)?.storage;
-    // SAFETY: the key is of the column's type.
-    Some((key, unsafe { storage.bytes(key) }))
+    }
 }
 
 fn array_of(column: Column, keys: &mut [pg_sys::Datum]) -> pg_sys::Datum {

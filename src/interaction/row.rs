@@ -34,6 +34,8 @@ pub struct Row {
     pub event_type: Value,
     /// As in the layout's `metadata`.
     pub metadata: Vec<Value>,
+    /// Where its names stand in the batch's `NameBook`.
+    pub names: [Option<usize>; 3],
 }
 
 impl Row {
@@ -44,7 +46,16 @@ impl Row {
     /// A row of which only the id is known.
     pub fn of_id(change: Change, id: Uuid) -> Self {
         let values = [None; Field::ALL.len()];
-        Self { change, id, id_before: None, values, user: None, event_type: None, metadata: Vec::new() }
+        Self {
+            change,
+            id,
+            id_before: None,
+            values,
+            user: None,
+            event_type: None,
+            metadata: Vec::new(),
+            names: [None; 3],
+        }
     }
 
     /// Copies what the sync knows of a tuple into the current memory context. `None` where the id is NULL.

@@ -61,23 +61,23 @@ impl Storage {
         }
     }
 
-    /// The value's bytes, detoasted, to be used as a key.
+    /// Hands out the value's bytes, detoasted.
     ///
     /// # Safety
     /// `value` is of a type of this storage and not NULL.
-    pub unsafe fn bytes(self, value: pg_sys::Datum) -> Vec<u8> {
+    pub unsafe fn with_bytes<T>(self, value: pg_sys::Datum, work: impl FnOnce(&[u8]) -> T) -> T {
         if self.by_value {
-            return value.value().to_ne_bytes().to_vec();
+            return work(&value.value().to_ne_bytes());
         }
         // SAFETY: the caller's.
         unsafe {
             match self.length {
                 -1 => {
                     let plain = pg_sys::pg_detoast_datum_packed(value.cast_mut_ptr());
-                    pgrx::varlena::varlena_to_byte_slice(plain).to_vec()
+                    work(pgrx::varlena::varlena_to_byte_slice(plain))
                 }
-                -2 => std::ffi::CStr::from_ptr(value.cast_mut_ptr()).to_bytes().to_vec(),
-                length => std::slice::from_raw_parts(value.cast_mut_ptr::<u8>(), length as usize).to_vec(),
+                -2 => work(std::ffi::CStr::from_ptr(value.cast_mut_ptr()).to_bytes()),
+                length => work(std::slice::from_raw_parts(value.cast_mut_ptr::<u8>(), length as usize)),
             }
         }
     }

@@ -9,6 +9,12 @@ mod c {
     unsafe extern "C-unwind" {
         pub fn datum_image_eq(value1: pg_sys::Datum, value2: pg_sys::Datum, by_value: bool, length: i32) -> bool;
         pub fn get_partition_ancestors(relation: pg_sys::Oid) -> *mut pg_sys::List;
+        pub fn ExecComputeStoredGenerated(
+            result: *mut pg_sys::ResultRelInfo,
+            estate: *mut pg_sys::EState,
+            slot: *mut pg_sys::TupleTableSlot,
+            command: pg_sys::CmdType::Type,
+        );
     }
 }
 
@@ -28,4 +34,18 @@ pub unsafe fn datum_image_eq(value1: pg_sys::Datum, value2: pg_sys::Datum, by_va
 pub unsafe fn get_partition_ancestors(relation: pg_sys::Oid) -> *mut pg_sys::List {
     // SAFETY: the caller's; errors come back as Rust panics.
     unsafe { pg_guard_ffi_boundary(|| c::get_partition_ancestors(relation)) }
+}
+
+/// executor/nodeModifyTable.h: fills in a row's generated columns.
+///
+/// # Safety
+/// The row is of the table that `result` stands for.
+pub unsafe fn exec_compute_stored_generated(
+    result: *mut pg_sys::ResultRelInfo,
+    estate: *mut pg_sys::EState,
+    slot: *mut pg_sys::TupleTableSlot,
+    command: pg_sys::CmdType::Type,
+) {
+    // SAFETY: the caller's; errors come back as Rust panics.
+    unsafe { pg_guard_ffi_boundary(|| c::ExecComputeStoredGenerated(result, estate, slot, command)) }
 }

@@ -15,7 +15,7 @@ use super::installation::Identity;
 use super::key_scan::{self, KeyScan};
 use super::raw::{Storage, Value};
 use super::tuples::{attribute_form, attribute_named};
-use super::{Installation, watch};
+use super::{Installation, unbound, watch};
 use crate::errors::{SqlResult, internal};
 
 /// A calendar table that is written row by row. Keep it in a `thread_local!`.
@@ -27,6 +27,9 @@ pub struct Table {
     /// Kept between statements.
     writer: RefCell<Option<Box<Writer>>>,
 }
+
+/// Rows inserted at once: enough for the page and the WAL record to be shared by many.
+const ROWS_AT_ONCE: usize = 256;
 
 impl Table {
     /// `columns`: those that rows give, in their order; the others get their defaults.
@@ -56,6 +59,7 @@ impl Table {
             // SAFETY: begun and ended around the rows' writing, as the executor does.
             unsafe { pg_sys::AfterTriggerBeginQuery() };
             let result = work(&mut writer);
+            // SAFETY: as above.
             unsafe { pg_sys::AfterTriggerEndQuery(writer.estate) };
             result
         } else {
@@ -79,8 +83,11 @@ pub struct Writer {
     made_at: Option<u64>,
     estate: *mut pg_sys::EState,
     result: *mut pg_sys::ResultRelInfo,
-    /// The row to be written.
+    /// The row to be found or updated.
     row: *mut pg_sys::TupleTableSlot,
+    /// Rows to be inserted; `waiting` of them are.
+    rows: Vec<*mut pg_sys::TupleTableSlot>,
+    waiting: usize,
     /// The row that `find` found, while the table is open.
     found: *mut pg_sys::TupleTableSlot,
     indexes: Vec<pg_sys::Oid>,
@@ -115,6 +122,8 @@ impl Writer {
             estate: ptr::null_mut(),
             result: ptr::null_mut(),
             row: ptr::null_mut(),
+            rows: Vec::new(),
+            waiting: 0,
             found: ptr::null_mut(),
             indexes: Vec::new(),
             attributes: Vec::new(),
@@ -147,6 +156,7 @@ impl Writer {
             pg_sys::MemoryContextReset(self.context);
             let before = pg_sys::MemoryContextSwitchTo(self.context);
             // Not the relation's own descriptor, whose reference would end with the transaction.
+            self.rows.clear();
             let descriptor = pg_sys::CreateTupleDescCopy((*relation).rd_att);
             self.estate = pg_sys::CreateExecutorState();
             self.result = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
@@ -194,30 +204,113 @@ impl Writer {
         unsafe { !(*self.result).ri_TrigDesc.is_null() }
     }
 
-    /// Writes a row; `values` in the order of the table's columns.
+    /// Writes a row; `values` in the order of the table's columns. They must stay where they are until the table is
+    /// closed: rows are written some hundred at a time.
     ///
     /// # Errors
-    /// Raises what the table raises: a unique violation, a failed constraint, a trigger's error.
+    /// Raises, now or later, what the table raises: a unique violation, a failed constraint, a trigger's error.
     pub fn insert(&mut self, values: &[Value]) {
         // SAFETY: the table is open; the values live in the caller's memory until the row is written.
         unsafe {
-            self.fill(values);
-            let per_row = self.per_row();
+            let row = self.next_row();
+            pg_sys::ExecClearTuple(row);
+            ptr::write_bytes((*row).tts_isnull, 1, (*(*row).tts_tupleDescriptor).natts as usize);
+            for (place, value) in self.attributes.iter().zip(values) {
+                set(row, *place, *value);
+            }
             for (place, default) in &self.defaults {
                 let mut is_null = false;
-                let value = pg_sys::ExecEvalExprSwitchContext(*default, per_row, &mut is_null);
-                *(*self.row).tts_values.add(*place) = value;
-                *(*self.row).tts_isnull.add(*place) = is_null;
+                let value = pg_sys::ExecEvalExprSwitchContext(*default, self.per_row(), &mut is_null);
+                set(row, *place, (!is_null).then_some(value));
             }
-            pg_sys::ExecStoreVirtualTuple(self.row);
-            pg_sys::ExecSimpleRelationInsert(self.result, self.estate, self.row);
-            pg_sys::ExecClearTuple(self.row);
+            pg_sys::ExecStoreVirtualTuple(row);
+            self.waiting += 1;
+        }
+        if self.waiting == ROWS_AT_ONCE || self.has_triggers() {
+            self.flush();
+        }
+    }
+
+    unsafe fn next_row(&mut self) -> *mut pg_sys::TupleTableSlot {
+        if self.waiting == self.rows.len() {
+            // SAFETY: made in the writer's own context.
+            unsafe {
+                let before = pg_sys::MemoryContextSwitchTo(self.context);
+                let descriptor = (*self.row).tts_tupleDescriptor;
+                self.rows.push(pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual));
+                pg_sys::MemoryContextSwitchTo(before);
+            }
+        }
+        self.rows[self.waiting]
+    }
+
+    /// Writes the rows that wait.
+    fn flush(&mut self) {
+        // SAFETY: the table is open; what is allocated for the rows goes with the per-row context.
+        unsafe {
+            let per_row = self.per_row();
+            let before = pg_sys::MemoryContextSwitchTo((*per_row).ecxt_per_tuple_memory);
+            match self.waiting {
+                0 => {}
+                1 => pg_sys::ExecSimpleRelationInsert(self.result, self.estate, self.rows[0]),
+                waiting => self.insert_together(waiting),
+            }
+            pg_sys::MemoryContextSwitchTo(before);
+            for row in &self.rows[..std::mem::take(&mut self.waiting)] {
+                pg_sys::ExecClearTuple(*row);
+            }
             pg_sys::MemoryContextReset((*per_row).ecxt_per_tuple_memory);
+        }
+    }
+
+    /// What ExecSimpleRelationInsert does for one row, with one WAL record and one visit to the page for many (as COPY
+    /// does). There are no triggers.
+    unsafe fn insert_together(&mut self, count: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            let relation = (*self.result).ri_RelationDesc;
+            let has_constraints = !(*(*relation).rd_att).constr.is_null();
+            for row in &self.rows[..count] {
+                if has_constraints && (*(*(*relation).rd_att).constr).has_generated_stored {
+                    unbound::exec_compute_stored_generated(self.result, self.estate, *row, pg_sys::CmdType::CMD_INSERT);
+                }
+                if has_constraints {
+                    pg_sys::ExecConstraints(self.result, *row, self.estate);
+                }
+            }
+            let command = pg_sys::GetCurrentCommandId(true);
+            if let Some(multi_insert) = (*(*relation).rd_tableam).multi_insert {
+                multi_insert(relation, self.rows.as_mut_ptr(), count as i32, command, 0, ptr::null_mut());
+            }
+            for row in &self.rows[..count] {
+                #[cfg(feature = "pg15")]
+                pg_sys::ExecInsertIndexTuples(
+                    self.result,
+                    *row,
+                    self.estate,
+                    false,
+                    false,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                );
+                #[cfg(not(feature = "pg15"))]
+                pg_sys::ExecInsertIndexTuples(
+                    self.result,
+                    *row,
+                    self.estate,
+                    false,
+                    false,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                    false,
+                );
+            }
         }
     }
 
     /// Finds and locks the row with that key, waiting for whoever is changing it. `key`: its columns' values, in order.
     pub fn find(&mut self, key: &[pg_sys::Datum]) -> bool {
+        self.flush();
         // SAFETY: the table is open; the found row, pinned, stands in `found`.
         unsafe {
             let relation = (*self.result).ri_RelationDesc;
@@ -279,7 +372,7 @@ impl Writer {
             ptr::copy_nonoverlapping((*self.found).tts_values, (*self.row).tts_values, attributes);
             ptr::copy_nonoverlapping((*self.found).tts_isnull, (*self.row).tts_isnull, attributes);
             for (column, value) in changes {
-                self.set(self.attributes[*column], *value);
+                set(self.row, self.attributes[*column], *value);
             }
             pg_sys::ExecStoreVirtualTuple(self.row);
             let mut recheck = empty_recheck_state();
@@ -299,26 +392,6 @@ impl Writer {
         }
     }
 
-    unsafe fn fill(&mut self, values: &[Value]) {
-        // SAFETY: the row has room for all of the table's attributes.
-        unsafe {
-            pg_sys::ExecClearTuple(self.row);
-            let attributes = (*(*self.row).tts_tupleDescriptor).natts as usize;
-            ptr::write_bytes((*self.row).tts_isnull, 1, attributes);
-            for (column, value) in values.iter().enumerate() {
-                self.set(self.attributes[column], *value);
-            }
-        }
-    }
-
-    unsafe fn set(&mut self, place: usize, value: Value) {
-        // SAFETY: `place` is an attribute of the table.
-        unsafe {
-            *(*self.row).tts_values.add(place) = value.unwrap_or(pg_sys::Datum::from(0usize));
-            *(*self.row).tts_isnull.add(place) = value.is_none();
-        }
-    }
-
     fn per_row(&self) -> *mut pg_sys::ExprContext {
         // SAFETY: GetPerTupleExprContext, a macro in C.
         unsafe {
@@ -328,6 +401,7 @@ impl Writer {
     }
 
     fn close(&mut self) {
+        self.flush();
         // SAFETY: closes what `open` opened; the lock on the table stays until the transaction ends.
         unsafe {
             if !self.found.is_null() {
@@ -343,6 +417,14 @@ impl Writer {
             // What comes next in this transaction sees the rows.
             pg_sys::CommandCounterIncrement();
         }
+    }
+}
+
+unsafe fn set(row: *mut pg_sys::TupleTableSlot, place: usize, value: Value) {
+    // SAFETY: the caller's: `place` is an attribute of the row's table.
+    unsafe {
+        *(*row).tts_values.add(place) = value.unwrap_or(pg_sys::Datum::from(0usize));
+        *(*row).tts_isnull.add(place) = value.is_none();
     }
 }
 
