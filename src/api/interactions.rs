@@ -31,6 +31,7 @@ fn calendar_backfill(interaction: Option<pg_sys::Oid>, since: Option<TimestampWi
 
 /// Tries failures that are due now.
 #[pg_extern]
+#[allow(clippy::type_complexity)]
 fn calendar_retry_failures(
     max_rows: default!(i32, 100),
 ) -> Result<
@@ -59,6 +60,7 @@ fn calendar_retry_failures(
 
 /// What a backfill would do; behind the view calendar_unsynced_interactions.
 #[pg_extern]
+#[allow(clippy::type_complexity)]
 fn calendar_unsynced() -> Result<
     TableIterator<
         'static,

@@ -173,13 +173,9 @@ pub unsafe fn of_relation(tracked_id: Uuid, relation: pg_sys::Relation) -> SqlRe
         return Ok(known);
     }
     watch::watch(oid);
-    let layout = match Tracked::find(tracked_id)? {
-        // SAFETY: the relation's own descriptor.
-        Some(tracked) if is_same_or_partition(oid, tracked.root) => {
-            Some(Rc::new(unsafe { Layout::of(tracked, descriptor) }?))
-        }
-        _ => None,
-    };
+    let tracked = Tracked::find(tracked_id)?.filter(|tracked| is_same_or_partition(oid, tracked.root));
+    // SAFETY: the relation's own descriptor.
+    let layout = tracked.map(|tracked| unsafe { Layout::of(tracked, descriptor) }).transpose()?.map(Rc::new);
     CACHE.with_borrow_mut(|cache| cache.layouts.insert(oid, layout.clone()));
     Ok(layout)
 }

@@ -42,7 +42,7 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
             pg_sys::MemoryContextSwitchTo(context);
         }
         pg_sys::CurrentResourceOwner = owner;
-        result.map_err(|caught| Failure::of(caught))
+        result.map_err(Failure::of)
     }
 }
 
