@@ -24,7 +24,13 @@ from pg_depend d
 where d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
   and d.deptype = 'e'
   and obj_description(d.objid, d.classid::regclass::name) is null
-  and pg_describe_object(d.classid, d.objid, 0) !~ '^(index|toast|constraint)'
+  -- From 16 on the row and array types of tables are members, too.
+  and not exists (
+      select from pg_type t
+      where d.classid = 'pg_type'::regclass
+        and t.oid = d.objid
+        and (t.typtype = 'c' or t.typelem <> 0)
+  )
 order by 1;
 
 select a.attrelid::regclass, a.attname
