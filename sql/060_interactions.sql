@@ -29,3 +29,15 @@ create function calendar_interaction_stamp() returns trigger
     language c as 'MODULE_PATHNAME', 'calendar_interaction_stamp';
 comment on function calendar_interaction_stamp() is
     'trigger of an attached table: stamps calendar_synced_at into the row as it passes';
+
+create function calendar_interaction_ddl() returns event_trigger
+    volatile
+    language c as 'MODULE_PATHNAME', 'calendar_interaction_ddl';
+comment on function calendar_interaction_ddl() is
+    'event trigger: where a trigger of the CRM''s own changes rows on their way, the sync looks at more than what statements name';
+
+create event trigger calendar_sync_ddl on ddl_command_end
+    when tag in ('CREATE TRIGGER', 'ALTER TABLE')
+    execute function calendar_interaction_ddl();
+comment on event trigger calendar_sync_ddl is
+    'keeps the triggers of attached tables right when the CRM''s own triggers change';

@@ -41,6 +41,26 @@ select s.*, i.tableoid::regclass as lies_in from seen s join crm.interaction i o
 select count(*) as same_events from before b join calendar_events e using (event_id, related_id);
 select action from calendar_sync_log where interaction_id = id(1) order by log_id;
 
+-- The same by a column that the calendar knows nothing of, through the root and through a partition with partitions.
+create table crm.regional (
+    interaction_id uuid, subject text, interaction_date timestamptz, region text, district int, created_by uuid default id(9)
+) partition by list (region);
+create table crm.north partition of crm.regional for values in ('north') partition by list (district);
+create table crm.north_1 partition of crm.north for values in (1);
+create table crm.north_2 partition of crm.north for values in (2);
+create table crm.south partition of crm.regional for values in ('south');
+select calendar_attach('crm.regional');
+insert into crm.regional values (id(1), 'one', '2040-01-01', 'north', 1), (id(2), 'two', '2040-01-01', 'north', 1);
+create table regional_before as select event_id, related_id from calendar_events where related_table = 'regional';
+update crm.regional set region = 'south' where interaction_id = id(1);
+update crm.north set district = 2, subject = 'two, moved' where interaction_id = id(2);
+select i.tableoid::regclass as lies_in, subject, title, e.event_id = b.event_id as same_event
+from crm.regional i
+join calendar_events e on e.related_id = i.interaction_id and e.related_table = 'regional'
+join regional_before b on b.related_id = i.interaction_id
+order by i.interaction_id;
+drop table crm.regional, regional_before;
+
 -- What no trigger sees: listed, and mended.
 truncate crm.y2041;
 insert into crm.interaction (interaction_id, subject, interaction_date) values (id(5), 'Late partition', '2041-01-01');

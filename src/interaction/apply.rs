@@ -196,8 +196,8 @@ fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
-/// Of each interaction the last change of the batch; a delete and an insert in one statement, as when a row moves to
-/// another partition, are an update: the event stays the same.
+/// Of each interaction the last change of the batch; a delete and an insert in one statement are an update: the event
+/// stays the same.
 fn last_of_each(rows: Vec<Row>) -> Vec<Row> {
     let mut places: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
     let mut last: Vec<Row> = Vec::with_capacity(rows.len());

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, notice, warning};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::layout::SYNCED_AT;
 use super::{check, settle};
@@ -128,11 +129,26 @@ fn put(table: &Relation, mapping: &Mapping, json: &Json, settled: &Settled, befo
     if let Some(before) = before.filter(|before| before.name != settled.name) {
         interactions::rename_table(&before.name, &settled.name)?;
     }
+    triggers(table, mapping, tracked_id, settled.stamps)
+}
+
+fn triggers(table: &Relation, mapping: &Mapping, tracked_id: Uuid, stamps: bool) -> SqlResult<()> {
     let watched = watched(table, mapping);
-    ddl::make_triggers(
-        table,
-        &Triggers { tracked_id, watched: &watched, stamps: settled.stamps, always: mapping.replica },
-    )
+    ddl::make_triggers(table, &Triggers { tracked_id, watched: &watched, stamps, always: mapping.replica })
+}
+
+/// A trigger was made or a table altered: where a trigger of the CRM's own now changes rows on their way, ours must no
+/// longer go by the columns that a statement names.
+pub fn follow_ddl() -> SqlResult<()> {
+    for oid in ddl::tables_by_named_columns()? {
+        if ddl::is_rewritten(oid)?
+            && let (Some(table), Some(row)) = (catalog::relation(oid)?, tracked::by_table(oid)?)
+        {
+            let mapping = Mapping::parse(&row.mapping).map_err(internal)?;
+            triggers(&table, &mapping, row.id, stamps(&table, &mapping)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Columns a change of which changes the event.

@@ -101,8 +101,7 @@ pub fn add(layout: &Rc<Layout>, collect: impl FnOnce() -> Option<Row>) -> SqlRes
         let batch = &mut open[place];
         batch.layout.get_or_insert_with(|| layout.clone());
         batch.collected.extend(in_context(batch.memory, collect));
-        // Not between the delete and the insert of a row that moves to another partition.
-        batch.collected.len() >= MOST_ROWS && batch.collected.last().is_some_and(|row| row.change != Change::Deleted)
+        batch.collected.len() >= MOST_ROWS
     });
     if is_full { flush(place) } else { Ok(()) }
 }

@@ -11,10 +11,12 @@ use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::{pg_guard, pg_sys, warning};
 use uuid::Uuid;
 
+use super::attach::follow_ddl;
 use super::layout::{self, Layout};
 use super::row::{Change, Deformed, Row};
 use super::{batch, truncate};
 use crate::errors::{SqlResult, error};
+use crate::store::guarded;
 
 /// A call of a trigger function.
 struct Call {
@@ -107,6 +109,10 @@ unsafe fn collected(call: &Call, layout: &Layout) -> Option<Row> {
     unsafe {
         let descriptor = (*call.relation()).rd_att;
         if call.event() == pg_sys::TRIGGER_EVENT_DELETE {
+            if moves_to_another_partition(call.old_tuple()) {
+                // Its insert there follows, and finds the event.
+                return None;
+            }
             let id = Deformed::new(call.old_tuple(), descriptor).id(layout)?;
             return Some(Row::of_id(Change::Deleted, id));
         }
@@ -139,6 +145,16 @@ unsafe fn was_changed_again(tuple: pg_sys::HeapTuple) -> bool {
     // SAFETY: the caller's. HEAP_XMAX_INVALID: nobody; HEAP_XMAX_LOCK_ONLY: somebody has but locked it.
     let mask = unsafe { u32::from((*(*tuple).t_data).t_infomask) };
     mask & (pg_sys::HEAP_XMAX_INVALID | pg_sys::HEAP_XMAX_LOCK_ONLY) == 0
+}
+
+/// Whether an UPDATE has deleted the row here to insert it into another partition
+/// (HeapTupleHeaderIndicatesMovedPartitions, a macro in C).
+unsafe fn moves_to_another_partition(tuple: pg_sys::HeapTuple) -> bool {
+    // SAFETY: the caller's.
+    let next = unsafe { (*(*tuple).t_data).t_ctid };
+    next.ip_posid == pg_sys::MovedPartitionsOffsetNumber as u16
+        && next.ip_blkid.bi_hi == u16::MAX
+        && next.ip_blkid.bi_lo == u16::MAX
 }
 
 /// BEFORE INSERT OR UPDATE, FOR EACH ROW: stamps calendar_synced_at into the row as it passes, which costs no write.
@@ -194,3 +210,18 @@ trigger_function!(calendar_interaction_stamp, pg_finfo_calendar_interaction_stam
     // SAFETY: called as a row trigger.
     pg_sys::Datum::from(unsafe { stamp(&call) }.unwrap_or_report())
 });
+
+/// ON ddl_command_end. That triggers can't be brought up to date is no reason for the DDL to fail.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn calendar_interaction_ddl(_fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    if let Err(failure) = guarded(|| follow_ddl().unwrap_or_report()) {
+        warning!("calendar_sync: triggers of attached tables were not brought up to date: {}", failure.message);
+    }
+    pg_sys::Datum::from(0usize)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_calendar_interaction_ddl() -> &'static pg_sys::Pg_finfo_record {
+    &pg_sys::Pg_finfo_record { api_version: 1 }
+}
