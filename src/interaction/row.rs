@@ -1,5 +1,7 @@
 //! A changed interaction as the trigger collects it: the columns that the sync knows, copied out of the tuple.
 
+use std::cell::RefCell;
+
 use calendar_sync_core::mapping::Field;
 use pgrx::pg_sys;
 use uuid::Uuid;
@@ -80,28 +82,40 @@ impl Row {
     }
 }
 
-/// A tuple taken apart.
+/// A tuple taken apart. The room for it is used again by the next one: this is made for every row.
 pub struct Deformed {
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
+    room: Room,
+}
+
+type Room = (Vec<pg_sys::Datum>, Vec<bool>);
+
+thread_local! {
+    static FREE_ROOM: RefCell<Vec<Room>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Deformed {
+    fn drop(&mut self) {
+        FREE_ROOM.with_borrow_mut(|free| free.push(std::mem::take(&mut self.room)));
+    }
 }
 
 impl Deformed {
     /// # Safety
     /// `tuple` is of that descriptor; both outlive what is made here.
     pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
+        let (mut values, mut nulls) = FREE_ROOM.with_borrow_mut(Vec::pop).unwrap_or_default();
         // SAFETY: the caller's; there is room for all attributes.
         unsafe {
             let attributes = (*descriptor).natts as usize;
-            let mut values = vec![pg_sys::Datum::from(0usize); attributes];
-            let mut nulls = vec![true; attributes];
+            values.resize(attributes, pg_sys::Datum::from(0usize));
+            nulls.resize(attributes, true);
             pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-            Self { values, nulls }
         }
+        Self { room: (values, nulls) }
     }
 
     fn value(&self, column: Column) -> Value {
-        (!self.nulls[column.place]).then(|| self.values[column.place])
+        (!self.room.1[column.place]).then(|| self.room.0[column.place])
     }
 
     /// # Safety
