@@ -25,6 +25,18 @@ extension_sql_file!("../sql/020_events.sql", name = "events", requires = ["types
 extension_sql_file!("../sql/030_series.sql", name = "series", requires = ["types"]);
 extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires = ["types"]);
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
+extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
+extension_sql_file!(
+    "../sql/061_interactions_api.sql",
+    name = "interactions_api",
+    requires =
+        ["interaction_triggers", api::interactions::calendar_retry_failures, api::interactions::calendar_unsynced]
+);
+extension_sql_file!(
+    "../sql/063_connection_views.sql",
+    name = "connection_views",
+    requires = ["events", "series", "bookkeeping", "connections", api::connections::calendar_worker_states]
+);
 extension_sql_file!(
     "../sql/070_events.sql",
     name = "events_api",
@@ -43,13 +55,7 @@ extension_sql_file!(
     name = "ics",
     requires = [api::ics::calendar_ics_export, api::ics::calendar_ics_import]
 );
-extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
-extension_sql_file!("../sql/070_recurrence.sql", name = "recurrence", requires = ["types"]);
-extension_sql_file!(
-    "../sql/063_connection_views.sql",
-    name = "connection_views",
-    requires = ["events", "series", "bookkeeping", "connections", api::connections::calendar_worker_states]
-);
+extension_sql_file!("../sql/072_recurrence.sql", name = "recurrence", requires = ["types"]);
 extension_sql_file!(
     "../sql/073_connection_functions.sql",
     name = "connection_functions",
@@ -64,12 +70,6 @@ extension_sql_file!(
         api::connections::calendar_resume,
         api::connections::calendar_worker_states,
     ]
-);
-extension_sql_file!(
-    "../sql/061_interactions_api.sql",
-    name = "interactions_api",
-    requires =
-        ["interaction_triggers", api::interactions::calendar_retry_failures, api::interactions::calendar_unsynced]
 );
 extension_sql_file!(
     "../sql/900_dump.sql",

@@ -1,4 +1,4 @@
-//! Recurrence rules as SQL functions (`sql/070_recurrence.sql` declares them).
+//! Recurrence rules as SQL functions (`sql/072_recurrence.sql` declares them).
 //!
 //! The sets are returned value per call and computed as they are asked for. PostgreSQL's timestamptz is microseconds,
 //! its date days, since 2000-01-01; the expander works in seconds and days since 1970. A DTSTART's fraction of a second

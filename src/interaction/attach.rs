@@ -15,7 +15,7 @@ use crate::store::catalog::{self, Relation};
 use crate::store::ddl::{self, Triggers};
 use crate::store::names::Sources;
 use crate::store::tracked::{self, Row};
-use crate::store::{as_owner, guarded, installation_row, interactions};
+use crate::store::{as_owner, guarded, installation_row, related};
 
 /// Starts to sync a table; called again, brings its mapping up to date.
 ///
@@ -127,7 +127,7 @@ fn put(table: &Relation, mapping: &Mapping, json: &Json, settled: &Settled, befo
     let window = mapping.window.as_deref();
     let tracked_id = tracked::write(table.oid, &settled.name, json.clone(), &settled.time_zone, window, sources)?;
     if let Some(before) = before.filter(|before| before.name != settled.name) {
-        interactions::rename_table(&before.name, &settled.name)?;
+        related::rename_table(&before.name, &settled.name)?;
     }
     triggers(table, mapping, tracked_id, settled.stamps)
 }
@@ -203,7 +203,7 @@ fn report(table: &Relation, mapping: &Mapping, settled: &Settled, again: bool) {
 
 /// A UUID as owner here and an e-mail address there would never meet.
 fn warn_of_owners(mapping: &Mapping) -> SqlResult<()> {
-    if mapping.user.is_none() && !interactions::owners_are_uuids_elsewhere()? {
+    if mapping.user.is_none() && !related::owners_are_uuids_elsewhere()? {
         warning!(
             "calendar_sync: events will belong to created_by as text, and no connection, account or feed has an owner \
              of that form; if the application knows its users otherwise, give \"user\" in the mapping"

@@ -15,7 +15,7 @@ use super::row::Row;
 use super::{check, reread};
 use crate::errors::{SqlResult, error};
 use crate::store::interactions::{self, Outcome};
-use crate::store::{Installation, guarded, tracked};
+use crate::store::{Installation, guarded, related, tracked};
 
 /// Interactions read at once.
 const CHUNK: i64 = 5_000;
@@ -82,7 +82,7 @@ fn backfill_table(tracked: &Rc<Tracked>, since: i64) -> SqlResult<i64> {
         Ok(())
     })?;
     if changed + deleted > 0 {
-        interactions::log_many(&tracked.name, "backfill", changed, deleted)?;
+        related::log_many(&tracked.name, "backfill", changed, deleted)?;
     }
     Ok(changed + deleted)
 }
@@ -199,7 +199,7 @@ fn each_orphan(tracked: &Tracked, mut each: impl FnMut(&[(Uuid, Uuid)]) -> SqlRe
     let mut after = Uuid::nil();
     loop {
         check_for_interrupts!();
-        let page = interactions::page(&tracked.name, after, CHUNK)?;
+        let page = related::page(&tracked.name, after, CHUNK)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         let ids: Vec<Uuid> = page.iter().map(|(interaction, _)| *interaction).collect();

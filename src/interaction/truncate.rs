@@ -2,11 +2,11 @@
 
 use super::layout::Tracked;
 use crate::errors::SqlResult;
-use crate::store::{failures, interactions};
+use crate::store::{failures, related};
 
 /// Deletes the events of a table that was emptied.
 pub fn table_was_emptied(tracked: &Tracked) -> SqlResult<()> {
-    let deleted = interactions::delete_all(&tracked.name)?;
+    let deleted = related::delete_all(&tracked.name)?;
     failures::forget_table(&tracked.name)?;
-    interactions::log_many(&tracked.name, "truncate", 0, deleted)
+    related::log_many(&tracked.name, "truncate", 0, deleted)
 }

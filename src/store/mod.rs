@@ -15,6 +15,7 @@ pub mod interactions;
 mod key_scan;
 pub mod names;
 pub mod raw;
+pub mod related;
 mod salt;
 pub mod series;
 mod source;
