@@ -41,3 +41,9 @@ create event trigger calendar_sync_ddl on ddl_command_end
     execute function calendar_interaction_ddl();
 comment on event trigger calendar_sync_ddl is
     'keeps the triggers of attached tables right when the CRM''s own triggers change';
+
+create event trigger calendar_sync_drop on sql_drop
+    when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED')
+    execute function calendar_interaction_ddl();
+comment on event trigger calendar_sync_drop is
+    'forgets attached tables that are dropped';

@@ -103,7 +103,7 @@ pub struct Mapping {
 
 /// Where the owner's name comes from: a column, or a table that the column points to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with column, table, key and name")]
 pub struct User {
     pub column: Option<String>,
     pub table: Option<String>,
@@ -136,7 +136,7 @@ impl TryFrom<Value> for Names {
 
 /// A table that gives a name for a key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with table, key and name, or false")]
 pub struct LookUp {
     /// As in SQL: `crm.customer`, quoted where need be.
     pub table: String,
@@ -146,7 +146,7 @@ pub struct LookUp {
 
 /// A name: one column, or columns and literals in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a name is a column or a list of columns and literals")]
 pub enum Name {
     Column(String),
     /// What is the name of a column is that column, anything else stands for itself.
@@ -178,6 +178,9 @@ impl Mapping {
     /// # Errors
     /// Names the key that is unknown, lacking or of a wrong type.
     pub fn parse(json: &Value) -> Result<Self, MappingError> {
+        if !json.is_object() {
+            return Err(MappingError::Form("it is not a JSON object".to_owned()));
+        }
         let mapping = Self::deserialize(json).map_err(|error| MappingError::Form(error.to_string()))?;
         if let Some(unknown) = mapping.columns.keys().find(|key| !Field::ALL.iter().any(|field| field.name() == *key)) {
             return Err(MappingError::UnknownColumn(unknown.clone()));
@@ -242,7 +245,7 @@ mod tests {
             Mapping::parse(&json!({"user": {"table": "users", "name": "email"}})).unwrap_err(),
             MappingError::UserLacks("key")
         );
-        assert!(Mapping::parse(&json!([1])).is_err());
+        assert!(Mapping::parse(&json!([])).is_err());
         assert!(Mapping::parse(&json!({"window": 3})).is_err());
     }
 

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::{check_for_interrupts, pg_sys};
 use uuid::Uuid;
 
 use super::event::{Wanted, map};
@@ -16,7 +16,7 @@ use super::row::{Change, Row};
 use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::interactions::{self, Events, Outcome, RelatedTable};
-use crate::store::{Failure, Installation, failures, guarded};
+use crate::store::{Failure, Installation, failures, guarded, new_id};
 
 /// What became of a batch: each interaction with its outcome.
 pub type Outcomes = Vec<(Uuid, Result<Outcome, Failure>)>;
@@ -69,15 +69,20 @@ fn attempt(layout: &Layout, rows: &mut [Row], names: &mut NameBook, road: Road, 
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    if let Some(misfit) = &layout.misfit {
+        return all_failed(&layout.tracked, rows, misfit);
+    }
     let failure = match guarded(|| write(layout, rows, names, road, since).unwrap_or_report()) {
         Ok(outcomes) => return settle(layout, rows, outcomes, road),
         Err(failure) => failure,
     };
-    let is_nobodys_in_particular = failure.sqlstate.starts_with("42");
+    check_for_interrupts!();
+    // What was noted as known may be what could not be looked up.
+    *names = NameBook::default();
     if road == Road::Fresh && failure.sqlstate == UNIQUE_VIOLATION {
         let rows = rows.iter_mut().map(|row| std::mem::replace(row, Row::of_id(row.change, row.id)));
         attempt(layout, &mut last_of_each(rows.collect()), names, Road::Careful, since)
-    } else if rows.len() == 1 || is_nobodys_in_particular {
+    } else if rows.len() == 1 {
         all_failed(&layout.tracked, rows, &failure)
     } else {
         let (left, right) = rows.split_at_mut(rows.len() / 2);
@@ -94,6 +99,7 @@ fn write(layout: &Layout, rows: &mut [Row], names: &mut NameBook, road: Road, si
     let table = related_table(&layout.tracked);
     let installation = Installation::current()?;
     interactions::write(&installation, &table, |events| {
+        set_aside_moved(rows, events);
         rows.iter_mut().map(|row| Ok((row.id, write_one(layout, row, names, since, road, events)?))).collect()
     })
 }
@@ -128,6 +134,25 @@ fn write_one(
         }
         _ => Outcome::Unchanged,
     }))
+}
+
+/// Interactions may swap their ids within one statement: first all of their events leave the old ones.
+fn set_aside_moved(rows: &mut [Row], events: &mut Events) {
+    let mut moved = false;
+    for row in rows.iter_mut() {
+        if let Some(before) = row.id_before.take()
+            && events.find(before)
+        {
+            let aside = new_id();
+            events.rename(aside);
+            row.id_before = Some(aside);
+            moved = true;
+        }
+    }
+    if moved {
+        // SAFETY: within a transaction. What was set aside is seen by what comes next.
+        unsafe { pg_sys::CommandCounterIncrement() };
+    }
 }
 
 fn delete(events: &mut Events, id: Uuid) -> Outcome {

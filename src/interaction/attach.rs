@@ -137,9 +137,10 @@ fn triggers(table: &Relation, mapping: &Mapping, tracked_id: Uuid, stamps: bool)
     ddl::make_triggers(table, &Triggers { tracked_id, watched: &watched, stamps, always: mapping.replica })
 }
 
-/// A trigger was made or a table altered: where a trigger of the CRM's own now changes rows on their way, ours must no
+/// A trigger was made, or a table altered or dropped: where a trigger of the CRM's own now changes rows on their way, ours must no
 /// longer go by the columns that a statement names.
 pub fn follow_ddl() -> SqlResult<()> {
+    tracked::forget_dropped()?;
     for oid in ddl::tables_by_named_columns()? {
         if ddl::is_rewritten(oid)?
             && let (Some(table), Some(row)) = (catalog::relation(oid)?, tracked::by_table(oid)?)

@@ -64,6 +64,7 @@ fn tables(table: Option<pg_sys::Oid>) -> SqlResult<Vec<tracked::Row>> {
 }
 
 fn backfill_table(tracked: &Rc<Tracked>, since: i64) -> SqlResult<i64> {
+    reread::check_fit(tracked)?;
     let (mut read, mut changed, mut deleted) = (0, 0, 0);
     scan(tracked, since, |rows, layout| {
         let todo: Vec<Uuid> =
@@ -111,6 +112,7 @@ pub fn each_unsynced(mut each: impl FnMut(Unsynced)) -> SqlResult<()> {
 }
 
 fn unsynced_of_table(tracked: &Rc<Tracked>) -> SqlResult<Vec<Unsynced>> {
+    reread::check_fit(tracked)?;
     let since = apply::earliest(tracked);
     let mut found = Vec::new();
     scan(tracked, since, |rows, layout| {
@@ -145,7 +147,7 @@ fn scan(
             // SAFETY: a row that was just read, with its descriptor.
             unsafe { reread::collect(tracked, tuple, descriptor, &mut layout, &mut rows) };
         }
-        match layout.transpose()? {
+        match layout {
             Some(layout) => each(&mut rows, &layout),
             None => Ok(()),
         }

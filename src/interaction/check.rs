@@ -4,7 +4,7 @@ use calendar_sync_core::mapping::{Field, Mapping};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::errors::{SqlResult, error};
-use crate::store::catalog::{self, Column, Relation};
+use crate::store::catalog::{self, Relation};
 
 /// The table, if the caller may attach (or detach) it.
 ///
@@ -64,7 +64,7 @@ pub fn columns(table: &Relation, mapping: &Mapping) -> SqlResult<()> {
             None if is_mapped || is_owner || field.is_required() => {
                 missing.push(format!("\"{name}\" ({})", wanted_type(field)));
             }
-            Some(column) if !fits(field, column) => {
+            Some(column) if !fits(field, column.type_oid) => {
                 mistyped.push(format!("\"{name}\" is {}, not {}", column.type_name, wanted_type(field)));
             }
             _ => {}
@@ -77,7 +77,7 @@ pub fn columns(table: &Relation, mapping: &Mapping) -> SqlResult<()> {
         }
     }
     if let Some(column) = mapping.event_type.as_ref().and_then(|name| table.column(name))
-        && !column.is_text()
+        && !is_text(column.type_oid)
     {
         mistyped.push(format!("\"{}\" is {}, not text or varchar", column.name, column.type_name));
     }
@@ -125,11 +125,12 @@ const fn wanted_type(field: Field) -> &'static str {
     }
 }
 
-fn fits(field: Field, column: &Column) -> bool {
-    let is = |types: &[pg_sys::Oid]| types.contains(&column.type_oid);
+/// Whether a column of that type can be mapped.
+pub fn fits(field: Field, type_oid: pg_sys::Oid) -> bool {
+    let is = |types: &[pg_sys::Oid]| types.contains(&type_oid);
     match field {
         Field::InteractionId => is(&[pg_sys::UUIDOID]),
-        Field::Subject | Field::Description | Field::Location => column.is_text(),
+        Field::Subject | Field::Description | Field::Location => is_text(type_oid),
         Field::InteractionDate | Field::CreatedAt | Field::UpdatedAt => {
             is(&[pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPOID])
         }
@@ -137,4 +138,10 @@ fn fits(field: Field, column: &Column) -> bool {
         Field::Archived => is(&[pg_sys::BOOLOID]),
         Field::CustomerId | Field::ContactId | Field::CreatedBy | Field::UpdatedBy => true,
     }
+}
+
+/// Whether values of a type can be taken as text.
+pub fn is_text(type_oid: pg_sys::Oid) -> bool {
+    // SAFETY: a look-up in the catalog, within a transaction.
+    type_oid == pg_sys::BPCHAROID || unsafe { pg_sys::IsBinaryCoercible(type_oid, pg_sys::TEXTOID) }
 }

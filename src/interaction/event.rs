@@ -198,6 +198,9 @@ fn as_json(column: Column, value: pg_sys::Datum) -> Json {
             pg_sys::INT2OID => Json::from(value.value() as i16),
             pg_sys::INT4OID => Json::from(value.value() as i32),
             pg_sys::INT8OID => Json::from(value.value() as i64),
+            pg_sys::JSONOID | pg_sys::NUMERICOID => as_text(Some(column), Some(value))
+                .and_then(|text| String::from_datum(text, false))
+                .map_or(Json::Null, |text| serde_json::from_str(&text).unwrap_or(Json::String(text))),
             pg_sys::JSONBOID => JsonB::from_datum(value, false).map_or(Json::Null, |json| json.0),
             _ => as_text(Some(column), Some(value))
                 .and_then(|text| String::from_datum(text, false))

@@ -9,12 +9,13 @@ use calendar_sync_core::mapping::{Field, Mapping};
 use pgrx::pg_sys;
 use uuid::Uuid;
 
+use super::check;
 use crate::errors::{SqlResult, internal};
 use crate::store::names::{LookUps, Sources};
 use crate::store::raw::Storage;
 use crate::store::tracked;
 use crate::store::tuples::{attribute_form, attribute_named};
-use crate::store::{raw, unbound, watch};
+use crate::store::{Failure, raw, unbound, watch};
 
 /// A tracked table.
 pub struct Tracked {
@@ -52,6 +53,8 @@ pub struct Layout {
     pub metadata: Vec<(String, Column)>,
     pub synced_at: Option<Column>,
     pub look_ups: LookUps,
+    /// Why rows can't be mapped: a column that attach has found is gone, or of another type.
+    pub misfit: Option<Failure>,
 }
 
 impl Layout {
@@ -61,12 +64,9 @@ impl Layout {
 
     /// The layout of rows with that descriptor.
     ///
-    /// # Errors
-    /// XX000 where a column that attach has found is gone.
-    ///
     /// # Safety
     /// `descriptor` is valid.
-    pub unsafe fn of(tracked: Rc<Tracked>, descriptor: pg_sys::TupleDesc) -> SqlResult<Self> {
+    pub unsafe fn of(tracked: Rc<Tracked>, descriptor: pg_sys::TupleDesc) -> Self {
         // SAFETY: the caller's.
         let find = |name: &str| unsafe {
             attribute_named(descriptor, name).map(|place| {
@@ -76,27 +76,52 @@ impl Layout {
             })
         };
         let mapping = &tracked.mapping;
+        let gone = tracked.sources.columns.iter().find(|name| find(name).is_none());
+        let mut misfit = gone.map(|name| lost(name));
         let mut columns = [None; Field::ALL.len()];
         for field in Field::ALL {
             let (name, _) = mapping.column(field);
-            columns[field as usize] = find(name);
-            if field.is_required() && columns[field as usize].is_none() {
-                return Err(internal(format!("calendar_sync: the attached table has lost its column \"{name}\"")));
+            match find(name) {
+                Some(column) if !check::fits(field, column.type_oid) => misfit = Some(mistyped(name)),
+                column => columns[field as usize] = column,
             }
+            if field.is_required() && columns[field as usize].is_none() && misfit.is_none() {
+                misfit = Some(lost(name));
+            }
+        }
+        let event_type = mapping.event_type.as_deref().and_then(find);
+        if event_type.is_some_and(|column| !check::is_text(column.type_oid)) {
+            misfit = Some(mistyped("event_type"));
         }
         let user = mapping.user.as_ref().and_then(|user| user.column.as_deref());
         let user = find(user.unwrap_or_else(|| mapping.column(Field::CreatedBy).0));
         let keys = [user, columns[Field::CustomerId as usize], columns[Field::ContactId as usize]];
         let key_types = keys.map(|column| column.map_or(pg_sys::TEXTOID, |column| column.type_oid));
-        Ok(Self {
+        let stamp = (mapping.synced_at != Some(false)).then(|| find(SYNCED_AT)).flatten();
+        Self {
             columns,
             user,
+            event_type,
+            misfit,
             look_ups: LookUps::new(tracked.sources.clone(), key_types),
-            event_type: mapping.event_type.as_deref().and_then(find),
             metadata: mapping.metadata.iter().filter_map(|name| Some((name.clone(), find(name)?))).collect(),
-            synced_at: (mapping.synced_at != Some(false)).then(|| find(SYNCED_AT)).flatten(),
+            synced_at: stamp.filter(|column| column.type_oid == pg_sys::TIMESTAMPTZOID),
             tracked: tracked.clone(),
-        })
+        }
+    }
+}
+
+fn lost(column: &str) -> Failure {
+    Failure {
+        hint: Some("Say what it is called now: SELECT calendar_attach(...) with \"columns\" in the mapping.".into()),
+        ..Failure::new("42703", format!("the attached table has lost its column \"{column}\""))
+    }
+}
+
+fn mistyped(column: &str) -> Failure {
+    Failure {
+        hint: Some("Attach the table again: SELECT calendar_attach(...) says what its type may be.".into()),
+        ..Failure::new("42804", format!("column \"{column}\" of the attached table has another type now"))
     }
 }
 
@@ -135,7 +160,8 @@ impl Tracked {
         let found = match tracked::read(id)? {
             Some(row) => {
                 watch::watch(row.table);
-                Some(Rc::new(Self::from_row(row)?))
+                // A mapping that was changed by hand to what is none.
+                Self::from_row(row).ok().map(Rc::new)
             }
             None => None,
         };
@@ -175,7 +201,7 @@ pub unsafe fn of_relation(tracked_id: Uuid, relation: pg_sys::Relation) -> SqlRe
     watch::watch(oid);
     let tracked = Tracked::find(tracked_id)?.filter(|tracked| is_same_or_partition(oid, tracked.root));
     // SAFETY: the relation's own descriptor.
-    let layout = tracked.map(|tracked| unsafe { Layout::of(tracked, descriptor) }).transpose()?.map(Rc::new);
+    let layout = tracked.map(|tracked| Rc::new(unsafe { Layout::of(tracked, descriptor) }));
     CACHE.with_borrow_mut(|cache| cache.layouts.insert(oid, layout.clone()));
     Ok(layout)
 }

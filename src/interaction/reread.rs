@@ -18,13 +18,25 @@ pub struct Reread {
     pub rows: Vec<Row>,
 }
 
+/// That rows can be mapped at all.
+///
+/// # Errors
+/// What does not fit, with its SQLSTATE.
+pub fn check_fit(tracked: &Rc<Tracked>) -> SqlResult<()> {
+    match root_layout(tracked)?.misfit {
+        Some(misfit) => Err(misfit.into_error()),
+        None => Ok(()),
+    }
+}
+
 /// Reads those interactions and locks them; one that is gone is a `Change::Deleted`.
 ///
 /// # Errors
 /// Raises what the table raises.
 pub fn reread(tracked: &Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Reread> {
+    check_fit(tracked)?;
     let columns = columns(tracked)?;
-    let mut layout = None;
+    let mut layout: Option<Layout> = None;
     let mut rows = Vec::with_capacity(ids.len());
     selection(tracked, &columns).by_ids(ids, true, |tuple, descriptor| {
         // SAFETY: a row that was just read, with its descriptor.
@@ -34,7 +46,7 @@ pub fn reread(tracked: &Rc<Tracked>, ids: &[Uuid]) -> SqlResult<Reread> {
     let gone = ids.iter().filter(|id| !found.contains(id));
     rows.extend(gone.map(|id| Row::of_id(Change::Deleted, *id)));
     let layout = match layout {
-        Some(layout) => layout?,
+        Some(layout) => layout,
         None => root_layout(tracked)?,
     };
     Ok(Reread { layout, rows })
@@ -48,15 +60,13 @@ pub unsafe fn collect(
     tracked: &Rc<Tracked>,
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
-    layout: &mut Option<SqlResult<Layout>>,
+    layout: &mut Option<Layout>,
     rows: &mut Vec<Row>,
 ) {
     // SAFETY: the caller's.
     unsafe {
         let layout = layout.get_or_insert_with(|| Layout::of(tracked.clone(), descriptor));
-        if let Ok(layout) = layout {
-            rows.extend(Row::copy(Change::Present, layout, &Deformed::new(tuple, descriptor)));
-        }
+        rows.extend(Row::copy(Change::Present, layout, &Deformed::new(tuple, descriptor)));
     }
 }
 
@@ -92,7 +102,7 @@ pub fn columns(tracked: &Tracked) -> SqlResult<Vec<String>> {
 
 pub fn root_layout(tracked: &Rc<Tracked>) -> SqlResult<Layout> {
     // SAFETY: the open relation's descriptor.
-    with_root(tracked, |descriptor| unsafe { Layout::of(tracked.clone(), descriptor) })
+    with_root(tracked, |descriptor| Ok(unsafe { Layout::of(tracked.clone(), descriptor) }))
 }
 
 fn with_root<T>(tracked: &Tracked, work: impl FnOnce(pg_sys::TupleDesc) -> SqlResult<T>) -> SqlResult<T> {

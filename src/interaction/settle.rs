@@ -5,6 +5,7 @@ use pgrx::PgSqlErrorCode;
 
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::catalog::{self, Relation};
+use crate::store::guarded;
 use crate::store::names::{Part, Source, Sources};
 
 /// Settles the sources of owners', customers' and contacts' names.
@@ -20,7 +21,17 @@ pub fn sources(table: &Relation, mapping: &Mapping) -> SqlResult<Sources> {
         }
         None => None,
     };
+    let used = Field::ALL.iter().map(|field| mapping.column(*field).0);
+    let user_column = mapping.user.as_ref().and_then(|user| user.column.as_deref());
+    let columns = used
+        .chain(user_column)
+        .chain(mapping.event_type.as_deref())
+        .chain(mapping.metadata.iter().map(String::as_str))
+        .filter(|name| table.column(name).is_some())
+        .map(str::to_owned)
+        .collect();
     Ok(Sources {
+        columns,
         user,
         customer: of(table, mapping, "customer", &mapping.customer, Field::CustomerId)?,
         contact: of(table, mapping, "contact", &mapping.contact, Field::ContactId)?,
@@ -54,8 +65,9 @@ fn usual(table: &Relation, who: &str) -> SqlResult<Option<Source>> {
 }
 
 fn given(table: &Relation, who: &str, look_up: &LookUp) -> SqlResult<Source> {
-    let found = catalog::relation_by_name(&look_up.table)?.map(catalog::relation).transpose()?.flatten();
-    let Some(found) = found else {
+    // A name that is none (42602) is a table that is not there.
+    let oid = guarded(|| catalog::relation_by_name(&look_up.table)).unwrap_or(Ok(None))?;
+    let Some(found) = oid.map(catalog::relation).transpose()?.flatten() else {
         return Err(error(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
             format!("the mapping's \"{who}\" names the table {:?}, which does not exist", look_up.table),

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::rc::Rc;
 
 use calendar_sync_core::mapping::Field;
-use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use pgrx::{pg_guard, pg_sys, warning};
 use uuid::Uuid;
 
@@ -31,14 +31,18 @@ impl Call {
         unsafe {
             let context = (*fcinfo).context;
             if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return Err(error(
-                    pgrx::PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                    "this function can only be called as a trigger",
-                )
-                .set_hint("calendar_attach puts it where it belongs."));
+                return Err(misplaced());
             }
             Ok(Self { data: context.cast() })
         }
+    }
+
+    /// Refuses a trigger that does not stand as attach puts it: `timing` and `level` are TRIGGER_EVENT_* bits.
+    fn expect(&self, timing: u32, level: u32) -> SqlResult<()> {
+        // SAFETY: as in `relation`.
+        let event = unsafe { (*self.data).tg_event };
+        let (timed, leveled) = (event & pg_sys::TRIGGER_EVENT_TIMINGMASK, event & pg_sys::TRIGGER_EVENT_ROW);
+        if (timed, leveled) == (timing, level) { Ok(()) } else { Err(misplaced()) }
     }
 
     fn relation(&self) -> pg_sys::Relation {
@@ -87,6 +91,15 @@ impl Call {
     }
 }
 
+/// 39P01: called otherwise than by the trigger that attach makes.
+fn misplaced() -> ErrorReport {
+    error(
+        pgrx::PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        "this function can only be called as the trigger that calendar_attach makes",
+    )
+    .set_hint("calendar_attach puts it where it belongs.")
+}
+
 /// BEFORE INSERT OR UPDATE OR DELETE, FOR EACH STATEMENT.
 fn open(call: &Call) -> SqlResult<()> {
     call.layout()?.map_or(Ok(()), |layout| batch::open(layout.tracked.root))
@@ -99,7 +112,13 @@ fn flush(call: &Call) -> SqlResult<()> {
 
 /// AFTER INSERT OR UPDATE OR DELETE, FOR EACH ROW.
 fn collect(call: &Call) -> SqlResult<()> {
+    call.expect(pg_sys::TRIGGER_EVENT_AFTER, pg_sys::TRIGGER_EVENT_ROW)?;
     let Some(layout) = call.layout()? else { return Ok(()) };
+    if let (Some(misfit), None) = (&layout.misfit, layout.column(Field::InteractionId)) {
+        // Without an id there is nothing to record a failure of.
+        warning!("calendar_sync: {} is not synced: {}", layout.tracked.name, misfit.message);
+        return Ok(());
+    }
     // SAFETY: the tuples are of the relation, and stay during the call.
     batch::add(&layout, || unsafe { collected(call, &layout) })
 }
@@ -159,6 +178,7 @@ unsafe fn moves_to_another_partition(tuple: pg_sys::HeapTuple) -> bool {
 
 /// BEFORE INSERT OR UPDATE, FOR EACH ROW: stamps calendar_synced_at into the row as it passes, which costs no write.
 unsafe fn stamp(call: &Call) -> SqlResult<pg_sys::HeapTuple> {
+    call.expect(pg_sys::TRIGGER_EVENT_BEFORE, pg_sys::TRIGGER_EVENT_ROW)?;
     let tuple = call.new_tuple();
     let Some(column) = call.layout()?.and_then(|layout| layout.synced_at) else { return Ok(tuple) };
     // SAFETY: the tuple is of the relation; the column is one of its.

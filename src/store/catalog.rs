@@ -32,12 +32,6 @@ pub struct Column {
 }
 
 impl Column {
-    /// Whether its values can be taken as text by their bytes.
-    pub fn is_text(&self) -> bool {
-        // SAFETY: a look-up in the catalog, within a transaction.
-        self.type_oid == pg_sys::BPCHAROID || unsafe { pg_sys::IsBinaryCoercible(self.type_oid, pg_sys::TEXTOID) }
-    }
-
     /// Whether it is of a text type that is PostgreSQL's own.
     pub fn is_builtin_text(&self) -> bool {
         [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID, pg_sys::NAMEOID].contains(&self.type_oid)

@@ -152,8 +152,11 @@ pub fn retried(failure: Uuid) -> SqlResult<(bool, Option<String>)> {
     let (resolved, error) = as_owner(|installation| {
         RETRIED.with(|retried| {
             retried.run(installation, &arguments, |rows| {
-                let rows = rows.first();
-                Ok((rows.get::<bool>(1)?, rows.get::<String>(2)?))
+                if rows.is_empty() {
+                    return Ok((None, None));
+                }
+                let row = rows.first();
+                Ok((row.get::<bool>(1)?, row.get::<String>(2)?))
             })
         })
     })?;

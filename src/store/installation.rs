@@ -1,6 +1,7 @@
 //! Where the extension lives in this database, and acting as its owner.
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
@@ -48,8 +49,11 @@ impl Installation {
     }
 
     fn read(extension: pg_sys::Oid) -> SqlResult<Self> {
+        // As whoever calls, but not by the caller's search_path: it might name types and operators of its own.
+        // SAFETY: reads a variable.
+        let _identity = Identity::assume(unsafe { pg_sys::GetUserId() }, 0);
         let (owner, schema_oid, schema) = Spi::get_three_with_args::<pg_sys::Oid, pg_sys::Oid, String>(
-            "select e.extowner, n.oid, pg_catalog.quote_ident(n.nspname::text)
+            "select e.extowner, n.oid, pg_catalog.quote_ident(n.nspname::pg_catalog.text)
              from pg_catalog.pg_extension e
              join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace
              where e.oid operator(pg_catalog.=) $1",
@@ -90,16 +94,7 @@ impl Identity {
             pg_sys::GetUserIdAndSecContext(&mut before.user, &mut before.context);
             pg_sys::SetUserIdAndSecContext(user, before.context | context);
             before.settings = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                c"pg_catalog, pg_temp".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
+            set_option(c"search_path", c"pg_catalog, pg_temp");
         }
         before
     }
@@ -110,6 +105,29 @@ impl Identity {
     /// can be changed, no temporary object made (SECURITY_RESTRICTED_OPERATION).
     pub fn restricted(owner: pg_sys::Oid) -> Self {
         Self::assume(owner, (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32)
+    }
+
+    /// Lets a query fail whose rows a policy would hide (row_security = off), rather than take them for gone.
+    pub fn seeing_all_rows(self) -> Self {
+        set_option(c"row_security", c"off");
+        self
+    }
+}
+
+/// Sets an option until the current nest level ends.
+fn set_option(name: &CStr, value: &CStr) {
+    // SAFETY: plain call within a transaction.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
     }
 }
 

@@ -291,6 +291,11 @@ impl Events<'_> {
         changes.extend(wanted.into_iter().filter(|(column, value)| !self.events.found_is(*column, *value)));
     }
 
+    /// Gives the found event to another interaction; not a change that anybody is told of.
+    pub fn rename(&mut self, id: Uuid) {
+        self.events.update(&[(event::RELATED_ID, raw::uuid(id))]);
+    }
+
     /// Deletes the found event.
     pub fn delete(&mut self, id: Uuid) {
         let (event_id, user_id) = (self.events.found(event::EVENT_ID), self.events.found(event::USER_ID));

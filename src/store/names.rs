@@ -51,6 +51,9 @@ pub struct Sources {
     pub customer: Option<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Source>,
+    /// Columns of the interaction table that were found at attach.
+    #[serde(default)]
+    pub columns: Vec<String>,
 }
 
 impl Source {
@@ -82,7 +85,7 @@ pub struct LookUps {
 impl LookUps {
     /// `types`: of the columns that hold the keys; of no matter where there is no source.
     pub fn new(sources: Sources, types: [pg_sys::Oid; 3]) -> Self {
-        let Sources { user, customer, contact } = sources;
+        let Sources { user, customer, contact, .. } = sources;
         Self { sources: [user, customer, contact], types, one: RefCell::default(), many: Default::default() }
     }
 

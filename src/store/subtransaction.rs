@@ -2,9 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pgrx::PgTryBuilder;
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+
+use crate::errors::error;
 
 /// An error that was caught and whose work was undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,23 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
 impl Failure {
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
         Self { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None }
+    }
+
+    /// The same as an error to be raised.
+    pub fn into_error(self) -> ErrorReport {
+        let code = self
+            .sqlstate
+            .bytes()
+            .enumerate()
+            .fold(0, |code, (place, byte)| code | ((i32::from(byte) - i32::from(b'0')) & 0x3F) << (6 * place));
+        let mut report = error(PgSqlErrorCode::from(code), self.message);
+        if let Some(detail) = self.detail {
+            report = report.set_detail(detail);
+        }
+        match self.hint {
+            Some(hint) => report.set_hint(hint),
+            None => report,
+        }
     }
 
     /// What was caught, if it may be kept from the caller; else it goes on its way.

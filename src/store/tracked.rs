@@ -109,8 +109,8 @@ pub fn write(
     window: Option<&str>,
     names: Json,
 ) -> SqlResult<Uuid> {
+    forget_dropped()?;
     as_owner(|installation| {
-        FORGET_DROPPED.with(|statement| statement.execute(installation, &[]))?;
         let arguments =
             [table.into(), name.into(), JsonB(mapping).into(), time_zone.into(), window.into(), JsonB(names).into()];
         WRITE
@@ -118,6 +118,11 @@ pub fn write(
             .map(|id| Uuid::from_bytes(*id.as_bytes()))
             .ok_or_else(|| crate::errors::internal("calendar_sync: a tracked table was not stored"))
     })
+}
+
+/// Forgets tables that are no more.
+pub fn forget_dropped() -> SqlResult<()> {
+    as_owner(|installation| FORGET_DROPPED.with(|statement| statement.execute(installation, &[]).map(|_| ())))
 }
 
 /// Forgets a tracked table; whether there was one.
