@@ -2,6 +2,7 @@
 
 use calendar_sync_core::event::{Body, Event, EventStatus, Importance, Item, Sensitivity, Series, ShowAs};
 use calendar_sync_core::ics::{self, BadEvent, ReadError};
+use calendar_sync_core::recurrence::{Instances, Window};
 use calendar_sync_core::zones::ChronoZones;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -420,10 +421,14 @@ fn a_time_in_a_zone_that_nobody_knows_is_floating() {
 }
 
 #[test]
-fn a_series_that_ends_before_it_starts_has_no_occurrence() {
+fn a_series_that_ends_before_it_starts_has_its_first_instance() {
     for until in ["20240130", "20240131T095959Z"] {
         let series = series(&event(&format!("DTSTART:20240131T100000Z\r\nRRULE:FREQ=DAILY;UNTIL={until}")));
-        assert_eq!(series.exdates, [at("2024-01-31T10:00:00Z")]);
+        assert!(series.exdates.is_empty());
+        let zones = ChronoZones::default();
+        let found: Vec<_> =
+            Instances::new(&series, &zones, Window::ALL).unwrap().map(|one| one.unwrap().start).collect();
+        assert_eq!(found, [at("2024-01-31T10:00:00Z")]);
     }
     let endless = series(&event("DTSTART:20240131T100000Z\r\nRRULE:FREQ=DAILY;COUNT=-1;INTERVAL=2"));
     assert_eq!((endless.rrules, endless.exdates), (vec!["FREQ=DAILY;INTERVAL=2".to_owned()], vec![]));

@@ -172,6 +172,61 @@ fn the_second_of_two_equal_wall_clock_times_is_written_in_utc() {
 }
 
 #[test]
+fn the_first_and_the_last_year_are_written() {
+    let single = |id: &str, timing: Timing| {
+        let event = Event { timing, details: titled(id) };
+        Item { external_id: id.into(), body: Body::Single(Box::new(event)) }
+    };
+    let date = |start, end| Timing { all_day: true, ..timing(start, end, None) };
+    let zone = Some("America/New_York");
+    let mut series = weekly();
+    if let Body::Series(series) = &mut series.body {
+        series.template.timing.start = at("9998-12-30T08:00:00Z");
+        series.template.timing.end = Some(at("9998-12-30T09:00:00Z"));
+        series.rrules = vec!["FREQ=WEEKLY;COUNT=2".into()];
+        series.rdates = vec![at("9999-12-31T08:00:00Z")];
+        series.rdate_ends = vec![];
+        series.exdates = vec![at("9999-01-06T08:00:00Z")];
+        series.overrides = vec![];
+    }
+    let items = [
+        single("first", timing("0001-01-01T00:00:00Z", "0001-01-01T01:00:00Z", zone)),
+        single("second", timing("0002-01-01T00:00:00Z", "0002-01-01T01:00:00Z", zone)),
+        single("last", timing("9999-12-31T22:00:00Z", "9999-12-31T23:00:00Z", zone)),
+        single("beyond", timing("9999-12-31T22:00:00Z", "+10000-01-01T02:00:00Z", zone)),
+        single("last day", date("9999-12-31T00:00:00Z", "+10000-01-01T00:00:00Z")),
+        series,
+    ];
+    let file = write(&items, &DETAILS);
+    assert!(file.contains("DTSTART:00010101T000000Z\r\n") && file.contains("DURATION:PT14400S\r\n"), "{file}");
+    let times = |items: &[Item]| -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+        let timing = |item: &Item| match &item.body {
+            Body::Single(event) => event.timing.clone(),
+            Body::Series(series) => series.template.timing.clone(),
+            Body::Overrides(overrides) => overrides[0].event.timing.clone(),
+        };
+        items.iter().map(timing).map(|timing| (timing.start, timing.end)).collect()
+    };
+    let again = CHRONO.with(|zones| read(&file, zones));
+    assert_eq!(times(&again), times(&items));
+    let dates = |item: &Item| match &item.body {
+        Body::Series(series) => (series.rdates.clone(), series.exdates.clone()),
+        _ => (vec![], vec![]),
+    };
+    assert_eq!(dates(&again[5]), dates(&items[5]));
+}
+
+#[test]
+fn a_date_of_a_series_that_cannot_be_written_does_not_take_the_series_along() {
+    let mut item = weekly();
+    if let Body::Series(series) = &mut item.body {
+        series.rdates.push(at("+10000-01-03T08:00:00Z"));
+        series.exdates.push(at("+12000-01-03T08:00:00Z"));
+    }
+    assert_eq!(write(&[item], &DETAILS), write(&[weekly()], &DETAILS));
+}
+
+#[test]
 fn hostile_texts_stay_in_their_line() {
     let nasty = "x\r\nEND:VEVENT\r\nBEGIN:VEVENT\u{0}\u{7}";
     let details = Details {

@@ -177,3 +177,23 @@ fn a_bad_rule_or_zone_is_an_error() {
     let unknown = RecurrenceError::UnknownZone("Mars/Olympus".to_owned());
     assert_eq!(Instances::new(&bad, &zones, Window::ALL).err(), Some(unknown));
 }
+
+#[test]
+fn a_first_instance_over_a_clock_change_leaves_the_others_their_length_on_the_clock() {
+    let ends = |hours: i64, start: &str, rule: &str| -> Vec<String> {
+        let mut series = series(start, rule);
+        series.template = event(start, hours, Some("America/New_York"));
+        let found = instances(&series, "2026-01-01 00:00", "2027-01-01 00:00");
+        let written = |i: &Instance| format!("{}-{}", i.start.format("%d %H:%M"), i.end.unwrap().format("%H:%M"));
+        found.iter().map(written).collect()
+    };
+    // 1:30 to 2:30, back an hour at 2:00 on November 1.
+    assert_eq!(
+        ends(2, "2026-11-01 05:30", "FREQ=DAILY;UNTIL=20261103T063000Z"),
+        ["01 05:30-07:30", "02 06:30-07:30", "03 06:30-07:30"]
+    );
+    // 1:30 to 4:30, on an hour at 2:00 on March 8.
+    assert_eq!(ends(2, "2026-03-08 06:30", "FREQ=DAILY;COUNT=2"), ["08 06:30-08:30", "09 05:30-08:30"]);
+    // 1:30 to 1:30: the clock shows no length.
+    assert_eq!(ends(1, "2026-11-01 05:30", "FREQ=DAILY;COUNT=2"), ["01 05:30-06:30", "02 06:30-07:30"]);
+}

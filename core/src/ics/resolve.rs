@@ -14,7 +14,7 @@ use super::values::Value;
 use super::vevent::{BadEvent, ParsedEvent, Recurrence, Time};
 use super::when::{Span, instant};
 use crate::event::{Body, Event, EventStatus, Item, Override, Series};
-use crate::recurrence::{Instances, Occurrences, Rule, Until, Window};
+use crate::recurrence::{Instances, Occurrences, Rule, Window};
 use crate::zones::Zones;
 
 /// Occurrences that are listed of a series whose zone only its file knows.
@@ -254,10 +254,6 @@ impl<'z> Items<'z> {
         let rrules = parse_rules(master, &written.rrules, span)?;
         let exrules = parse_rules(master, &written.exrules, span)?;
         let mut dates = self.dates(&written, master.calendar, span).map_err(|reason| bad(master, reason))?;
-        // Cut off before it began: how some programs delete "this and all following" at the first.
-        if !rrules.is_empty() && rrules.iter().all(|rule| ends_before(rule, span.timing.start)) {
-            dates.exdates.push(span.timing.start);
-        }
         let own_zone = span.place.as_ref().and_then(|place| place.own.as_ref());
         let (rrules, exrules) = match own_zone {
             Some(zone) if !rrules.is_empty() => {
@@ -378,14 +374,6 @@ fn without_endless_count(rule: &str) -> Cow<'_, str> {
         return Cow::Borrowed(rule);
     }
     Cow::Owned(rule.split(';').filter(|part| !is_endless(part)).collect::<Vec<_>>().join(";"))
-}
-
-fn ends_before(rule: &Rule, start: DateTime<Utc>) -> bool {
-    match rule.until {
-        Some(Until::Utc(until) | Until::Local(until)) => until < start.timestamp(),
-        Some(Until::Date(day)) => day < start.timestamp().div_euclid(86_400),
-        None => false,
-    }
 }
 
 fn bad(event: &ParsedEvent, reason: String) -> BadEvent {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,6 +24,13 @@ use crate::zones::{Resolver, Zone, Zones};
 
 /// The last year for which a series' zone is looked at at least. Rules that are in force then are said to go on.
 const HORIZON: i32 = 2037;
+
+/// The years that can be written (RFC 5545, 3.3.4: four digits).
+const YEARS: RangeInclusive<i32> = 1..=9999;
+
+/// The years whose times are written in their zone, the others in UTC: the zone's clock, and the VTIMEZONE that begins
+/// a year before, must be in years that can be written, too.
+const ZONED_YEARS: RangeInclusive<i32> = 3..=9998;
 
 /// What a file shows of its events.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +80,8 @@ struct Form<'t> {
 
 impl<'t> From<&'t Timing> for Form<'t> {
     fn from(timing: &'t Timing) -> Self {
-        Self { all_day: timing.all_day, zone: timing.time_zone.as_deref() }
+        let zone = timing.time_zone.as_deref().filter(|_| ZONED_YEARS.contains(&timing.start.year()));
+        Self { all_day: timing.all_day, zone }
     }
 }
 
@@ -104,8 +113,8 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    /// Writes an item: an event as one VEVENT, a series as one with its rules, each override as one more. Events
-    /// before the year 1 and after 9999 can't be written and are left out.
+    /// Writes an item: an event as one VEVENT, a series as one with its rules, each override as one more. What
+    /// starts before the year 1 or after 9999 can't be written and is left out: an event, or one date of a series.
     pub fn item(&mut self, item: &Item) {
         match &item.body {
             Body::Single(event) => self.event(&item.external_id, event, None, None),
@@ -150,15 +159,15 @@ impl<'a> Writer<'a> {
         series: Option<&Series>,
     ) {
         let timing = &event.timing;
-        let years = [Some(timing.start), timing.end, recurrence_id.map(|(id, ..)| id)];
-        if years.into_iter().flatten().any(|instant| !(2..=9998).contains(&instant.year())) {
+        if !writable(timing.start) || recurrence_id.is_some_and(|(id, ..)| !writable(id)) {
             return;
         }
         let details = &event.details;
+        let last_updated = details.last_updated.filter(|updated| writable(*updated));
         push_line(&mut self.file, "BEGIN:VEVENT");
         self.uid(details.ical_uid.as_deref().unwrap_or(id));
-        self.instant("DTSTAMP", details.last_updated.unwrap_or_default());
-        if let (Some(updated), Visibility::Details) = (details.last_updated, self.visibility) {
+        self.instant("DTSTAMP", last_updated.unwrap_or_default());
+        if let (Some(updated), Visibility::Details) = (last_updated, self.visibility) {
             self.instant("LAST-MODIFIED", updated);
         }
         self.formatted(format_args!("SEQUENCE:{}", details.sequence));
@@ -169,7 +178,7 @@ impl<'a> Writer<'a> {
         let form = Form::from(timing);
         self.time("DTSTART", timing.start, form, series.is_some());
         if let Some(end) = timing.end {
-            self.time("DTEND", end, form, false);
+            self.end(timing.start, end, form);
         }
         if let Some(series) = series {
             self.recurrence(series, form);
@@ -180,6 +189,18 @@ impl<'a> Writer<'a> {
             Visibility::Busy { .. } => push_line(&mut self.file, "SUMMARY:Busy"),
         }
         push_line(&mut self.file, "END:VEVENT");
+    }
+
+    /// DTEND, or the time until then where that is in a year that can't be written.
+    fn end(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, form: Form<'_>) {
+        let length = end - start;
+        if writable(end) {
+            self.time("DTEND", end, form, false);
+        } else if form.all_day {
+            self.formatted(format_args!("DURATION:P{}D", length.num_days()));
+        } else {
+            self.formatted(format_args!("DURATION:PT{}S", length.num_seconds()));
+        }
     }
 
     fn uid(&mut self, uid: &str) {
@@ -209,13 +230,14 @@ impl<'a> Writer<'a> {
                 self.formatted(format_args!("{name}:{rule}"));
             }
         }
-        for date in &series.rdates {
-            match series.rdate_ends.iter().find(|(start, _)| start == date).filter(|_| !form.all_day) {
+        for date in series.rdates.iter().filter(|date| writable(**date)) {
+            let period = series.rdate_ends.iter().find(|(start, end)| start == date && writable(*end));
+            match period.filter(|_| !form.all_day) {
                 Some((_, end)) => self.period(*date, *end, form),
                 None => self.time("RDATE", *date, form, false),
             }
         }
-        for date in &series.exdates {
+        for date in series.exdates.iter().filter(|date| writable(**date)) {
             self.time("EXDATE", *date, form, false);
         }
     }
@@ -287,7 +309,7 @@ impl<'a> Writer<'a> {
 
     /// The zone's clock at the instant, if that leads back to it. Notes that the zone is needed.
     fn local(&mut self, instant: DateTime<Utc>, zone: Option<&str>) -> Option<NaiveDateTime> {
-        let zone = zone?;
+        let zone = zone.filter(|_| ZONED_YEARS.contains(&instant.year()))?;
         if !self.used.contains_key(zone) {
             let found = self.zones.zone(zone).map(|found| Used {
                 resolver: Resolver::new(found),
@@ -412,6 +434,10 @@ impl<'a> Writer<'a> {
         let _ = self.line.write_fmt(line);
         push_line(&mut self.file, &self.line);
     }
+}
+
+fn writable(instant: DateTime<Utc>) -> bool {
+    YEARS.contains(&instant.year())
 }
 
 /// Whether it can stand in a value that knows no escapes.

@@ -29,6 +29,9 @@ pub struct Instance {
 /// it is moved to, unless that occurrence is an EXDATE; one whose occurrence the rules do not give is there, too. From
 /// an override with RANGE=THISANDFUTURE on, instances are moved by as much, on the wall clock, and are as long as it is.
 /// Cancelled overrides are given like others.
+///
+/// Instances are as long as the clocks of the template's zone show between its start and its end: of a template from
+/// 1:30 to 2:30 over a change back, only the instance at its own start takes two hours, the others one.
 pub struct Instances<'z> {
     window: Window,
     parts: Vec<Part<'z>>,
@@ -107,6 +110,17 @@ fn seconds(timing: &Timing) -> Option<i64> {
     timing.end.map(|end| (end - timing.start).num_seconds().max(0))
 }
 
+/// How long the instances of a series are that is timed like that, in seconds: by the clocks of its zone, which may
+/// change between its start and its end. As time passes where clocks show no length at all.
+fn length(timing: &Timing, zones: &dyn Zones) -> Result<Option<i64>, RecurrenceError> {
+    let Some(exact) = seconds(timing) else { return Ok(None) };
+    let zone = zone_of(zones, timing.time_zone.as_deref().filter(|_| !timing.all_day))?;
+    let start = timing.start.timestamp();
+    let offset = |instant| i64::from(zone.span(instant).offset);
+    let shown = exact + offset(start + exact) - offset(start);
+    Ok(Some(if shown > 0 { shown } else { exact }))
+}
+
 /// Overrides as instances, by their original start. Of several for one occurrence, one for it alone goes before one
 /// for its future, too, and then the highest SEQUENCE and the last.
 fn singles(series: &Series, recurrence: &Recurrence) -> BTreeMap<i64, Instance> {
@@ -132,8 +146,8 @@ struct Part<'z> {
     shift: Option<Shift<'z>>,
     /// In seconds; `None` for events without a length.
     length: Option<i64>,
-    /// Lengths of RDATEs that are PERIODs, by start; only where nothing is moved.
-    periods: HashMap<i64, i64>,
+    /// Lengths of RDATEs that are PERIODs and of the template itself, by start; only where nothing is moved.
+    own_lengths: HashMap<i64, i64>,
     override_index: Option<usize>,
     next: Option<Instance>,
 }
@@ -156,7 +170,7 @@ impl Part<'_> {
                 None => original,
                 Some(shift) => shift.to.resolve(shift.from.to_local(original) + shift.seconds).instant,
             };
-            let length = self.periods.get(&original).copied().or(self.length);
+            let length = self.own_lengths.get(&original).copied().or(self.length);
             let instant = |seconds| DateTime::from_timestamp(seconds, 0);
             let (Some(recurrence_id), Some(at)) = (instant(original), instant(start)) else { continue };
             let end = length.and_then(|length| instant(start + length));
@@ -201,12 +215,16 @@ fn part<'z>(
 ) -> Result<Option<Part<'z>>, RecurrenceError> {
     let timing = future.map_or(&series.template.timing, |(_, o)| &o.event.timing);
     let shift = future.map(|(_, o)| shift(series, recurrence, zones, o)).transpose()?;
-    let length = seconds(timing);
-    let periods: HashMap<i64, i64> = match future {
-        None => series.rdate_ends.iter().map(|(s, e)| (s.timestamp(), (*e - *s).num_seconds().max(0))).collect(),
+    let length = length(timing, zones)?;
+    let own_lengths: HashMap<i64, i64> = match future {
+        None => {
+            let template = seconds(timing).map(|seconds| (timing.start.timestamp(), seconds));
+            let periods = series.rdate_ends.iter().map(|(s, e)| (s.timestamp(), (*e - *s).num_seconds().max(0)));
+            template.into_iter().chain(periods).collect()
+        }
         Some(_) => HashMap::new(),
     };
-    let longest = periods.values().copied().chain(length).max().unwrap_or(0);
+    let longest = own_lengths.values().copied().chain(length).max().unwrap_or(0);
     // Clocks may differ between an original and where it is moved to, by less than two days.
     let (moved, slack) = shift.as_ref().map_or((0, 0), |shift| (shift.seconds, 2 * DAY));
     let reach = Window {
@@ -217,7 +235,7 @@ fn part<'z>(
         return Ok(None);
     }
     let originals = recurrence.within(zones, reach)?;
-    Ok(Some(Part { originals, shift, length, periods, override_index: future.map(|(index, _)| index), next: None }))
+    Ok(Some(Part { originals, shift, length, own_lengths, override_index: future.map(|(index, _)| index), next: None }))
 }
 
 /// How far an override for the future moves what comes after it.
