@@ -98,7 +98,7 @@ comment on column calendar_series.teams_meeting_url is 'template: address to joi
 comment on column calendar_series.teams_conference_id is 'template: conference number of the Teams meeting';
 comment on column calendar_series.teams_dial_in_url is 'template: page with the dial-in numbers of the Teams meeting';
 comment on column calendar_series.dtstart is 'DTSTART; an all-day series starts at 00:00 UTC of its date';
-comment on column calendar_series.duration is 'length of an instance; NULL where none is known';
+comment on column calendar_series.duration is 'length of the first instance, as time passes; NULL where none is known';
 comment on column calendar_series.time_zone is 'IANA name of the zone that the rule is evaluated in; NULL for UTC and for all-day series';
 comment on column calendar_series.all_day is 'instances take whole days';
 comment on column calendar_series.floating is 'the origin gave local times without a zone';

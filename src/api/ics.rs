@@ -65,6 +65,9 @@ fn calendar_ics_import(
         invalid_argument(error).set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
     };
     let calendar = ics::read(ics.as_bytes(), MOST_EVENTS).map_err(|error| unread(error.to_string()))?;
+    if !calendar.complete {
+        return Err(unread("the calendar is cut off: its END:VCALENDAR is missing".to_owned()));
+    }
     let items = ics::resolve(calendar, &PgZones, &arguments::time_zone()).map_err(|error| unread(error.to_string()))?;
     let source = Source { user_id, external_source: name, connection_id: None, synced_from: "ics" };
     let terms = Terms { complete: false, force: false, outcomes: true, now: arguments::now() };
