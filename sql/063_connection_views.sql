@@ -114,7 +114,7 @@ comment on view calendar_worker_status is 'the background worker of every databa
 comment on column calendar_worker_status.database is 'the database';
 comment on column calendar_worker_status.pid is 'process of its worker; NULL: none';
 comment on column calendar_worker_status.state is
-    'running, starting, stopped, off, standby, none, held off (a DROP DATABASE or the like), no worker slot (raise max_worker_processes), stands aside: restored copy (see calendar_resume), not in shared_preload_libraries';
+    'running, starting, stopped, off, standby, none, held off (a DROP DATABASE or the like), no worker slot (raise max_worker_processes), stands aside: restored copy (see calendar_resume), waits: nothing attached or subscribed yet, not in shared_preload_libraries';
 comment on column calendar_worker_status.last_loop is 'when it last looked for work; at most some seconds ago';
 comment on column calendar_worker_status.connections_due is 'connections whose time has come and that are not under way';
 comment on column calendar_worker_status.in_flight is 'connections that are being fetched';

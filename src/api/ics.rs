@@ -10,7 +10,7 @@ use super::arguments;
 use super::caller::authorize;
 use super::events::range;
 use crate::errors::{SqlResult, invalid_argument};
-use crate::store;
+use crate::store::{self, installation_row};
 use crate::sync::apply::{self, BadItem, Source, Terms};
 use crate::sync::export::export;
 use crate::zones::PgZones;
@@ -72,6 +72,8 @@ fn calendar_ics_import(
     let source = Source { user_id, external_source: name, connection_id: None, synced_from: "ics" };
     let terms = Terms { complete: false, force: false, outcomes: true, now: arguments::now() };
     let applied = store::as_owner(|installation| {
+        // So that the worker moves the windows of series forward.
+        installation_row::ensure(installation)?;
         apply::calendar(installation, &source, &PgZones, items.map(|item| item.map_err(BadItem::from)), &terms)
     })?;
     Ok(TableIterator::new(applied.outcomes.into_iter().map(|outcome| {

@@ -1,7 +1,8 @@
 //! calendar_installation: which server and database this calendar belongs to.
 //!
 //! A dump restored beside the original carries the row of the original. It differs from where it is then, and nothing
-//! is sent out or pulled by the worker until calendar_resume().
+//! is sent out or pulled by the worker until calendar_resume(). Amid a restore the row may not be there yet although
+//! other rows are: without it the worker stands aside as well.
 
 use pgrx::pg_sys;
 
@@ -55,7 +56,7 @@ fn read(installation: &Installation) -> SqlResult<Option<Row>> {
     })
 }
 
-/// Writes the row if it is not there: the first attach, subscribe or connect of a new installation.
+/// Writes the row if it is not there: the first attach, subscribe, connect or series of a new installation.
 pub fn ensure(installation: &Installation) -> SqlResult<()> {
     if read(installation)?.is_none() {
         let (system_identifier, database) = here();
@@ -67,9 +68,28 @@ pub fn ensure(installation: &Installation) -> SqlResult<()> {
     Ok(())
 }
 
-/// Whether this is a restored copy, which neither pulls in the background nor sends anything out.
+/// Whether a calendar belongs to the database that it is in.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    #[default]
+    Here,
+    /// There is no row: nothing was attached or subscribed to yet, or a restore has not come to it yet.
+    Nowhere,
+    /// A restored copy.
+    Elsewhere,
+}
+
+pub fn standing(installation: &Installation) -> SqlResult<Standing> {
+    Ok(match read(installation)? {
+        None => Standing::Nowhere,
+        Some(row) if (row.system_identifier, row.database) == here() => Standing::Here,
+        Some(_) => Standing::Elsewhere,
+    })
+}
+
+/// Whether the worker must leave everything alone and nothing may be sent out.
 pub fn stands_aside(installation: &Installation) -> SqlResult<bool> {
-    Ok(read(installation)?.is_some_and(|row| (row.system_identifier, row.database) != here()))
+    Ok(standing(installation)? != Standing::Here)
 }
 
 /// The key of keyed hashes; the row must be there (see [`ensure`]).

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::apply::{self, Action, Source, Terms};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Wanted, events, series};
+use crate::store::{Installation, Wanted, events, installation_row, series};
 
 /// Events that are looked up and written at once.
 const AT_ONCE: usize = 1_000;
@@ -59,6 +59,10 @@ pub fn upsert(
     handed: Vec<Handed>,
     now: DateTime<Utc>,
 ) -> SqlResult<Vec<Outcome>> {
+    if handed.iter().any(|handed| handed.event.get("recurrence").is_some()) {
+        // So that the worker moves the window of a series forward.
+        installation_row::ensure(installation)?;
+    }
     let mut outcomes = Vec::with_capacity(handed.len());
     let mut handed = handed.into_iter();
     loop {

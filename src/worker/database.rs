@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 use uuid::Uuid;
 
-use super::extension::{Extension, logged, within};
+use super::extension::{Extension, logged, within, within_here};
 use super::pool::Pool;
 use super::shared::{self, State};
 use super::upkeep::Upkeep;
@@ -17,8 +17,9 @@ use super::{activity, process};
 use crate::errors::SqlResult;
 use crate::providers::{Answer, Fetched, Validators};
 use crate::settings;
+use crate::store::Installation;
 use crate::store::connections::{self, Connection};
-use crate::store::{Installation, installation_row};
+use crate::store::installation_row::{self, Standing};
 use crate::sync::fetch::{Fetch, Job, http_options};
 use crate::sync::pull::{self, Trouble};
 use crate::sync::wait::wait;
@@ -37,6 +38,7 @@ pub extern "C-unwind" fn calendar_sync_database_main(argument: pg_sys::Datum) {
     // SAFETY: the launcher passes a database's oid.
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
     process::set_signal_handlers();
+    process::set_search_path();
     if !shared::enter(database) {
         return;
     }
@@ -47,8 +49,7 @@ pub extern "C-unwind" fn calendar_sync_database_main(argument: pg_sys::Datum) {
         pg_sys::pgstat_report_appname(c"calendar_sync worker".as_ptr());
     }
     process::reload_if_asked(true);
-    // What is lost with a crash is fetched again, with the validators that were lost with it.
-    set_synchronous_commit_off();
+    process::set_synchronous_commit_off();
     match Worker::new(database) {
         Ok(mut worker) => worker.run(),
         Err(error) => pgrx::error!("calendar_sync worker: no threads for the network: {error}"),
@@ -63,18 +64,6 @@ unsafe extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
     }
 }
 
-fn set_synchronous_commit_off() {
-    // SAFETY: a user's setting, set for this process.
-    unsafe {
-        pg_sys::SetConfigOption(
-            c"synchronous_commit".as_ptr(),
-            c"off".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_OVERRIDE,
-        );
-    }
-}
-
 struct Worker {
     database: pg_sys::Oid,
     pool: Pool,
@@ -83,7 +72,7 @@ struct Worker {
     /// Back, and not yet applied.
     results: Vec<(Connection, Fetch)>,
     upkeep: Upkeep,
-    was_aside: bool,
+    standing: Standing,
 }
 
 /// What one round in the database has found.
@@ -92,7 +81,7 @@ struct Round {
     jobs: Vec<(Connection, Job)>,
     due: i64,
     next: Option<Duration>,
-    aside: bool,
+    standing: Standing,
 }
 
 impl Worker {
@@ -103,7 +92,7 @@ impl Worker {
             in_flight: HashMap::new(),
             results: Vec::new(),
             upkeep: Upkeep::new(Instant::now()),
-            was_aside: false,
+            standing: Standing::Here,
         })
     }
 
@@ -150,7 +139,7 @@ impl Worker {
             self.pool.submit(connection.id, job);
             self.in_flight.insert(connection.id, connection);
         }
-        if self.upkeep.is_due(Instant::now()) {
+        if self.standing == Standing::Here && self.upkeep.is_due(Instant::now()) {
             activity::busy("tidying up");
             if self.upkeep.run(Instant::now()) == Extension::Absent {
                 return None;
@@ -162,16 +151,20 @@ impl Worker {
 
     /// Shows the state; says once that this is a restored copy.
     fn note(&mut self, round: &Round) {
-        if round.aside && !self.was_aside {
+        if round.standing == Standing::Elsewhere && self.standing != Standing::Elsewhere {
             pgrx::log!(
                 "calendar_sync worker stands aside: this database is a restored copy; \
                  calendar_resume() makes it the real one"
             );
         }
-        self.was_aside = round.aside;
+        self.standing = round.standing;
         let in_flight = self.in_flight.len() + round.jobs.len();
         shared::with_slot(self.database, |slot| {
-            slot.state = if round.aside { State::Aside } else { State::Running };
+            slot.state = match round.standing {
+                Standing::Here => State::Running,
+                Standing::Nowhere => State::Waiting,
+                Standing::Elsewhere => State::Aside,
+            };
             slot.last_loop = shared::now();
             slot.due = i32::try_from(round.due).unwrap_or(i32::MAX);
             slot.in_flight = i32::try_from(in_flight).unwrap_or(i32::MAX);
@@ -179,8 +172,9 @@ impl Worker {
     }
 
     fn lease(&self, installation: &Installation, free: usize) -> SqlResult<Round> {
-        if installation_row::stands_aside(installation)? {
-            return Ok(Round { aside: true, ..Round::default() });
+        let standing = installation_row::standing(installation)?;
+        if standing != Standing::Here {
+            return Ok(Round { standing, ..Round::default() });
         }
         let options = http_options();
         // A job waits for those before it; each of them ends by its time-out.
@@ -199,7 +193,7 @@ impl Worker {
         }
         let (due, seconds) = connections::next_due(installation)?;
         let next = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        Ok(Round { jobs, due, next, aside: false })
+        Ok(Round { jobs, due, next, standing })
     }
 
     /// Applies what is back: all that is unchanged in one transaction, each other pull in its own.
@@ -216,7 +210,7 @@ impl Worker {
         if !unchanged.is_empty() {
             let pulls: Vec<_> =
                 unchanged.iter().map(|(connection, validators)| (connection, validators.clone())).collect();
-            (extension, _) = logged(within(|installation| pull::unchanged(installation, &pulls)));
+            (extension, _) = logged(within_here(|installation| pull::unchanged(installation, &pulls)));
         }
         if extension == Extension::Locked {
             self.keep_unchanged(unchanged);
@@ -242,7 +236,8 @@ impl Worker {
         let duration = fetch.duration;
         let trouble = match fetch.result {
             Ok(Answer::Calendar(fetched)) => {
-                let (extension, applied) = within(|installation| apply(installation, &connection, *fetched, duration));
+                let (extension, applied) =
+                    within_here(|installation| apply(installation, &connection, *fetched, duration));
                 match (extension, applied) {
                     (Extension::Present, Some(Err(message))) => Trouble::new(message),
                     // A fetched calendar is not kept for later: the lease ends and it is fetched again.
@@ -252,16 +247,13 @@ impl Worker {
             Ok(Answer::Unchanged(_)) => return Extension::Present,
             Err(error) => Trouble::from(&error),
         };
-        logged(within(|installation| pull::failed(installation, &connection, &trouble, duration))).0
+        logged(within_here(|installation| pull::failed(installation, &connection, &trouble, duration))).0
     }
 }
 
 /// Applies a calendar if its lease still holds. Whoever else is at this connection goes first.
 fn apply(installation: &Installation, connection: &Connection, fetched: Fetched, duration: Duration) -> SqlResult<()> {
-    if installation_row::stands_aside(installation)?
-        || !connections::try_alone(installation, connection.id)?
-        || !connections::lock(installation, connection)?
-    {
+    if !connections::try_alone(installation, connection.id)? || !connections::lock(installation, connection)? {
         return Ok(());
     }
     pull::apply(installation, connection, fetched, duration, false).map(|_| ())

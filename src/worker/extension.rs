@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use super::process;
 use crate::errors::SqlResult;
+use crate::store::installation_row::stands_aside;
 use crate::store::{self, Installation};
 
 /// Whether a transaction could use the extension's tables.
@@ -34,9 +35,19 @@ fn run<T>(work: impl FnOnce() -> SqlResult<T>) -> (Extension, Option<Result<T, S
     }
 }
 
-/// As [`within`], but as the worker itself, for work that takes the identity that it needs.
-pub fn within_as_worker<T>(work: impl FnOnce() -> SqlResult<T>) -> (Extension, Option<Result<T, String>>) {
-    run(work)
+/// As [`within`], for work that is done only where the calendar does not stand aside; else it comes to nothing, as its
+/// default says.
+pub fn within_here<T: Default>(
+    work: impl FnOnce(&Installation) -> SqlResult<T>,
+) -> (Extension, Option<Result<T, String>>) {
+    within(|installation| if stands_aside(installation)? { Ok(T::default()) } else { work(installation) })
+}
+
+/// As [`within_here`], but as the worker itself, for work that takes the identity that it needs.
+pub fn within_here_as_worker<T: Default>(
+    work: impl FnOnce() -> SqlResult<T>,
+) -> (Extension, Option<Result<T, String>>) {
+    run(|| if store::as_owner(stands_aside)? { Ok(T::default()) } else { work() })
 }
 
 /// What was done, if it was; an error goes to the server's log.

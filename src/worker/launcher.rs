@@ -38,6 +38,7 @@ pub fn register() {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn calendar_sync_launcher_main(_argument: pg_sys::Datum) {
     process::set_signal_handlers();
+    process::set_search_path();
     // SAFETY: once, at the start of a background worker; without a database, so that none is kept from being dropped.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     process::reload_if_asked(true);
@@ -108,7 +109,7 @@ fn wants_start(slot: &Slot, now: i64) -> Start {
         shared::with_slot(slot.database, |slot| slot.held_by = 0);
     }
     let at = match slot.state {
-        State::Unknown | State::Starting | State::Running | State::Aside => return Start::Now,
+        State::Unknown | State::Starting | State::Running | State::Aside | State::Waiting => return Start::Now,
         State::Absent => slot.started_at + LOOK_AGAIN,
         State::NoSlot => slot.started_at + LOOK.as_micros() as i64,
         State::Stopped => slot.started_at + (RESTART << slot.failed_starts.min(6)),
@@ -157,7 +158,7 @@ fn start(database: &Database, bell: &Bell) {
         shared::with_slot(database.oid, |slot| {
             slot.warned = false;
             match slot.state {
-                State::Running | State::Aside | State::Absent => slot.failed_starts = 0,
+                State::Running | State::Aside | State::Waiting | State::Absent => slot.failed_starts = 0,
                 _ => {
                     slot.state = State::Stopped;
                     slot.failed_starts = slot.failed_starts.saturating_add(1);

@@ -1,6 +1,6 @@
 //! What every process of the worker does the same: signals, reload, transactions.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportable};
@@ -29,6 +29,29 @@ pub fn set_signal_handlers() {
             pg_sys::pqsignal_be(libc::SIGHUP, Some(SignalHandlerForConfigReload));
         }
         pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// Names in SQL resolve in pg_catalog alone, whatever ALTER DATABASE or ALTER ROLE set; before the first SQL.
+pub fn set_search_path() {
+    set(c"search_path", c"pg_catalog, pg_temp");
+}
+
+/// What is lost with a crash is fetched again, with the validators that were lost with it.
+pub fn set_synchronous_commit_off() {
+    set(c"synchronous_commit", c"off");
+}
+
+/// Sets a user's setting for this process, over the configuration file and the settings of databases and roles.
+fn set(name: &CStr, value: &CStr) {
+    // SAFETY: plain values, copied; a setting that any user may set.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
     }
 }
 

@@ -31,6 +31,8 @@ pub enum State {
     Absent,
     /// A restored copy.
     Aside,
+    /// Nothing is there to work on yet.
+    Waiting,
     NoSlot,
     /// Ended; started again after a pause.
     Stopped,
@@ -311,6 +313,7 @@ fn state_of(slot: &Slot) -> DatabaseState {
             _ if slot.held_by != 0 => "held off",
             State::Running => "running",
             State::Aside => "stands aside: restored copy",
+            State::Waiting => "waits: nothing attached or subscribed yet",
             State::NoSlot => "no worker slot",
             State::Unknown | State::Starting => "starting",
             State::Stopped | State::Absent => "stopped",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 
-use super::extension::{Extension, logged, within, within_as_worker};
+use super::extension::{Extension, logged, within_here, within_here_as_worker};
 use crate::interaction;
 use crate::settings;
 use crate::store::connections;
@@ -35,11 +35,12 @@ impl Upkeep {
 
     /// One batch of each; what is left over is due again at once.
     pub fn run(&mut self, now: Instant) -> Extension {
-        let (extension, retried) = logged(within_as_worker(|| interaction::retry_due(RETRIES)));
+        let (extension, retried) = logged(within_here_as_worker(|| interaction::retry_due(RETRIES)));
         if extension != Extension::Present {
             return extension;
         }
-        let (extension, extended) = logged(within(|installation| apply::extend(installation, &PgZones, Utc::now())));
+        let (extension, extended) =
+            logged(within_here(|installation| apply::extend(installation, &PgZones, Utc::now())));
         let more =
             extended.is_some_and(|series| series > 0) || retried.is_some_and(|tried| tried.len() == RETRIES as usize);
         self.next = if more { now } else { now + OFTEN };
@@ -48,7 +49,7 @@ impl Upkeep {
         }
         let kept = TimeDelta::seconds(i64::from(settings::LOG_RETENTION.get()));
         let (extension, purged) =
-            logged(within(|installation| connections::purge_log(installation, Utc::now() - kept, BATCH)));
+            logged(within_here(|installation| connections::purge_log(installation, Utc::now() - kept, BATCH)));
         match purged {
             Some(rows) if rows >= BATCH.unsigned_abs() => self.next = now,
             _ => self.next_purge = now + DAY,

@@ -431,7 +431,9 @@ fn a_worker_that_is_told_to_end_ends_and_another_takes_its_place() {
 #[test]
 fn settings_apply_on_reload() {
     let (cluster, mut client, web) = with_worker();
-    eventually("it runs", || count(&mut client, WORKER) == 1);
+    let waits = "select count(*) from calendar_worker_status
+                 where database = current_database() and state = 'waits: nothing attached or subscribed yet'";
+    eventually("it waits for something to do", || count(&mut client, waits) == 1);
     cluster.set("calendar_sync.worker", "off");
     eventually("it has ended", || {
         count(&mut client, "select count(*) from pg_stat_activity where backend_type = 'calendar_sync worker'") == 0

@@ -7,6 +7,10 @@ use postgres::Client;
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
 
+/// What a dump restores before calendar_installation, and that table itself.
+const EARLY: &str = "calendar_connections";
+const INSTALLATION: &str = "calendar_installation";
+
 /// Every row of every table of the extension, as text.
 fn all_rows(client: &mut Client) -> BTreeMap<String, Vec<String>> {
     let tables = client
@@ -87,13 +91,86 @@ fn a_dump_carries_all_rows_and_triggers_and_restoring_it_fires_nothing() {
     assert_eq!(count(&mut original, events), 0);
 }
 
-fn restore(cluster: &Cluster) -> Client {
+fn dump(cluster: &Cluster) -> String {
     let dump = cluster.folder().join("crm.dump");
-    let file = dump.to_str().expect("a path in UTF-8");
-    cluster.run_program("pg_dump", "crm", &["--format=custom", "--file", file]);
+    let file = dump.to_str().expect("a path in UTF-8").to_owned();
+    cluster.run_program("pg_dump", "crm", &["--format=custom", "--file", &file]);
+    file
+}
+
+fn restore(cluster: &Cluster) -> Client {
+    let file = dump(cluster);
     cluster.connect("postgres").batch_execute("create database copy").expect("create database");
-    cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--dbname=copy", file]);
+    cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--dbname=copy", &file]);
     cluster.connect("copy")
+}
+
+#[test]
+fn a_worker_leaves_a_restore_that_is_under_way_alone() {
+    let web = FakeWeb::start();
+    let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
+    let mut original = fill(&cluster, &web);
+    original
+        .batch_execute(
+            "update calendar_connections set next_poll_at = now() - interval '1 hour';
+             update calendar_sync_failures set next_retry_at = now() - interval '1 hour';
+             update calendar_series set expanded_until = now() - interval '1 hour'",
+        )
+        .expect("due");
+    let rows = all_rows(&mut original);
+    let dump = dump(&cluster);
+    let contents = cluster.run_program("pg_restore", "crm", &["--list", &dump]);
+    let place =
+        |table: &str| contents.find(&format!("TABLE DATA public {table} ")).expect("the table's rows in the dump");
+    assert!(place(EARLY) < place(INSTALLATION), "the order of a dump has changed:\n{contents}");
+
+    // The restore stops where it has come to the connections; the worker goes round meanwhile.
+    let middle = contents[..place(INSTALLATION)].rfind('\n').expect("a line before it");
+    let (early, late) = contents.split_at(middle + 1);
+    let list = |name: &str, text: &str| {
+        let path = cluster.folder().join(name);
+        std::fs::write(&path, text).expect("a list of what to restore");
+        path.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let (early, late) = (list("early.list", early), list("late.list", late));
+    cluster.set("calendar_sync.worker", "on");
+    cluster.connect("postgres").batch_execute("create database copy").expect("create database");
+    // A worker's SQL must not go by what a database sets.
+    cluster
+        .connect("postgres")
+        .batch_execute("alter database copy set search_path = crooked, public")
+        .expect("alter database");
+    let requests = web.requests("/team.ics").len();
+    let restore = |list: &str| {
+        cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--use-list", list, "--dbname=copy", &dump])
+    };
+    restore(&early);
+    let mut copy = cluster.connect("copy");
+    rounds(&mut copy, "waits: nothing attached or subscribed yet");
+    restore(&late);
+    rounds(&mut copy, "stands aside: restored copy");
+
+    for (table, restored) in all_rows(&mut copy) {
+        assert_eq!(restored, rows[&table], "rows of {table}");
+    }
+    // The original's worker pulls it, once.
+    assert!(web.requests("/team.ics").len() <= requests + 1, "the copy's worker has asked");
+}
+
+/// Waits until the worker has gone round twice in this state: the first round may have begun before.
+fn rounds(client: &mut Client, state: &str) {
+    let last = "select coalesce(max(extract(epoch from last_loop) * 1000000), 0)::bigint from calendar_worker_status
+                where database = current_database() and state = $1";
+    let mut at = |after: i64| {
+        let mut seen = after;
+        eventually(state, || {
+            seen = client.query_one(last, &[&state]).expect("the worker's status").get(0);
+            seen > after
+        });
+        seen
+    };
+    let first = at(0);
+    at(first);
 }
 
 #[test]
