@@ -3,6 +3,7 @@
 select pg_extension_config_dump('calendar_installation', '');
 select pg_extension_config_dump('calendar_tracked_tables', '');
 select pg_extension_config_dump('calendar_connections', '');
+select pg_extension_config_dump('calendar_feeds', '');
 select pg_extension_config_dump('calendar_series', '');
 select pg_extension_config_dump('calendar_events', '');
 select pg_extension_config_dump('calendar_sync_log', '');

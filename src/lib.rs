@@ -25,6 +25,7 @@ extension_sql_file!("../sql/020_events.sql", name = "events", requires = ["types
 extension_sql_file!("../sql/030_series.sql", name = "series", requires = ["types"]);
 extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires = ["types"]);
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
+extension_sql_file!("../sql/055_feeds.sql", name = "feeds", requires = ["types"]);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!(
     "../sql/061_interactions_api.sql",
@@ -72,9 +73,19 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
+    "../sql/074_feed_functions.sql",
+    name = "feed_functions",
+    requires = [
+        api::feeds::calendar_feed_create,
+        api::feeds::calendar_feed,
+        api::feeds::calendar_feed_rotate,
+        api::feeds::calendar_feed_disable,
+    ]
+);
+extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",
-    requires = ["events", "series", "bookkeeping", "connections"]
+    requires = ["events", "series", "bookkeeping", "connections", "feeds"]
 );
 extension_sql_file!("../sql/980_auto_attach.sql", name = "auto_attach", requires = ["interactions_api", "dump"]);
 extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);

@@ -5,6 +5,7 @@
 
 pub mod content;
 pub mod event;
+pub mod filter;
 pub mod ics;
 pub mod mapping;
 pub mod patch;

@@ -87,7 +87,7 @@ pub fn apply(current: Option<&Body>, external_id: &str, patch: &Value, zones: &d
     }
     let timing = time::timing(before.map(|event| &event.timing), patch, zones)?;
     let event = Event { timing, details };
-    let body = match (patch.get("recurrence"), series) {
+    let mut body = match (patch.get("recurrence"), series) {
         (None, None) | (Some(Value::Null), _) => Body::Single(Box::new(event)),
         (None, Some(series)) => Body::Series(Box::new(Series { template: event, ..series.clone() })),
         (Some(lines), series) => {
@@ -95,7 +95,40 @@ pub fn apply(current: Option<&Body>, external_id: &str, patch: &Value, zones: &d
             recurring(event, &recurrence_lines(lines)?, overrides, zones)?
         }
     };
+    if let Some(current) = current
+        && !patch.contains_key("sequence")
+        && is_another_meeting(current, &body)
+        && let Some(details) = details_of(&mut body)
+    {
+        details.sequence = details.sequence.saturating_add(1);
+    }
     Ok(Item { external_id: external_id.to_owned(), body })
+}
+
+/// Whether its time, its recurrence or its being cancelled has changed: what SEQUENCE counts (RFC 5546, 2.1.4).
+fn is_another_meeting(before: &Body, after: &Body) -> bool {
+    let is_cancelled = |event: &Event| event.details.event_status == EventStatus::Cancelled;
+    let differs = |before: &Event, after: &Event| {
+        let when = |event: &Event| (event.timing.start, event.timing.end, event.timing.all_day);
+        when(before) != when(after) || is_cancelled(before) != is_cancelled(after)
+    };
+    match (before, after) {
+        (Body::Single(before), Body::Single(after)) => differs(before, after),
+        (Body::Series(before), Body::Series(after)) => {
+            differs(&before.template, &after.template)
+                || (&before.rrules, &before.exrules, &before.rdates, &before.rdate_ends, &before.exdates)
+                    != (&after.rrules, &after.exrules, &after.rdates, &after.rdate_ends, &after.exdates)
+        }
+        _ => true,
+    }
+}
+
+fn details_of(body: &mut Body) -> Option<&mut Details> {
+    match body {
+        Body::Single(event) => Some(&mut event.details),
+        Body::Series(series) => Some(&mut series.template.details),
+        Body::Overrides(_) => None,
+    }
 }
 
 fn check_keys(patch: &Map<String, Value>) -> Patched<()> {

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
-use crate::errors::{SqlResult, invalid_argument};
+use crate::errors::{SqlResult, error, invalid_argument};
 use crate::{settings, store};
 
 /// Longest user_id and external_source: both are parts of keys.
@@ -18,6 +18,27 @@ pub fn identifier(name: &str, value: &str) -> SqlResult<()> {
     let problem = if value.is_empty() { "is empty" } else { "is too long" };
     Err(invalid_argument(format!("{name} {problem}"))
         .set_detail(format!("It is {} bytes long; 1 to {LONGEST_IDENTIFIER} are allowed.", value.len())))
+}
+
+/// An argument that must not be NULL.
+///
+/// # Errors
+/// 22004 (null_value_not_allowed) names it.
+pub fn given<T>(name: &str, value: Option<T>) -> SqlResult<T> {
+    value.ok_or_else(|| {
+        error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{name} must not be NULL"))
+            .set_hint(format!("Give a value for {name}."))
+    })
+}
+
+/// Whether everything is shown, or times alone.
+pub fn shows_details(visibility: &str) -> SqlResult<bool> {
+    match visibility {
+        "details" => Ok(true),
+        "busy" => Ok(false),
+        other => Err(invalid_argument(format!("visibility can't be \"{other}\""))
+            .set_hint("It is details, or busy (times alone).")),
+    }
 }
 
 /// The present: when the transaction began, as `now()` has it.

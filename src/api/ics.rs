@@ -1,5 +1,6 @@
 //! Calendar files in and out.
 
+use calendar_sync_core::filter::Filter;
 use calendar_sync_core::ics;
 use pgrx::Uuid;
 use pgrx::datum::TimestampWithTimeZone;
@@ -12,7 +13,7 @@ use super::events::range;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store::{self, installation_row};
 use crate::sync::apply::{self, BadItem, Source, Terms};
-use crate::sync::export::export;
+use crate::sync::export::{Publication, export};
 use crate::zones::PgZones;
 
 /// Events of one file.
@@ -27,16 +28,17 @@ fn calendar_ics_export(
     visibility: default!(&str, "'details'"),
 ) -> SqlResult<String> {
     let range = range(range_start, range_end)?;
-    let details = match visibility {
-        "details" => true,
-        "busy" => false,
-        other => {
-            return Err(invalid_argument(format!("visibility can't be \"{other}\""))
-                .set_hint("It is details, or busy (times alone)."));
-        }
-    };
+    let details = arguments::shows_details(visibility)?;
     authorize(user_id)?;
-    store::as_owner(|installation| export(installation, &PgZones, user_id, range, details))
+    let filter = Filter::default();
+    let wanted = Publication { user_id, range, details, filter: &filter, name: None, refresh: None };
+    store::as_owner(|installation| {
+        if !details && store::can_write() {
+            // So that there is a key to hide UIDs with.
+            installation_row::ensure(installation)?;
+        }
+        export(installation, &PgZones, &wanted)
+    })
 }
 
 /// Takes the events of a file.

@@ -5,6 +5,7 @@ mod busy;
 mod caller;
 mod connections;
 mod events;
+mod feeds;
 mod ics;
 mod ids;
 mod interactions;

@@ -132,10 +132,6 @@ impl<'a, 'c> Columns<'a, 'c> {
         Ok(self.value::<pgrx::Uuid>()?.map(|id| Uuid::from_bytes(*id.as_bytes())))
     }
 
-    pub fn bytes(&mut self) -> SpiResult<Option<Vec<u8>>> {
-        Ok(self.value::<&[u8]>()?.map(<[u8]>::to_vec))
-    }
-
     /// A content hash; one of another length is of another version.
     pub fn hash(&mut self) -> SpiResult<Option<Hash>> {
         Ok(self.value::<&[u8]>()?.and_then(|bytes| bytes.try_into().ok()))

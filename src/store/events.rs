@@ -55,6 +55,8 @@ pub struct Shown {
     pub event_id: Uuid,
     /// Of an override whose series is not here.
     pub recurrence_id: Option<DateTime<Utc>>,
+    /// Its external_source, else the word for its origin.
+    pub source: String,
     /// Its connection takes changes.
     pub writable: bool,
     /// `last_updated` is when it last changed here, if the origin does not say.
@@ -233,7 +235,7 @@ thread_local! {
     // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it.
     static BETWEEN: Statement = const { Statement::new(
         concat!(
-            "select event_id, recurrence_id, changed_at,
+            "select event_id, recurrence_id, coalesce(external_source, synced_from), changed_at,
                 exists (
                     select
                     from @calendar_connections c
@@ -502,15 +504,16 @@ pub fn between(
 fn read_shown(columns: &mut Columns) -> SpiResult<Shown> {
     let event_id = columns.uuid()?.unwrap_or_default();
     let recurrence_id = columns.instant()?;
+    let source = columns.word()?;
     let changed_at = columns.instant()?;
     let writable = columns.flag()?;
     let timing = read_timing(columns)?;
     let mut details = details::read(columns)?;
     details.last_updated = details.last_updated.or(changed_at);
-    Ok(Shown { event_id, recurrence_id, writable, event: Event { timing, details } })
+    Ok(Shown { event_id, recurrence_id, source, writable, event: Event { timing, details } })
 }
 
-fn read_timing(columns: &mut Columns) -> SpiResult<Timing> {
+pub(super) fn read_timing(columns: &mut Columns) -> SpiResult<Timing> {
     Ok(Timing {
         start: columns.instant()?.unwrap_or_default(),
         end: columns.instant()?,

@@ -4,10 +4,10 @@
 //! is sent out or pulled by the worker until calendar_resume(). Amid a restore the row may not be there yet although
 //! other rows are: without it the worker stands aside as well.
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::{Installation, Statement};
-use crate::errors::{SqlResult, internal};
+use crate::errors::{SqlResult, error};
 use crate::secrets;
 
 thread_local! {
@@ -56,7 +56,8 @@ fn read(installation: &Installation) -> SqlResult<Option<Row>> {
     })
 }
 
-/// Writes the row if it is not there: the first attach, subscribe, connect or series of a new installation.
+/// Writes the row if it is not there: the first attach, subscribe, import, feed or event of an application in a new
+/// installation.
 pub fn ensure(installation: &Installation) -> SqlResult<()> {
     if read(installation)?.is_none() {
         let (system_identifier, database) = here();
@@ -92,9 +93,19 @@ pub fn stands_aside(installation: &Installation) -> SqlResult<bool> {
     Ok(standing(installation)? != Standing::Here)
 }
 
-/// The key of keyed hashes; the row must be there (see [`ensure`]).
+/// The key of keyed hashes. Never writes the row: amid a restore another one is on its way.
+///
+/// # Errors
+/// 55000 (object_not_in_prerequisite_state) where the row is not there (see [`ensure`]).
 pub fn salt(installation: &Installation) -> SqlResult<Vec<u8>> {
-    let row = read(installation)?.ok_or_else(|| internal("calendar_sync: calendar_installation has no row"))?;
+    let row = read(installation)?.ok_or_else(|| {
+        error(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "calendar_sync has no key yet that identifiers are hidden with",
+        )
+        .set_detail("calendar_installation has no row: nothing has been set up here, or a restore is under way.")
+        .set_hint("Outside of a read-only transaction, attach a table, create a feed or export with visibility busy.")
+    })?;
     Ok(row.salt)
 }
 

@@ -76,6 +76,7 @@ mod event {
     pub const UPDATED_BY: usize = 21;
     pub const CREATED_AT: usize = 22;
     pub const UPDATED_AT: usize = 23;
+    pub const SEQUENCE: usize = 24;
 
     pub const COLUMNS: &[&str] = &[
         "event_id",
@@ -102,7 +103,11 @@ mod event {
         "updated_by",
         "created_at",
         "updated_at",
+        "sequence",
     ];
+
+    /// What makes it another meeting for whoever has it in a calendar (RFC 5546, 2.1.4).
+    pub const WHEN: [usize; 4] = [EVENT_DATE, EVENT_END, ALL_DAY, EVENT_STATUS];
 }
 
 /// Columns of calendar_sync_log that an interaction's row gives.
@@ -229,6 +234,9 @@ impl Events<'_> {
             Some((event::EVENT_STATUS, _)) if cancelled => Outcome::Cancelled,
             _ => Outcome::Updated,
         };
+        if changes.iter().any(|(column, _)| event::WHEN.contains(column)) {
+            changes.push((event::SEQUENCE, self.next_sequence()));
+        }
         let now = instant(self.table.now);
         changes.extend([(event::LAST_SYNCED_AT, now), (event::CHANGED_AT, now)]);
         if let Some(event) = event {
@@ -257,6 +265,11 @@ impl Events<'_> {
     pub fn found_id(&self) -> Option<Uuid> {
         // SAFETY: a uuid is 16 bytes.
         self.events.found(event::EVENT_ID).map(|id| Uuid::from_bytes(unsafe { *id.cast_mut_ptr::<[u8; 16]>() }))
+    }
+
+    fn next_sequence(&self) -> Value {
+        let sequence = self.events.found(event::SEQUENCE).map_or(0, |sequence| sequence.value() as i32);
+        sequence.saturating_add(1).into_datum()
     }
 
     /// An archived interaction's event is cancelled, and scheduled again after; what an application has set otherwise

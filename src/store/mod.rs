@@ -7,8 +7,10 @@ pub mod crm;
 mod datum;
 pub mod ddl;
 mod details;
+pub mod deviations;
 pub mod events;
 pub mod failures;
+pub mod feeds;
 mod installation;
 pub mod installation_row;
 pub mod interactions;
@@ -16,13 +18,13 @@ mod key_scan;
 pub mod names;
 pub mod raw;
 pub mod related;
-mod salt;
 pub mod series;
 mod source;
 mod statement;
 pub mod subscriptions;
 mod subtransaction;
 pub mod tracked;
+mod transaction;
 pub mod tuples;
 pub mod unbound;
 pub mod watch;
@@ -30,10 +32,10 @@ mod writer;
 
 pub use datum::{instant, stamp};
 pub use installation::{Identity, Installation, as_owner};
-pub use salt::salt;
 pub use source::{Source, Wanted};
 pub use statement::Statement;
 pub use subtransaction::{Failure, guarded};
+pub use transaction::{can_write, can_write_in_passing};
 pub use writer::{Table, Writer};
 
 /// A new key: time-ordered, so that the rows of one load lie side by side in the primary key's index.

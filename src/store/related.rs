@@ -35,7 +35,8 @@ thread_local! {
     };
     static OWNERS: Statement = const {
         Statement::new(
-            "select exists (select from @calendar_connections where user_id ~* $1)",
+            "select exists (select from @calendar_connections where user_id ~* $1)
+                 or exists (select from @calendar_feeds where user_id ~* $1)",
             &[pg_sys::TEXTOID],
         )
     };
@@ -77,7 +78,7 @@ pub fn rename_table(before: &str, after: &str) -> SqlResult<()> {
     })
 }
 
-/// Whether any outside calendar belongs to an owner that is a UUID's text.
+/// Whether any outside or published calendar belongs to an owner that is a UUID's text.
 pub fn owners_are_uuids_elsewhere() -> SqlResult<bool> {
     const UUID: &str = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
     as_owner(|installation| {

@@ -2,34 +2,46 @@
 
 use std::collections::HashMap;
 
-use calendar_sync_core::event::{Body, Item, Override};
+use calendar_sync_core::event::{Body, Item, Override, Timing};
+use calendar_sync_core::filter::Filter;
 use calendar_sync_core::ics::{Head, Visibility, Writer};
-use calendar_sync_core::zones::Zones;
-use chrono::{DateTime, Utc};
+use calendar_sync_core::zones::{Resolver, Zones};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::agenda::Range;
+use super::selection::{deviate, select};
 use crate::errors::SqlResult;
-use crate::store::{self, Installation, agenda, events, series};
+use crate::secrets;
+use crate::store::{Installation, agenda, deviations, events, installation_row, series};
 
-/// Keys UIDs before there is a salt: then nothing of outside origin is there, and our own UIDs lead nowhere.
-const NO_SALT: &[u8] = b"calendar_sync";
+/// What is written of a user's calendar.
+pub struct Publication<'a> {
+    pub user_id: &'a str,
+    pub range: Range,
+    /// Everything, or times alone.
+    pub details: bool,
+    pub filter: &'a Filter,
+    /// What the calendar calls itself.
+    pub name: Option<&'a str>,
+    /// How often its readers should ask again.
+    pub refresh: Option<TimeDelta>,
+}
 
-/// Events that overlap the range and series that may have instances in it, each once, in a fixed order. `details`:
-/// everything, or times alone.
-pub fn export(
-    installation: &Installation,
-    zones: &dyn Zones,
-    user_id: &str,
-    range: Range,
-    details: bool,
-) -> SqlResult<String> {
-    let salt = if details { None } else { store::salt(installation)? };
-    let key = salt.as_deref().unwrap_or(NO_SALT);
-    let visibility = if details { Visibility::Details } else { Visibility::Busy { key } };
-    let mut writer = Writer::new(&Head { name: None, refresh: None, visibility }, zones);
-    let mut found = recurring(installation, user_id, range)?;
-    found.extend(single(installation, user_id, range)?);
+/// Events that overlap the range and series that may have instances in it, each once, in a fixed order.
+///
+/// # Errors
+/// 55000 where times alone are wanted and there is no salt yet.
+pub fn export(installation: &Installation, zones: &dyn Zones, wanted: &Publication) -> SqlResult<String> {
+    // A key of each user's own: nobody can see from UIDs who meets whom, nor try out a UID that he knows.
+    let key = match wanted.details {
+        true => None,
+        false => Some(secrets::keyed_hash(&installation_row::salt(installation)?, wanted.user_id)?),
+    };
+    let visibility = key.as_deref().map_or(Visibility::Details, |key| Visibility::Busy { key });
+    let mut writer = Writer::new(&Head { name: wanted.name, refresh: wanted.refresh, visibility }, zones);
+    let mut found = recurring(installation, zones, wanted)?;
+    found.extend(single(installation, zones, wanted)?);
     for one in without_copies(found) {
         writer.item(&one.item);
     }
@@ -46,37 +58,42 @@ struct Candidate {
     id: Uuid,
 }
 
-fn recurring(installation: &Installation, user_id: &str, range: Range) -> SqlResult<Vec<Candidate>> {
-    let writable = agenda::writable_connections(installation, user_id)?;
-    let found = series::of_user(installation, user_id, range.from, range.to)?;
-    Ok(found
-        .into_iter()
-        .map(|mut stored| {
-            let template = &mut stored.series.template.details;
-            let uid = template.ical_uid.clone().unwrap_or_else(|| stored.series_id.to_string());
-            template.last_updated = template.last_updated.or(Some(stored.changed_at));
-            let last_updated = template.last_updated;
-            for one in &mut stored.series.overrides {
-                // Some providers give each occurrence a UID of its own; in a file all have that of their series.
-                one.event.details.ical_uid = Some(uid.clone());
-                one.event.details.last_updated = one.event.details.last_updated.or(last_updated);
-            }
-            Candidate {
-                item: Item { external_id: uid.clone(), body: Body::Series(Box::new(stored.series)) },
-                uid,
-                recurrence_id: None,
-                writable: stored.connection_id.is_some_and(|id| writable.contains(&id)),
-                id: stored.series_id,
-            }
-        })
-        .collect())
+fn recurring(installation: &Installation, zones: &dyn Zones, wanted: &Publication) -> SqlResult<Vec<Candidate>> {
+    let writable = agenda::writable_connections(installation, wanted.user_id)?;
+    let mut found = series::of_user(installation, wanted.user_id, wanted.range.from, wanted.range.to)?;
+    let ids: Vec<Uuid> = found.iter().map(|stored| stored.series_id).collect();
+    deviate(&mut found, deviations::of_series(installation, &ids)?);
+    let mut candidates = Vec::with_capacity(found.len());
+    for mut stored in found {
+        let template = &mut stored.series.template.details;
+        let uid = template.ical_uid.clone().unwrap_or_else(|| stored.series_id.to_string());
+        template.last_updated = template.last_updated.or(Some(stored.changed_at));
+        let last_updated = template.last_updated;
+        for one in &mut stored.series.overrides {
+            // Some providers give each occurrence a UID of its own; in a file all have that of their series.
+            one.event.details.ical_uid = Some(uid.clone());
+            one.event.details.last_updated = one.event.details.last_updated.or(last_updated);
+        }
+        let takes = |details: &_| wanted.filter.takes(&stored.external_source, details);
+        let Some(body) = select(stored.series, zones, wanted.range, takes) else { continue };
+        candidates.push(Candidate {
+            item: Item { external_id: uid.clone(), body },
+            uid,
+            recurrence_id: None,
+            writable: stored.connection_id.is_some_and(|id| writable.contains(&id)),
+            id: stored.series_id,
+        });
+    }
+    Ok(candidates)
 }
 
-fn single(installation: &Installation, user_id: &str, range: Range) -> SqlResult<Vec<Candidate>> {
-    let found = events::between(installation, user_id, range.from, range.to)?;
+fn single(installation: &Installation, zones: &dyn Zones, wanted: &Publication) -> SqlResult<Vec<Candidate>> {
+    let found = events::between(installation, wanted.user_id, wanted.range.from, wanted.range.to)?;
     Ok(found
         .into_iter()
-        .map(|shown| {
+        .filter(|shown| wanted.filter.takes(&shown.source, &shown.event.details))
+        .map(|mut shown| {
+            place_day(&mut shown.event.timing, zones);
             let uid = shown.event.details.ical_uid.clone().unwrap_or_else(|| shown.event_id.to_string());
             let body = match shown.recurrence_id {
                 None => Body::Single(Box::new(shown.event)),
@@ -94,6 +111,25 @@ fn single(installation: &Installation, user_id: &str, range: Range) -> SqlResult
         })
         .collect())
 }
+
+/// An interaction without a duration keeps its instant and takes the day around it, in its own zone; in a file a day is
+/// a date.
+fn place_day(timing: &mut Timing, zones: &dyn Zones) {
+    if !timing.all_day {
+        return;
+    }
+    let Some(zone) = timing.time_zone.take().and_then(|zone| zones.zone(&zone)) else { return };
+    let clock = Resolver::new(zone);
+    let midnight = |instant: DateTime<Utc>| {
+        let day = clock.to_local(instant.timestamp()).div_euclid(DAY) * DAY;
+        DateTime::from_timestamp(day, 0).unwrap_or(instant)
+    };
+    let (start, end) = (midnight(timing.start), timing.end.map(midnight));
+    timing.start = start;
+    timing.end = end.filter(|end| *end > start);
+}
+
+const DAY: i64 = 86_400;
 
 /// One VEVENT a meeting: of what several calendars show, the one in a calendar that takes changes, else the first.
 fn without_copies(found: Vec<Candidate>) -> Vec<Candidate> {

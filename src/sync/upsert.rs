@@ -59,10 +59,8 @@ pub fn upsert(
     handed: Vec<Handed>,
     now: DateTime<Utc>,
 ) -> SqlResult<Vec<Outcome>> {
-    if handed.iter().any(|handed| handed.event.get("recurrence").is_some()) {
-        // So that the worker moves the window of a series forward.
-        installation_row::ensure(installation)?;
-    }
+    // So that the worker moves the windows of series forward, and that there is a key to hide identifiers with.
+    installation_row::ensure(installation)?;
     let mut outcomes = Vec::with_capacity(handed.len());
     let mut handed = handed.into_iter();
     loop {

@@ -44,7 +44,7 @@ fn triggers(client: &mut Client) -> Vec<String> {
 }
 
 /// A database with something in every table: interactions, a failure, a pulled calendar with series, an application's
-/// events.
+/// events, published feeds.
 fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
     let mut client = cluster.create_database("crm");
     create_crm(&mut client);
@@ -63,6 +63,20 @@ fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
         .expect("subscribe");
     client.batch_execute("select calendar_sync_now('ada@example.com')").expect("pull");
     client
+        .batch_execute(
+            "create table links as
+             select visibility, c.token
+             from (values ('details'), ('busy')) v (visibility)
+             cross join lateral calendar_feed_create('ada@example.com', visibility, visibility) c",
+        )
+        .expect("feeds");
+    client
+}
+
+/// What is read under the links that were given out before.
+fn published(client: &mut Client) -> Vec<String> {
+    let rows = client.query("select calendar_feed(token) from links order by visibility", &[]).expect("the feeds");
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 #[test]
@@ -103,6 +117,18 @@ fn restore(cluster: &Cluster) -> Client {
     cluster.connect("postgres").batch_execute("create database copy").expect("create database");
     cluster.run_program("pg_restore", "copy", &["--exit-on-error", "--dbname=copy", &file]);
     cluster.connect("copy")
+}
+
+#[test]
+fn links_that_were_given_out_open_the_same_calendars_in_a_restored_copy() {
+    let web = FakeWeb::start();
+    let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
+    let mut original = fill(&cluster, &web);
+    let mut copy = restore(&cluster);
+    let before = published(&mut original);
+    assert!(before.len() == 2 && before.iter().all(|file| file.contains("BEGIN:VEVENT")), "{before:?}");
+    // Also the UIDs of the one that shows times alone.
+    assert_eq!(published(&mut copy), before);
 }
 
 #[test]

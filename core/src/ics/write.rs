@@ -105,9 +105,9 @@ impl<'a> Writer<'a> {
             writer.text("X-WR-CALNAME", name);
         }
         if let Some(refresh) = head.refresh {
-            let seconds = refresh.num_seconds().max(1);
-            push_line(&mut writer.file, &format!("REFRESH-INTERVAL;VALUE=DURATION:PT{seconds}S"));
-            push_line(&mut writer.file, &format!("X-PUBLISHED-TTL:PT{seconds}S"));
+            let refresh = duration(refresh);
+            push_line(&mut writer.file, &format!("REFRESH-INTERVAL;VALUE=DURATION:{refresh}"));
+            push_line(&mut writer.file, &format!("X-PUBLISHED-TTL:{refresh}"));
         }
         writer.zones_at = writer.file.len();
         writer
@@ -226,8 +226,9 @@ impl<'a> Writer<'a> {
         }
         for (name, rules) in [("RRULE", &series.rrules), ("EXRULE", &series.exrules)] {
             for rule in rules {
-                let rule = self.rule(rule, form);
-                self.formatted(format_args!("{name}:{rule}"));
+                if let Some(rule) = self.rule(rule, form) {
+                    self.formatted(format_args!("{name}:{rule}"));
+                }
             }
         }
         for date in series.rdates.iter().filter(|date| writable(**date)) {
@@ -242,10 +243,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The rule with an UNTIL that fits its DTSTART.
-    fn rule(&self, text: &str, form: Form<'_>) -> String {
+    /// The rule with an UNTIL that fits its DTSTART. What is no rule goes out as it is, but only where everything does.
+    fn rule(&self, text: &str, form: Form<'_>) -> Option<String> {
         let Ok(mut rule) = Rule::parse(text) else {
-            return text.chars().filter(|character| is_plain(*character)).collect();
+            let shown = matches!(self.visibility, Visibility::Details);
+            return shown.then(|| text.chars().filter(|character| is_plain(*character)).collect());
         };
         conform(&mut rule, form.all_day, |local| {
             let seconds = local.and_utc().timestamp();
@@ -253,7 +255,7 @@ impl<'a> Writer<'a> {
             let instant = zone.map_or(seconds, |zone| Resolver::new(zone).resolve(seconds).instant);
             DateTime::from_timestamp(instant, 0).unwrap_or_default()
         });
-        rule.to_string()
+        Some(rule.to_string())
     }
 
     fn period(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, form: Form<'_>) {
@@ -433,6 +435,15 @@ impl<'a> Writer<'a> {
         self.line.clear();
         let _ = self.line.write_fmt(line);
         push_line(&mut self.file, &self.line);
+    }
+}
+
+/// At least a second; in hours or minutes where it is a number of these, which is how others write it.
+fn duration(length: TimeDelta) -> String {
+    match length.num_seconds().max(1) {
+        seconds if seconds % 3_600 == 0 => format!("PT{}H", seconds / 3_600),
+        seconds if seconds % 60 == 0 => format!("PT{}M", seconds / 60),
+        seconds => format!("PT{seconds}S"),
     }
 }
 

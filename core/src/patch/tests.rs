@@ -101,3 +101,29 @@ fn recurrence_lines_make_a_series_and_null_ends_it() {
     assert_eq!((renamed.template.details.title.as_str(), &renamed.rrules), ("B", &series.rrules));
     assert!(matches!(patched(Some(&body), json!({"recurrence": null})), Ok(Body::Single(_))));
 }
+
+#[test]
+fn sequence_counts_changes_of_time_recurrence_and_cancellation() {
+    let body = |current: Option<&Body>, patch: Value| patched(current, patch).unwrap();
+    let sequence = |body: &Body| match body {
+        Body::Single(event) => event.details.sequence,
+        Body::Series(series) => series.template.details.sequence,
+        Body::Overrides(_) => panic!("overrides"),
+    };
+    let mut current = body(None, json!({"title": "A", "start": "2026-04-06T09:00Z", "end": "2026-04-06T10:00Z"}));
+    assert_eq!(sequence(&current), 0);
+    for (patch, expected) in [
+        (json!({"title": "B", "location": "Room 5"}), 0),
+        (json!({"start": "2026-04-06T09:00Z", "end": "2026-04-06T10:00Z"}), 0),
+        (json!({"end": "2026-04-06T11:00Z"}), 1),
+        (json!({"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}), 2),
+        (json!({"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}), 2),
+        (json!({"recurrence": ["RRULE:FREQ=DAILY;COUNT=3", "EXDATE:20260407T090000Z"]}), 3),
+        (json!({"event_status": "cancelled"}), 4),
+        (json!({"event_status": "scheduled", "sequence": 9}), 9),
+        (json!({"recurrence": null}), 10),
+    ] {
+        current = body(Some(&current), patch.clone());
+        assert_eq!(sequence(&current), expected, "{patch}");
+    }
+}
