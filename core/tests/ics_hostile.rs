@@ -132,6 +132,31 @@ fn ten_thousand_zones_are_looked_up_once_each_and_bad_ones_are_given_up() {
 }
 
 #[test]
+fn the_name_of_a_zone_may_be_any_text() {
+    // A character that is more than a byte long wherever the name is looked into.
+    for at in 0.."Europe/Berlin".len() {
+        let mut name = "Europe/Berlin".to_owned();
+        name.replace_range(at..=at, "\u{fc}\u{20ac}");
+        let file = with_event(&format!("X-WR-TIMEZONE:{name}\r\n"), &format!("DTEND;TZID={name}:20240101T120000\r\n"));
+        assert_eq!(good(&file).external_id, "good", "{name}");
+    }
+}
+
+#[test]
+fn a_duration_whose_parts_add_up_to_more_than_time_has_is_refused() {
+    for part in ["999999999W", "999999999999W", "T999999999999H", "99999999999999999999D"] {
+        for times in [1, 20, 100_000] {
+            let duration = format!("DURATION:P{}\r\n", part.repeat(times));
+            assert!(results(&with_event("", &duration))[0].is_err(), "{part} {times} times");
+            let refresh = format!("REFRESH-INTERVAL:P{}\r\n", part.repeat(times));
+            assert_eq!(good(&with_event(&refresh, "")).external_id, "good");
+        }
+    }
+    let hours = format!("DURATION:PT{}\r\n", "999999999999H".repeat(100_000));
+    assert!(results(&with_event("", &hours))[0].is_err());
+}
+
+#[test]
 fn every_cut_of_a_file_is_read_without_harm() {
     let file = String::from_utf8(with_event(
         "BEGIN:VTIMEZONE\r\nTZID:a\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETTO:+0100\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n",

@@ -99,7 +99,7 @@ fn is_windows(zone: WindowsTimezone, name: &str) -> bool {
 /// west of Greenwich and any word followed by digits is a zone.
 fn may_be_iana(name: &str) -> bool {
     let plain = |allowed: &[u8]| name.bytes().all(|byte| byte.is_ascii_alphabetic() || allowed.contains(&byte));
-    if name.len() > 5 && name[..4].eq_ignore_ascii_case("Etc/") {
+    if name.len() > 5 && name.as_bytes()[..4].eq_ignore_ascii_case(b"Etc/") {
         return name[4..].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
     }
     WITH_DIGITS.iter().any(|known| name.eq_ignore_ascii_case(known)) || plain(b"/_-")

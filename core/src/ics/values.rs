@@ -114,6 +114,9 @@ pub fn utc_offset(value: &[u8]) -> Option<i32> {
     offset(value.trim_ascii()).map(|offset| offset.local_minus_utc())
 }
 
+/// Longest duration that is read, in days: from the first to the last date that can be written.
+const MAX_DAYS: i64 = 3_652_059;
+
 /// `P1W`, `-P1DT2H`, `PT15M`. A bare `P` is zero.
 pub fn duration(value: &[u8]) -> Option<Duration> {
     let mut rest = value.trim_ascii();
@@ -132,10 +135,11 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
             continue;
         }
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 || count > 9 {
+        // As many as MAX_DAYS has in seconds.
+        if count == 0 || count > 12 {
             return None;
         }
-        let number = i64::from(digits(&mut rest, count)?);
+        let number = number(&mut rest, count)?;
         match (in_time, rest.first()?.to_ascii_uppercase()) {
             (false, b'W') => duration.days += number * 7,
             (false, b'D') => duration.days += number,
@@ -144,6 +148,10 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
             (true, b'S') => duration.seconds += number,
             _ => return None,
         }
+        // At once: parts may be repeated until their sum is too large for any type.
+        if duration.days > MAX_DAYS || duration.seconds > MAX_DAYS * 86_400 {
+            return None;
+        }
         rest = &rest[1..];
     }
     let sign = if negative { -1 } else { 1 };
@@ -151,9 +159,14 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
 }
 
 fn digits(rest: &mut &[u8], count: usize) -> Option<u32> {
-    let number = rest.get(..count)?;
+    u32::try_from(number(rest, count)?).ok()
+}
+
+/// A number of that many digits, at most 18.
+fn number(rest: &mut &[u8], count: usize) -> Option<i64> {
+    let digits = rest.get(..count)?;
     *rest = &rest[count..];
-    number.iter().try_fold(0, |sum: u32, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+    digits.iter().try_fold(0, |sum: i64, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 fn skip(rest: &mut &[u8], byte: u8) -> bool {
@@ -216,6 +229,8 @@ mod tests {
             ("P1DT", Some((1, 0))),
             ("PT1D", None),
             ("P1H", None),
+            ("PT315537897600S", Some((0, 315_537_897_600))),
+            ("P3652060D", None),
             ("P99999999999D", None),
             ("1D", None),
             ("P1", None),
