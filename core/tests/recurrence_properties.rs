@@ -141,6 +141,26 @@ proptest! {
     }
 
     #[test]
+    fn what_lies_before_a_window_is_counted_as_if_walked_through(
+        rule in rule(),
+        interval in prop_oneof![3 => Just(None), 1 => (1_u32..100_000).prop_map(Some)],
+        start in start(),
+        share in 0.0..1.0,
+    ) {
+        let rule = Rule { count: None, interval: interval.unwrap_or(rule.interval), ..rule };
+        let all = Occurrences::new(&rule, start, Utc, Window::ALL).unwrap();
+        let walked: Vec<i64> = all.take(4000).map_while(Result::ok).collect();
+        let rest = (walked.len() as f64 * share) as usize;
+        prop_assume!(rest > 0);
+        let rule = Rule { count: Some(walked.len() as u32), ..rule };
+        let expected = &walked[walked.len() - rest..];
+        let window = Window { from: expected[0], to: i64::MAX };
+        prop_assert_eq!(expand(&rule, start, window), expected, "{} from {}", rule, start);
+        let window = Window { from: expected[0] + 1, to: i64::MAX };
+        prop_assert_eq!(expand(&rule, start, window), &expected[1..], "{} from {}", rule, start);
+    }
+
+    #[test]
     fn until_ends_where_the_same_window_would(rule in rule(), start in start(), share in 0.0..1.0) {
         let until = start + (horizon(rule.frequency, rule.interval) as f64 * share) as i64;
         let rule = Rule { count: None, ..rule };

@@ -50,6 +50,10 @@ pub(super) const fn days_in_month(year: i64, month: u32) -> u32 {
     }
 }
 
+pub(super) const fn days_in_year(year: i64) -> i64 {
+    365 + is_leap(year) as i64
+}
+
 /// A month with all that its days are judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Month {

@@ -6,7 +6,9 @@
 
 use chrono::Weekday;
 
-use super::civil::{Month, days_in_month, is_leap, weekday_of};
+use super::civil::{Month, days_in_month, days_in_year, weekday_of};
+use super::counting::{KINDS, kind_of};
+use super::phase::Period;
 use super::rule::WeekdayNumber;
 
 /// The parts of a rule that choose days, with what DTSTART adds to them already filled in.
@@ -32,7 +34,7 @@ pub(super) struct DayFilter {
     /// By length - 28 and first weekday.
     by_month: [[u32; 7]; 4],
     /// By kind of year (`kind_of`); `None` if only `by_month` decides.
-    by_year: Option<Box<[Option<YearMasks>; 28]>>,
+    by_year: Option<Box<[Option<YearMasks>; KINDS]>>,
     /// The month that `contains` was last asked about.
     recent: (Month, u32),
 }
@@ -42,19 +44,20 @@ impl DayFilter {
         let year_decides = !parts.year_days.is_empty()
             || !parts.week_numbers.is_empty()
             || (parts.nth_of_year && parts.weekdays.iter().any(|day| day.nth != 0));
+        let weekdays = Weekdays::new(&parts.weekdays);
         let mut by_month = [[0; 7]; 4];
         for (length, masks) in (28..).zip(&mut by_month) {
             for (weekday, mask) in (0..).zip(masks) {
                 *mask = month_days_mask(&parts.month_days, length);
                 if !(year_decides && parts.nth_of_year) {
-                    *mask &= weekdays_mask(&parts.weekdays, length, weekday);
+                    *mask &= weekdays_mask(&weekdays, length, weekday);
                 }
             }
         }
         let mut filter = Self {
             parts,
             by_month,
-            by_year: year_decides.then(|| Box::new([None; 28])),
+            by_year: year_decides.then(|| Box::new([None; KINDS])),
             recent: (Month::containing(0), 0),
         };
         filter.recent.1 = filter.mask(&filter.recent.0.clone());
@@ -69,7 +72,7 @@ impl DayFilter {
         let mask = self.by_month[(month.length - 28) as usize][month.weekday as usize];
         match &mut self.by_year {
             Some(years) if mask != 0 => {
-                let masks = years[kind_of(month)].get_or_insert_with(|| year_masks(&self.parts, month.year));
+                let masks = years[kind_of(month.year)].get_or_insert_with(|| year_masks(&self.parts, month.year));
                 mask & masks[(month.number - 1) as usize]
             }
             _ => mask,
@@ -102,22 +105,37 @@ impl DayFilter {
         }
     }
 
-    /// How many allowed days there are from `from` up to but without `to`.
-    pub fn count(&mut self, from: i64, to: i64) -> u64 {
-        let mut month = Month::containing(from);
-        let mut total = 0;
-        while month.start < to {
-            let mut mask = self.mask(&month);
-            if month.start < from {
-                mask &= u32::MAX << (from - month.start);
-            }
-            if month.end() > to {
-                mask &= (1 << (to - month.start)) - 1;
-            }
-            total += u64::from(mask.count_ones());
+    /// How many days are allowed in each period that starts in a year.
+    pub fn sizes(&mut self, period: Period, year: i64) -> Vec<u64> {
+        let mut month = Month::new(year, 1);
+        let mut months = Vec::with_capacity(13);
+        for _ in 0..13 {
+            months.push((self.mask(&month), month.length));
             month = month.next();
         }
-        total
+        let (next_january, _) = months[12];
+        months.truncate(12);
+        let in_month = months.iter().map(|(mask, _)| u64::from(mask.count_ones()));
+        let each_day = |(mask, length): &(u32, u32)| {
+            let mask = *mask;
+            (0..*length).map(move |bit| u64::from(mask >> bit & 1))
+        };
+        match period {
+            Period::Year => vec![in_month.sum()],
+            Period::Month => in_month.collect(),
+            Period::Day => months.iter().flat_map(each_day).collect(),
+            Period::Week => {
+                let days: Vec<u64> = months.iter().chain([&(next_january, 6)]).flat_map(each_day).collect();
+                days.windows(7).map(|week| week.iter().sum()).collect()
+            }
+        }
+    }
+
+    /// Whether no part leaves out a day.
+    pub fn is_every_day(&self) -> bool {
+        let DayParts { months, month_days, year_days, week_numbers, weekdays, .. } = &self.parts;
+        let lists_are_empty = month_days.is_empty() && year_days.is_empty() && week_numbers.is_empty();
+        *months == 0 && lists_are_empty && weekdays.is_empty()
     }
 
     /// Makes `recent` the month of `day` and returns its first day.
@@ -143,44 +161,49 @@ fn month_days_mask(days: &[i8], length: u32) -> u32 {
 }
 
 /// Weekdays in a stretch of `length` days (a month) that starts on weekday `first`.
-fn weekdays_mask(weekdays: &[WeekdayNumber], length: u32, first: u32) -> u32 {
-    if weekdays.is_empty() {
-        return u32::MAX >> (32 - length);
+fn weekdays_mask(weekdays: &Weekdays, length: u32, first: u32) -> u32 {
+    (0..length).fold(0, |mask, bit| mask | u32::from(weekdays.allow(bit, length, first)) << bit)
+}
+
+/// What BYDAY says of each weekday, from Monday: bit n for the nth, from the start and from the end of a month or year;
+/// all bits of `from_start` for every one.
+#[derive(Debug)]
+struct Weekdays([Numbers; 7]);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Numbers {
+    from_start: u64,
+    from_end: u64,
+}
+
+impl Numbers {
+    fn add(&mut self, number: i8) {
+        let bits = if number < 0 { &mut self.from_end } else { &mut self.from_start };
+        *bits |= 1 << number.unsigned_abs();
     }
-    let mut mask = 0;
-    for bit in 0..length {
-        if weekdays.iter().any(|day| is_weekday(*day, bit, length, first)) {
-            mask |= 1 << bit;
+
+    const fn has(self, from_start: u32, from_end: u32) -> bool {
+        (self.from_start >> from_start | self.from_end >> from_end) & 1 == 1
+    }
+}
+
+impl Weekdays {
+    fn new(days: &[WeekdayNumber]) -> Self {
+        let mut weekdays = [Numbers::default(); 7];
+        for day in days {
+            let numbers = &mut weekdays[day.weekday.num_days_from_monday() as usize];
+            if day.nth == 0 { numbers.from_start = u64::MAX } else { numbers.add(day.nth) }
         }
+        if days.is_empty() {
+            weekdays.fill(Numbers { from_start: u64::MAX, from_end: 0 });
+        }
+        Self(weekdays)
     }
-    mask
-}
 
-/// Whether the day at `index` of a month or year of `length` days that starts on weekday `first` is that (nth) weekday.
-fn is_weekday(day: WeekdayNumber, index: u32, length: u32, first: u32) -> bool {
-    if (first + index) % 7 != day.weekday.num_days_from_monday() {
-        return false;
+    /// Whether they have the day at `index` of a month or year of `length` days that starts on weekday `first`.
+    const fn allow(&self, index: u32, length: u32, first: u32) -> bool {
+        self.0[((first + index) % 7) as usize].has(index / 7 + 1, (length - 1 - index) / 7 + 1)
     }
-    match day.nth {
-        0 => true,
-        nth if nth > 0 => index / 7 + 1 == u32::from(nth.unsigned_abs()),
-        nth => (length - 1 - index) / 7 + 1 == u32::from(nth.unsigned_abs()),
-    }
-}
-
-/// The years that look alike to BYYEARDAY, BYWEEKNO and numbered weekdays: 0 to 27.
-fn kind_of(month: &Month) -> usize {
-    let year = month.year;
-    let leap = if is_leap(year) {
-        1
-    } else if is_leap(year - 1) {
-        2
-    } else if is_leap(year + 1) {
-        3
-    } else {
-        0
-    };
-    leap * 7 + first_weekday(year) as usize
 }
 
 fn first_weekday(year: i64) -> u32 {
@@ -188,8 +211,9 @@ fn first_weekday(year: i64) -> u32 {
 }
 
 fn year_masks(parts: &DayParts, year: i64) -> YearMasks {
-    let length = 365 + u32::from(is_leap(year));
-    let weeks = (!parts.week_numbers.is_empty()).then(|| Weeks::of(year, parts.week_start));
+    let length = days_in_year(year) as u32;
+    let weeks = (!parts.week_numbers.is_empty()).then(|| Weeks::of(year, parts));
+    let weekdays = Weekdays::new(if parts.nth_of_year { &parts.weekdays } else { &[] });
     let first = first_weekday(year);
     let mut masks = [0; 12];
     let mut index = 0;
@@ -199,10 +223,8 @@ fn year_masks(parts: &DayParts, year: i64) -> YearMasks {
             let allowed = (parts.year_days.is_empty()
                 || parts.year_days.binary_search(&forward).is_ok()
                 || parts.year_days.binary_search(&(forward - length as i16 - 1)).is_ok())
-                && weeks.as_ref().is_none_or(|weeks| weeks.allows(&parts.week_numbers, index as i32))
-                && (!parts.nth_of_year
-                    || parts.weekdays.is_empty()
-                    || parts.weekdays.iter().any(|day| is_weekday(*day, index, length, first)));
+                && weeks.as_ref().is_none_or(|weeks| weeks.allow(index as i32))
+                && weekdays.allow(index, length, first);
             *mask |= u32::from(allowed) << bit;
             index += 1;
         }
@@ -216,19 +238,23 @@ struct Weeks {
     start: i32,
     /// How many weeks the year before, this year, and the year after have.
     lengths: [i32; 3],
+    numbers: Numbers,
 }
 
 impl Weeks {
-    fn of(year: i64, week_start: u32) -> Self {
+    fn of(year: i64, parts: &DayParts) -> Self {
+        let week_start = parts.week_start;
+        let mut numbers = Numbers::default();
+        parts.week_numbers.iter().for_each(|&number| numbers.add(number));
         let lengths = [year - 1, year, year + 1].map(|year| {
-            let days = 365 + i32::from(is_leap(year));
+            let days = days_in_year(year) as i32;
             (days + first_week(year + 1, week_start) - first_week(year, week_start)) / 7
         });
-        Self { start: first_week(year, week_start), lengths }
+        Self { start: first_week(year, week_start), lengths, numbers }
     }
 
     /// Whether the day at `index` of the year lies in one of the weeks; it may be a week of a neighbouring year.
-    fn allows(&self, numbers: &[i8], index: i32) -> bool {
+    fn allow(&self, index: i32) -> bool {
         let week = (index - self.start).div_euclid(7) + 1;
         let [before, this, after] = self.lengths;
         let (week, length) = if week < 1 {
@@ -238,10 +264,7 @@ impl Weeks {
         } else {
             (week, this)
         };
-        numbers.iter().any(|&number| {
-            let number = i32::from(number);
-            week == if number > 0 { number } else { length + 1 + number }
-        })
+        self.numbers.has(week as u32, (length + 1 - week) as u32)
     }
 }
 

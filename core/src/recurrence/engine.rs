@@ -7,8 +7,9 @@ use super::civil::{DAY, date_of, weekday_of};
 use super::cyclic::{Cyclic, weekdays_or};
 use super::days::{DayFilter, DayParts};
 use super::error::RecurrenceError;
-use super::months::{Months, Phase};
-use super::positions::{Positions, Unit};
+use super::months::Months;
+use super::phase::{Period, Phase};
+use super::positions::Positions;
 use super::rule::{Frequency, Rule, WeekdayNumber};
 use super::sub_daily::{SubDaily, unit_of};
 use super::times::{Times, index_of, within_hour};
@@ -87,16 +88,13 @@ impl Engine {
     }
 
     /// Moves on to the first occurrence at or after `bound`; returns how many were passed over.
-    ///
-    /// # Errors
-    /// [`RecurrenceError::LimitExceeded`] if that would take too long.
-    pub fn count_to(&mut self, bound: i64) -> Result<u64, RecurrenceError> {
+    pub fn count_to(&mut self, bound: i64) -> u64 {
         match self {
-            Self::Cyclic(engine) => Ok(engine.seek(bound)),
-            Self::Months(engine) => Ok(engine.count_to(bound)),
-            Self::Positions(engine) => Ok(engine.count_to(bound)),
+            Self::Cyclic(engine) => engine.seek(bound),
+            Self::Months(engine) => engine.count_to(bound),
+            Self::Positions(engine) => engine.count_to(bound),
             Self::SubDaily(engine) => engine.count_to(bound),
-            Self::Never => Ok(0),
+            Self::Never => 0,
         }
     }
 }
@@ -121,22 +119,22 @@ fn daily_or_longer(rule: &Rule, start: Start) -> Engine {
         return Engine::Cyclic(cyclic);
     }
     let days = DayFilter::new(day_parts(rule, start));
-    let interval = i64::from(rule.interval);
+    let phase = phase(rule, start);
     if positions.is_empty() {
-        let phase = match rule.frequency {
-            Frequency::Yearly => Phase::Years { first: date_of(start.day).0, interval },
-            Frequency::Monthly => Phase::Months { first: month_index(start.day), interval },
-            Frequency::Weekly => Phase::Weeks { first: week_start(rule, start), interval },
-            _ => Phase::Days { first: start.day, interval },
-        };
         return Months::new(days, times, phase, start.second).map_or(Engine::Never, |m| Engine::Months(Box::new(m)));
     }
-    let unit = match rule.frequency {
-        Frequency::Yearly => Unit::Year,
-        Frequency::Monthly => Unit::Month,
-        _ => Unit::Week { start: week_start(rule, start) },
-    };
-    Engine::Positions(Box::new(Positions::new(days, times, positions, unit, interval, start.second)))
+    Engine::Positions(Box::new(Positions::new(days, times, positions, phase, start.second)))
+}
+
+/// The periods of a rule that is DAILY or longer.
+fn phase(rule: &Rule, start: Start) -> Phase {
+    let interval = i64::from(rule.interval);
+    match rule.frequency {
+        Frequency::Yearly => Phase::new(Period::Year, date_of(start.day).0, interval),
+        Frequency::Monthly => Phase::new(Period::Month, month_index(start.day), interval),
+        Frequency::Weekly => Phase::new(Period::Week, week_start(rule, start), interval),
+        _ => Phase::new(Period::Day, start.day, interval),
+    }
 }
 
 /// DAILY and WEEKLY without a part that looks at the month.

@@ -18,8 +18,7 @@ pub struct RuleError {
 pub enum RecurrenceError {
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The search for the next occurrence was given up: a rule that (almost) never matches, or one whose COUNT would
-    /// have to be counted through too many occurrences.
+    /// There is no occurrence, or the search for it was given up: a rule that (almost) never matches.
     #[error("the recurrence rule gives no occurrence within the search limit")]
     LimitExceeded,
     /// A zone's name that the [`Zones`](crate::zones::Zones) in use does not know.

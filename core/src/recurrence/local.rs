@@ -1,9 +1,13 @@
 //! A rule's occurrences in local time: COUNT, UNTIL and the bound of the search around an [`Engine`].
 
 use super::civil::{DAY, LAST_SECOND};
+use super::counting::{DAYS_OF_ROUND, least_common_multiple};
 use super::engine::Engine;
 use super::error::RecurrenceError;
 use super::rule::{Frequency, Rule};
+
+/// Seconds of 400 years.
+const ROUND: i64 = DAYS_OF_ROUND * DAY;
 
 #[derive(Debug)]
 pub(super) struct Local {
@@ -19,22 +23,19 @@ pub(super) struct Local {
 impl Local {
     /// Occurrences of a rule from `start` (DTSTART) on, those before `from` left out (but counted by COUNT), up to
     /// `limit` if there is one. All are local seconds.
-    ///
-    /// # Errors
-    /// [`RecurrenceError::LimitExceeded`] if COUNT would have to count too many before `from`.
-    pub fn new(rule: &Rule, start: i64, from: i64, limit: Option<i64>) -> Result<Self, RecurrenceError> {
+    pub fn new(rule: &Rule, start: i64, from: i64, limit: Option<i64>) -> Self {
         let mut engine = Engine::new(rule, start);
         let mut left = rule.count.map_or(u64::MAX, u64::from);
         if from > start {
             if rule.count.is_some() {
-                left = left.saturating_sub(engine.count_to(from)?);
+                left = left.saturating_sub(engine.count_to(from));
             } else {
                 engine.seek(from);
             }
         }
         // A window that starts so late that the rule's last occurrence may lie before it proves nothing.
         let must_find = limit.is_none() && (from <= start || LAST_SECOND - from >= round_of(rule));
-        Ok(Self { engine, left, limit: limit.unwrap_or(LAST_SECOND).min(LAST_SECOND), must_find })
+        Self { engine, left, limit: limit.unwrap_or(LAST_SECOND).min(LAST_SECOND), must_find }
     }
 
     #[inline]
@@ -59,13 +60,16 @@ impl Local {
 }
 
 /// Seconds after which a rule that has not matched never will: the calendar repeats itself after 400 years, which are
-/// 146,097 days and 20,871 weeks, and a rule has then been in all of its phases after INTERVAL times that.
+/// 146,097 days and 20,871 weeks, and so do INTERVAL's phases in it.
 fn round_of(rule: &Rule) -> i64 {
-    const ROUND: i64 = 146_097 * DAY;
-    match rule.frequency {
-        Frequency::Yearly | Frequency::Monthly | Frequency::Weekly | Frequency::Daily => {
-            ROUND.saturating_mul(i64::from(rule.interval))
-        }
-        _ => ROUND,
-    }
+    let interval = i64::from(rule.interval);
+    // As many periods are 400 years; of hours and what is shorter, all of a day are looked at together.
+    let (periods, seconds) = match rule.frequency {
+        Frequency::Yearly => (400, ROUND / 400),
+        Frequency::Monthly => (4800, ROUND / 4800),
+        Frequency::Weekly => (20_871, 7 * DAY),
+        Frequency::Daily => (146_097, DAY),
+        _ => return ROUND,
+    };
+    least_common_multiple(periods, interval).saturating_mul(seconds)
 }

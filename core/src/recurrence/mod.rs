@@ -5,10 +5,12 @@
 //!
 //! A rule is expanded in local time, as plain seconds since 1970 of the calendar that the zone's clocks show; a zone
 //! turns the result into instants. One of four engines does the work, the simplest that can: fixed cycles, masks of
-//! months, positions in a period, and a search that jumps for limited sub-daily rules. All of them go to any point
-//! without walking there, and none looks beyond the year 9999.
+//! months, positions in a period, and a search that jumps for limited sub-daily rules. All of them go to any point,
+//! and count what COUNT wants counted on the way, without walking there; none looks beyond the year 9999.
 
 mod civil;
+mod clock;
+mod counting;
 mod cyclic;
 mod days;
 mod engine;
@@ -18,10 +20,12 @@ mod local;
 mod months;
 mod occurrences;
 mod parse;
+mod phase;
 mod positions;
 mod rule;
 mod set;
 mod sub_daily;
+mod tally;
 mod text;
 mod times;
 

@@ -1,21 +1,10 @@
 //! Rules that choose days by the calendar, without BYSETPOS: a bit mask of days a month, and months in a row.
 
 use super::civil::{DAY, Month};
+use super::counting;
 use super::days::DayFilter;
+use super::phase::{Period, Phase};
 use super::times::Times;
-
-/// Which months, and which days of them, lie in the periods that INTERVAL leaves.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Phase {
-    /// Every `interval`th year, counted from year `first`.
-    Years { first: i64, interval: i64 },
-    /// Every `interval`th month, counted from the month of index `first`.
-    Months { first: i64, interval: i64 },
-    /// Every `interval`th day, counted from the day `first`.
-    Days { first: i64, interval: i64 },
-    /// Every `interval`th week, counted from the week that starts on the day `first`.
-    Weeks { first: i64, interval: i64 },
-}
 
 #[derive(Debug)]
 pub(super) struct Months {
@@ -74,6 +63,20 @@ impl Months {
 
     /// Moves on to the first occurrence at or after `bound`; returns how many were passed over.
     pub fn count_to(&mut self, bound: i64) -> u64 {
+        let phase = self.phase;
+        let from = phase.first_from(phase.number_of(self.month.end() - 1) + 1);
+        let to = phase.last_to(phase.number_of(bound.div_euclid(DAY)));
+        if from >= to {
+            return self.walk_to(bound);
+        }
+        let before = self.walk_to(phase.start_of(from) * DAY);
+        let days = counting::sum(phase.period, from, to, phase.step, |year| self.days.sizes(phase.period, year));
+        self.seek(phase.start_of(to) * DAY);
+        before + days * self.times.len() as u64 + self.walk_to(bound)
+    }
+
+    /// The same month by month.
+    fn walk_to(&mut self, bound: i64) -> u64 {
         let mut passed = 0;
         while self.month.end() * DAY <= bound {
             passed += self.left_in_month();
@@ -120,13 +123,7 @@ impl Months {
     /// Goes to the next month that has a day; false if there is none up to `limit`.
     fn advance(&mut self, limit: i64) -> bool {
         loop {
-            let month = match self.phase {
-                Phase::Years { interval, .. } if self.month.number == 12 && interval > 1 => {
-                    Month::new(self.month.year + interval, 1)
-                }
-                Phase::Months { interval, .. } if interval > 1 => Month::from_index(self.month.index() + interval),
-                _ => self.month.next(),
-            };
+            let month = self.next_month();
             if month.start * DAY > limit {
                 return false;
             }
@@ -141,44 +138,57 @@ impl Months {
         }
     }
 
+    /// The next month that may have days of a period.
+    fn next_month(&self) -> Month {
+        let next = self.month.next();
+        match self.phase {
+            phase if phase.has_all() => next,
+            Phase { period: Period::Year, step, .. } if next.number == 1 => Month::new(self.month.year + step, 1),
+            Phase { period: Period::Year, .. } => next,
+            Phase { period: Period::Month, step, .. } => Month::from_index(self.month.index() + step),
+            // A week may have begun in the month before.
+            phase => {
+                let start = phase.first_from(if phase.period == Period::Week { next.start - 6 } else { next.start });
+                if start < next.end() { next } else { Month::containing(start) }
+            }
+        }
+    }
+
     /// Goes to `month`, or to the first month of the next period if that month is in none.
     fn load(&mut self, month: Month) {
         self.time = self.times.len();
-        self.month = match self.phase {
-            Phase::Years { first, interval } => match (month.year - first).rem_euclid(interval) {
-                0 => month,
-                past => Month::new(month.year + interval - past, 1),
-            },
-            Phase::Months { first, interval } => match (month.index() - first).rem_euclid(interval) {
-                0 => month,
-                past => Month::from_index(month.index() + interval - past),
-            },
-            _ => month,
+        let phase = self.phase;
+        self.month = match phase.period {
+            Period::Year | Period::Month => {
+                let number = phase.number_of(month.start);
+                let next = phase.first_from(number);
+                if next == number { month } else { Month::containing(phase.start_of(next)) }
+            }
+            Period::Week | Period::Day => month,
         };
         self.mask = self.days.mask(&self.month) & self.days_in_phase();
     }
 
     /// The days of the month that INTERVAL leaves to DAILY and WEEKLY.
     fn days_in_phase(&self) -> u32 {
-        let length = i64::from(self.month.length);
-        match self.phase {
-            Phase::Days { first, interval } if interval > 1 => {
-                let mut day = (first - self.month.start).rem_euclid(interval);
+        let (phase, start, length) = (self.phase, self.month.start, i64::from(self.month.length));
+        match phase.period {
+            Period::Day if !phase.has_all() => {
+                let mut day = phase.first_from(start) - start;
                 let mut mask = 0;
                 while day < length {
                     mask |= 1 << day;
-                    day += interval;
+                    day += phase.step;
                 }
                 mask
             }
-            Phase::Weeks { first, interval } if interval > 1 => {
-                let weeks = (self.month.start - first).div_euclid(7);
-                let mut week = first + 7 * (weeks + (-weeks).rem_euclid(interval)) - self.month.start;
+            Period::Week if !phase.has_all() => {
                 // The week that the month starts in may have begun before it.
+                let mut week = phase.first_from(start - 6) - start;
                 let mut mask: u64 = 0;
                 while week < length {
                     mask |= if week < 0 { 0x7f >> -week } else { 0x7f << week };
-                    week += 7 * interval;
+                    week += phase.step;
                 }
                 mask as u32
             }

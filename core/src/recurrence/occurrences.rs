@@ -48,8 +48,7 @@ impl<Z: Zone> Occurrences<Z> {
     /// 3.3.5). An UNTIL that is an instant is compared as such; a date is its local midnight.
     ///
     /// # Errors
-    /// [`RecurrenceError::StartOutOfRange`] before 4714 BC and after 9999; [`RecurrenceError::LimitExceeded`] if COUNT
-    /// would have to count through too many occurrences before the window.
+    /// [`RecurrenceError::StartOutOfRange`] before 4714 BC and after 9999.
     pub fn new(rule: &Rule, start: i64, zone: Z, window: Window) -> Result<Self, RecurrenceError> {
         if !(FIRST_SECOND..=LAST_SECOND).contains(&start) {
             return Err(RecurrenceError::StartOutOfRange);
@@ -73,7 +72,7 @@ impl<Z: Zone> Occurrences<Z> {
         } else {
             local_start
         };
-        let local = Local::new(rule, local_start, from, limit)?;
+        let local = Local::new(rule, local_start, from, limit);
         let finished = window.to < start || window.from > window.to;
         Ok(Self { local, resolver, start, window, last: i64::MIN, shifted: VecDeque::new(), following: None, finished })
     }
@@ -188,7 +187,7 @@ impl Dates {
         let limit = (last != i64::MAX).then(|| last.max(FIRST_SECOND / DAY) * DAY);
         let untimed = Rule { by_hour: Vec::new(), by_minute: Vec::new(), by_second: Vec::new(), ..rule.clone() };
         let from = window.from.clamp(start, LAST_SECOND / DAY + 1);
-        let local = Local::new(&untimed, start * DAY, from * DAY, limit)?;
+        let local = Local::new(&untimed, start * DAY, from * DAY, limit);
         Ok(Self { local, finished: last < start || window.from > last })
     }
 }

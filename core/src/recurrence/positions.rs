@@ -1,29 +1,21 @@
 //! YEARLY, MONTHLY and WEEKLY rules with BYSETPOS. A period's set is never written out: its members are counted by the
 //! days' masks and the number of times a day, and the chosen ones are computed by their index.
 
-use super::civil::{DAY, Month, date_of};
+use super::civil::{DAY, Month};
+use super::counting;
 use super::days::DayFilter;
+use super::phase::{Period, Phase};
 use super::times::{Times, index_of};
 
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Unit {
-    Year,
-    Month,
-    /// Weeks that start on the same weekday as this day.
-    Week {
-        start: i64,
-    },
-}
+/// Empty periods in a row after which it is worth while to count whether any is not.
+const PATIENCE: u32 = 500;
 
 #[derive(Debug)]
 pub(super) struct Positions {
     days: DayFilter,
     times: Times,
     positions: Vec<i16>,
-    unit: Unit,
-    /// Number of the period (year, month index, or week since `Unit::Week::start`) that DTSTART is in.
-    first: i64,
-    interval: i64,
+    phase: Phase,
     /// Number of the period that is in `chosen`.
     period: i64,
     /// The period's occurrences, ascending.
@@ -35,16 +27,13 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    pub fn new(days: DayFilter, times: Times, positions: &[i16], unit: Unit, interval: i64, from: i64) -> Self {
-        let first = number_of(unit, from);
+    pub fn new(days: DayFilter, times: Times, positions: &[i16], phase: Phase, from: i64) -> Self {
         let mut engine = Self {
             days,
             times,
             positions: positions.to_vec(),
-            unit,
-            first,
-            interval,
-            period: first,
+            phase,
+            period: phase.first,
             chosen: Vec::new(),
             index: 0,
             stretches: Vec::new(),
@@ -56,11 +45,20 @@ impl Positions {
 
     /// The next occurrence; `None` once no period up to `limit` has one.
     pub fn next(&mut self, limit: i64) -> Option<i64> {
+        let mut empty = 0;
         while self.index == self.chosen.len() {
-            if self.start_of(self.period + self.interval) > limit {
+            if empty == PATIENCE {
+                let last = self.phase.number_of(limit.div_euclid(DAY)) + 1;
+                if self.number_between(self.period, last) == 0 {
+                    return None;
+                }
+            }
+            empty += 1;
+            let period = self.period + self.phase.step;
+            if self.phase.start_of(period) * DAY > limit {
                 return None;
             }
-            self.period += self.interval;
+            self.period = period;
             self.choose();
         }
         self.index += 1;
@@ -69,8 +67,7 @@ impl Positions {
 
     /// Moves on to the first occurrence at or after `bound`, without counting.
     pub fn seek(&mut self, bound: i64) {
-        let number = number_of(self.unit, bound);
-        let period = number + (self.first - number).rem_euclid(self.interval);
+        let period = self.phase.first_from(self.phase.number_of(bound.div_euclid(DAY)));
         if period > self.period {
             self.period = period;
             self.choose();
@@ -80,10 +77,13 @@ impl Positions {
 
     /// Moves on to the first occurrence at or after `bound`; returns how many were passed over.
     pub fn count_to(&mut self, bound: i64) -> u64 {
+        let phase = self.phase;
+        let from = self.period + phase.step;
+        let to = phase.last_to(phase.number_of(bound.div_euclid(DAY)));
         let mut passed = 0;
-        while self.start_of(self.period + self.interval) <= bound {
-            passed += (self.chosen.len() - self.index) as u64;
-            self.period += self.interval;
+        if from <= to {
+            passed = (self.chosen.len() - self.index) as u64 + self.number_between(from, to);
+            self.period = to;
             self.choose();
         }
         let index = self.index;
@@ -91,17 +91,17 @@ impl Positions {
         passed + (self.index - index) as u64
     }
 
-    fn drop_before(&mut self, bound: i64) {
-        self.index = self.index.max(self.chosen.partition_point(|&chosen| chosen < bound));
+    /// Occurrences in the periods from one number up to but without another.
+    fn number_between(&mut self, from: i64, to: i64) -> u64 {
+        let Self { days, times, positions, phase, .. } = self;
+        let chosen = |days: u64| number_chosen(positions, days * times.len() as u64);
+        counting::sum(phase.period, from, to, phase.step, |year| {
+            days.sizes(phase.period, year).into_iter().map(chosen).collect()
+        })
     }
 
-    /// Local second at which a period starts.
-    fn start_of(&self, period: i64) -> i64 {
-        DAY * match self.unit {
-            Unit::Year => Month::new(period, 1).start,
-            Unit::Month => Month::from_index(period).start,
-            Unit::Week { start } => start + 7 * period,
-        }
+    fn drop_before(&mut self, bound: i64) {
+        self.index = self.index.max(self.chosen.partition_point(|&chosen| chosen < bound));
     }
 
     fn choose(&mut self) {
@@ -123,20 +123,20 @@ impl Positions {
 
     fn gather(&mut self) {
         self.stretches.clear();
-        match self.unit {
-            Unit::Year => {
+        match self.phase.period {
+            Period::Year => {
                 let mut month = Month::new(self.period, 1);
                 for _ in 0..12 {
                     self.stretches.push((month.start, self.days.mask(&month)));
                     month = month.next();
                 }
             }
-            Unit::Month => {
+            Period::Month => {
                 let month = Month::from_index(self.period);
                 self.stretches.push((month.start, self.days.mask(&month)));
             }
-            Unit::Week { start } => {
-                let first = start + 7 * self.period;
+            Period::Week | Period::Day => {
+                let first = self.period;
                 let mask = (0..7).fold(0, |mask, day| mask | u32::from(self.days.contains(first + day)) << day);
                 self.stretches.push((first, mask));
             }
@@ -144,13 +144,16 @@ impl Positions {
     }
 }
 
-fn number_of(unit: Unit, second: i64) -> i64 {
-    let day = second.div_euclid(DAY);
-    match unit {
-        Unit::Year => date_of(day).0,
-        Unit::Month => Month::containing(day).index(),
-        Unit::Week { start } => (day - start).div_euclid(7),
-    }
+/// How many members of a set of that length the positions choose.
+fn number_chosen(positions: &[i16], length: u64) -> u64 {
+    let from_start = positions.iter().filter(|&&position| position > 0 && index_of(position, length).is_some());
+    let from_end = positions.iter().filter(|&&position| position < 0);
+    // One that is chosen from the start, too, counts once.
+    let new = from_end.filter(|&&position| {
+        index_of(position, length)
+            .is_some_and(|index| i16::try_from(index + 1).map_or(true, |twin| !positions.contains(&twin)))
+    });
+    (from_start.count() + new.count()) as u64
 }
 
 /// The day at `index` among the days of all stretches; `index` must be less than their number.

@@ -2,13 +2,17 @@
 //! months, days, hours and minutes that cannot match.
 
 use super::civil::DAY;
+use super::clock::{Allowed, Clock};
 use super::days::DayFilter;
 use super::error::RecurrenceError;
 use super::rule::{Frequency, Rule};
+use super::tally::Tally;
 
-/// Jumps and occurrences (some 10 ns each) after which a search, or the counting of occurrences in front of a window, is
-/// given up: well under 100 ms.
+/// Jumps (some 10 ns each) after which a search is given up: well under 100 ms.
 const MAX_STEPS: u32 = 1_000_000;
+
+/// Jumps after which it is worth while to count whether there is anything to be found.
+const PATIENCE: u32 = 2000;
 
 #[derive(Debug)]
 pub(super) struct SubDaily {
@@ -16,6 +20,7 @@ pub(super) struct SubDaily {
     /// Bits of the hours that are allowed, where `clock` does not know them.
     hours: u64,
     clock: Clock,
+    tally: Tally,
     /// Seconds in an hour, a minute or a second.
     unit: i64,
     /// Local number (since 1970) of the hour, minute or second that DTSTART is in.
@@ -44,11 +49,7 @@ impl SubDaily {
         let unit = unit_of(rule.frequency);
         let first = start.div_euclid(unit);
         let interval = i64::from(rule.interval);
-        let allowed = Allowed {
-            hours: bits(&rule.by_hour),
-            minutes: if unit <= 60 { bits(&rule.by_minute) } else { u64::MAX },
-            seconds: if unit == 1 { bits(&rule.by_second) } else { u64::MAX },
-        };
+        let allowed = Allowed::new(rule);
         if within.is_empty() || !allowed.is_ever_met(unit, first, interval) {
             return None;
         }
@@ -56,6 +57,7 @@ impl SubDaily {
             days,
             hours: if unit == 1 { allowed.hours } else { u64::MAX },
             clock: Clock::new(allowed, unit, interval),
+            tally: Tally::new(allowed, unit, first, interval),
             unit,
             first,
             interval,
@@ -71,7 +73,7 @@ impl SubDaily {
     /// The next occurrence; `None` once there is none up to `limit`.
     pub fn next(&mut self, limit: i64) -> Result<Option<i64>, RecurrenceError> {
         if self.index == self.within.len() {
-            match self.matching_from(self.present + 1, limit, &mut { MAX_STEPS })? {
+            match self.matching_from(self.present + 1, limit)? {
                 Some(unit) => self.present = unit,
                 None => return Ok(None),
             }
@@ -101,57 +103,29 @@ impl SubDaily {
     }
 
     /// Moves on to the first occurrence at or after `bound`; returns how many were passed over.
-    ///
-    /// # Errors
-    /// [`RecurrenceError::LimitExceeded`] if too many would have to be counted one by one.
-    pub fn count_to(&mut self, bound: i64) -> Result<u64, RecurrenceError> {
-        let mut passed = 0;
-        let mut steps = MAX_STEPS;
-        if DAY % (self.unit * self.interval) == 0 {
-            // Every day has the same times: what is left of the first day, then whole days.
-            let midnight = ((self.present + 1) * self.unit).div_euclid(DAY) + 1;
-            let until = bound.div_euclid(DAY);
-            if midnight < until {
-                passed += self.count_each(midnight * DAY, &mut steps)?;
-                let days = self.days.count(midnight, until);
-                if let Some(day) = self.days.next_from(midnight, until)
-                    && day < until
-                {
-                    self.seek(day * DAY);
-                    passed += days * self.count_each((day + 1) * DAY, &mut steps)?;
-                }
-                self.seek(until * DAY);
-            }
+    pub fn count_to(&mut self, bound: i64) -> u64 {
+        let unit = bound.div_euclid(self.unit);
+        let (present, index) = (self.present, self.index);
+        self.seek(bound);
+        if unit <= present {
+            return (self.index - index) as u64;
         }
-        Ok(passed + self.count_each(bound, &mut steps)?)
-    }
-
-    fn count_each(&mut self, bound: i64, steps: &mut u32) -> Result<u64, RecurrenceError> {
-        let mut passed = 0;
-        loop {
-            if self.index == self.within.len() {
-                match self.matching_from(self.present + 1, bound, steps)? {
-                    Some(unit) if unit * self.unit < bound => (self.present, self.index) = (unit, 0),
-                    _ => {
-                        self.seek(bound);
-                        return Ok(passed);
-                    }
-                }
-            }
-            let before = self.within.partition_point(|&w| self.present * self.unit + i64::from(w) < bound);
-            if before <= self.index {
-                return Ok(passed);
-            }
-            passed += (before - self.index) as u64;
-            self.index = before;
-        }
+        let within = self.within.len() as u64;
+        let units = self.tally.units(&mut self.days, present + 1, unit);
+        let of_last = if self.present == unit { self.index } else { 0 };
+        within - index as u64 + units * within + of_last as u64
     }
 
     /// The first matching unit from `unit` on that starts by `limit`.
-    fn matching_from(&mut self, mut unit: i64, limit: i64, steps: &mut u32) -> Result<Option<i64>, RecurrenceError> {
+    ///
+    /// # Errors
+    /// [`RecurrenceError::LimitExceeded`] if none was found in good time.
+    fn matching_from(&mut self, mut unit: i64, limit: i64) -> Result<Option<i64>, RecurrenceError> {
         let last = limit.div_euclid(self.unit);
-        while *steps > 0 {
-            *steps -= 1;
+        for step in 0..MAX_STEPS {
+            if step == PATIENCE && self.tally.units(&mut self.days, unit, last + 1) == 0 {
+                return Ok(None);
+            }
             unit += (self.first - unit).rem_euclid(self.interval);
             if unit > last {
                 return Ok(None);
@@ -186,107 +160,4 @@ impl SubDaily {
         }
         self.clock.first_from(unit, self.interval)
     }
-}
-
-/// Times of the day that BYHOUR, BYMINUTE and BYSECOND allow, as bits.
-#[derive(Debug, Clone, Copy)]
-struct Allowed {
-    hours: u64,
-    minutes: u64,
-    seconds: u64,
-}
-
-impl Allowed {
-    /// Whether INTERVAL ever meets an allowed time of day. Seen from midnight it meets the times that are congruent to
-    /// DTSTART's modulo the greatest common divisor of its length and the day's.
-    fn is_ever_met(self, unit: i64, first: i64, interval: i64) -> bool {
-        let divisor = greatest_common_divisor(interval, DAY / unit);
-        let rest = first.rem_euclid(divisor);
-        let allowed = |bits: u64, count: i64| (0..count).filter(move |bit| bits >> bit & 1 == 1);
-        let meets = |number: i64| number % divisor == rest;
-        allowed(self.hours, 24).any(|hour| match unit {
-            3600 => meets(hour),
-            60 => allowed(self.minutes, 60).any(|minute| meets(hour * 60 + minute)),
-            _ => allowed(self.minutes, 60).any(|minute| self.a_second_meets((hour * 60 + minute) * 60, divisor, rest)),
-        })
-    }
-
-    /// Whether a second of the minute that starts at that second of the day is congruent to `rest`.
-    fn a_second_meets(self, minute: i64, divisor: i64, rest: i64) -> bool {
-        let mut second = (rest - minute).rem_euclid(divisor);
-        while second < 60 {
-            if self.seconds >> second & 1 == 1 {
-                return true;
-            }
-            second += divisor;
-        }
-        false
-    }
-
-    /// Whether the `number`th unit of the day, or of the hour for seconds, is allowed.
-    fn has(self, number: usize, unit: i64) -> bool {
-        match unit {
-            3600 => self.hours >> number & 1 == 1,
-            60 => self.hours >> (number / 60) & self.minutes >> (number % 60) & 1 == 1,
-            _ => self.minutes >> (number / 60) & self.seconds >> (number % 60) & 1 == 1,
-        }
-    }
-}
-
-/// How many steps of INTERVAL lead from any hour of the day, minute of the day or second of the hour to the next that
-/// is allowed: without it, INTERVAL and a short list would be tried against each other time and again.
-#[derive(Debug)]
-struct Clock {
-    /// By number of the unit modulo the length; empty if everything is allowed.
-    steps: Vec<u32>,
-}
-
-/// No number of steps leads to an allowed time.
-const NEVER: u32 = u32::MAX;
-
-impl Clock {
-    fn new(allowed: Allowed, unit: i64, interval: i64) -> Self {
-        let every = |bits: u64, count: u32| bits.trailing_ones() >= count;
-        let hours = unit == 1 || every(allowed.hours, 24);
-        if hours && every(allowed.minutes, 60) && every(allowed.seconds, 60) {
-            return Self { steps: Vec::new() };
-        }
-        let length = match unit {
-            3600 => 24,
-            60 => 1440,
-            _ => 3600,
-        };
-        let step = (interval % length as i64) as usize;
-        let mut steps = vec![NEVER; length];
-        // Stepping is going round one of several circles: walk back from every allowed time until the one before.
-        for number in (0..length).filter(|number| allowed.has(*number, unit)) {
-            let (mut at, mut distance) = (number, 0);
-            while distance == 0 || !allowed.has(at, unit) {
-                steps[at] = distance;
-                distance += 1;
-                at = if at >= step { at - step } else { at + length - step };
-            }
-        }
-        Self { steps }
-    }
-
-    /// The first allowed unit from `unit` on, going by `interval`.
-    #[inline]
-    fn first_from(&self, unit: i64, interval: i64) -> Option<i64> {
-        if self.steps.is_empty() {
-            return Some(unit);
-        }
-        match self.steps[unit.rem_euclid(self.steps.len() as i64) as usize] {
-            NEVER => None,
-            steps => Some(unit + i64::from(steps) * interval),
-        }
-    }
-}
-
-fn greatest_common_divisor(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
-}
-
-fn bits(values: &[u8]) -> u64 {
-    if values.is_empty() { u64::MAX } else { values.iter().fold(0, |bits, value| bits | 1 << value) }
 }
