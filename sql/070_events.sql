@@ -12,20 +12,18 @@ comment on function calendar_agenda(text, timestamptz, timestamptz) is
 -- pgrx has no multiranges; a body that is parsed here does not depend on anybody's search_path.
 create function calendar_free_busy(user_ids text[], range_start timestamptz, range_end timestamptz)
     returns table (user_id text, busy tstzmultirange)
-    language sql stable strict parallel restricted
+    language sql stable parallel restricted
 begin atomic
-    select u.user_id, coalesce(range_agg(b.busy) filter (where b.busy is not null), '{}'::tstzmultirange)
-    from (select distinct unnest(user_ids) as user_id) u
-    left join calendar_busy_ranges(user_ids, range_start, range_end) b on b.user_id = u.user_id
-    where u.user_id is not null
-    group by u.user_id
-    order by u.user_id;
+    select b.user_id, coalesce(range_agg(b.busy) filter (where b.busy is not null), '{}'::tstzmultirange)
+    from calendar_busy_ranges(user_ids, range_start, range_end) b
+    group by b.user_id
+    order by b.user_id;
 end;
 
 comment on function calendar_busy_ranges(text[], timestamptz, timestamptz) is
-    'when each user is busy, one range a row; what calendar_free_busy is made of';
+    'when each user is busy, one range a row, NULL for one who is not; what calendar_free_busy is made of';
 comment on function calendar_free_busy(text[], timestamptz, timestamptz) is
-    'when each user is busy within the range: events that are neither cancelled, deleted nor shown as free';
+    'when each user is busy within the range, one row a user (NULLs in the list are nobody): events that are neither cancelled, deleted nor shown as free';
 comment on function calendar_free_slots(text[], timestamptz, timestamptz, interval, jsonb, text) is
     'the longest ranges of at least that duration in which all users are free; working_hours such as {"MO": [["09:00", "17:00"]]} are in time_zone';
 comment on function calendar_overlaps(text, timestamptz, timestamptz) is

@@ -15,13 +15,21 @@ use crate::zones::Zones;
 
 /// What is wrong with a patch, and with which of its keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("event key \"{key}\" {problem}")]
+#[error("{} {problem}", subject(key))]
 pub struct PatchError {
+    /// [`WHOLE`] for the patch itself.
     pub key: String,
     /// Goes on after the key: "is not a string".
     pub problem: String,
     /// What to do: whole sentences.
     pub hint: String,
+}
+
+/// Stands in for a key where there are none.
+pub const WHOLE: &str = "";
+
+fn subject(key: &str) -> String {
+    if key == WHOLE { "the event".to_owned() } else { format!("event key \"{key}\"") }
 }
 
 type Patched<T> = Result<T, PatchError>;
@@ -72,7 +80,7 @@ const KEPT_BY_US: [&str; 23] = [
 /// [`PatchError`] names the first key that is not known or has a wrong value.
 pub fn apply(current: Option<&Body>, external_id: &str, patch: &Value, zones: &dyn Zones) -> Patched<Item> {
     let Value::Object(patch) = patch else {
-        return wrong("event", "is not a JSON object", format!("Its keys are {KEYS}."));
+        return wrong(WHOLE, "is not a JSON object", format!("Its keys are {KEYS}."));
     };
     check_keys(patch)?;
     let (before, series) = match current {

@@ -5,6 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::errors::{SqlResult, error, invalid_argument};
+use crate::sync::agenda::Range;
 use crate::{settings, store};
 
 /// Longest user_id and external_source: both are parts of keys.
@@ -20,7 +21,7 @@ pub fn identifier(name: &str, value: &str) -> SqlResult<()> {
         .set_detail(format!("It is {} bytes long; 1 to {LONGEST_IDENTIFIER} are allowed.", value.len())))
 }
 
-/// An argument that must not be NULL.
+/// An argument that must not be NULL. (A function that is STRICT would do nothing, and say nothing of it.)
 ///
 /// # Errors
 /// 22004 (null_value_not_allowed) names it.
@@ -39,6 +40,25 @@ pub fn shows_details(visibility: &str) -> SqlResult<bool> {
         other => Err(invalid_argument(format!("visibility can't be \"{other}\""))
             .set_hint("It is details, or busy (times alone).")),
     }
+}
+
+/// Refuses an empty key of an application's event; a long one is kept by its digest.
+pub fn external_id(value: Option<&str>) -> SqlResult<&str> {
+    match given("external_id", value)? {
+        "" => Err(invalid_argument("external_id is empty").set_hint("Pass the application's own key of the event.")),
+        external_id => Ok(external_id),
+    }
+}
+
+/// A range that has a length.
+pub fn range(from: Option<TimestampWithTimeZone>, to: Option<TimestampWithTimeZone>) -> SqlResult<Range> {
+    let from = store::instant(given("range_start", from)?);
+    let to = store::instant(given("range_end", to)?);
+    if from < to {
+        return Ok(Range { from, to });
+    }
+    Err(invalid_argument("range_end is not after range_start")
+        .set_hint("The range goes up to, but without, range_end."))
 }
 
 /// The present: when the transaction began, as `now()` has it.

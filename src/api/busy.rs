@@ -5,34 +5,38 @@ use chrono::TimeDelta;
 use pgrx::datum::{Interval, RangeBound, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, Range, Uuid};
+use pgrx::{Range, Uuid};
 
-use super::arguments;
+use super::arguments::{self, given};
 use super::caller::authorize;
-use super::events::range;
+use super::events::of_range;
+use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store;
 use crate::sync::agenda;
 use crate::sync::busy::{self, WorkingHours};
 use crate::zones::PgZones;
 
-/// The busy ranges of each user, apart and in order; `calendar_free_busy` makes one multirange a user of them.
+/// The busy ranges of each user, apart and in order, NULL for one who has none; `calendar_free_busy` makes one
+/// multirange a user of them.
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn calendar_busy_ranges(
-    user_ids: Vec<Option<String>>,
-    range_start: TimestampWithTimeZone,
-    range_end: TimestampWithTimeZone,
-) -> Result<TableIterator<'static, (name!(user_id, String), name!(busy, Range<TimestampWithTimeZone>))>, ErrorReport> {
-    let (users, range) = (users(user_ids)?, range(range_start, range_end)?);
-    let zone = arguments::time_zone();
+    user_ids: Option<Vec<Option<String>>>,
+    range_start: Option<TimestampWithTimeZone>,
+    range_end: Option<TimestampWithTimeZone>,
+) -> Result<
+    TableIterator<'static, (name!(user_id, String), name!(busy, Option<Range<TimestampWithTimeZone>>))>,
+    ErrorReport,
+> {
+    let (users, range) = (users(user_ids)?, arguments::range(range_start, range_end)?);
     let mut rows = Vec::new();
-    store::as_owner(|installation| {
-        for user_id in users {
-            let ranges = busy::busy(installation, &PgZones, &user_id, range, &zone)?;
-            rows.extend(ranges.into_iter().map(|range| (user_id.clone(), pg_range(range))));
+    each_busy(users, range, |user_id, ranges| {
+        if ranges.is_empty() {
+            rows.push((user_id, None));
+        } else {
+            rows.extend(ranges.into_iter().map(|range| (user_id.clone(), Some(pg_range(range)))));
         }
-        Ok(())
     })?;
     Ok(TableIterator::new(rows))
 }
@@ -44,21 +48,15 @@ fn calendar_free_slots(
     range_start: Option<TimestampWithTimeZone>,
     range_end: Option<TimestampWithTimeZone>,
     duration: Option<Interval>,
-    working_hours: default!(Option<JsonB>, "NULL"),
+    working_hours: default!(Option<Json>, "NULL"),
     time_zone: default!(Option<&str>, "'UTC'"),
 ) -> Result<TableIterator<'static, (name!(slot, Range<TimestampWithTimeZone>),)>, ErrorReport> {
-    let (Some(user_ids), Some(from), Some(to), Some(duration)) = (user_ids, range_start, range_end, duration) else {
-        return Ok(TableIterator::empty());
-    };
-    let (users, range) = (users(user_ids)?, range(from, to)?);
-    let duration = TimeDelta::microseconds(duration.as_micros().try_into().unwrap_or(i64::MAX));
-    if duration <= TimeDelta::zero() {
-        return Err(invalid_argument("duration is not positive").set_hint("Ask for at least '1 minute'."));
-    }
+    let (users, range) = (users(user_ids)?, arguments::range(range_start, range_end)?);
+    let duration = length(given("duration", duration)?)?;
     let open = match working_hours {
         None => vec![range],
         Some(hours) => {
-            let hours = WorkingHours::parse(&hours.0)?;
+            let hours = WorkingHours::parse(&hours.read("working_hours")?)?;
             let name = time_zone.unwrap_or("UTC");
             let Some(zone) = PgZones.zone(name) else {
                 return Err(
@@ -68,25 +66,28 @@ fn calendar_free_slots(
             hours.within(range, zone)?
         }
     };
-    let zone = arguments::time_zone();
     let mut taken = Vec::new();
-    store::as_owner(|installation| {
-        for user_id in users {
-            taken.extend(busy::busy(installation, &PgZones, &user_id, range, &zone)?);
-        }
-        Ok(())
-    })?;
+    each_busy(users, range, |_, ranges| taken.extend(ranges))?;
     let slots = busy::free(&open, taken, duration);
     Ok(TableIterator::new(slots.into_iter().map(|slot| (pg_range(slot),))))
+}
+
+/// A duration as time passes: a day is 24 hours, a month 30 days.
+fn length(duration: Interval) -> SqlResult<TimeDelta> {
+    let micros = duration.as_micros();
+    if micros <= 0 {
+        return Err(invalid_argument("duration is not positive").set_hint("Ask for at least '1 minute'."));
+    }
+    Ok(TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX)))
 }
 
 /// What the user has booked twice.
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn calendar_overlaps(
-    user_id: &str,
-    range_start: TimestampWithTimeZone,
-    range_end: TimestampWithTimeZone,
+    user_id: Option<&str>,
+    range_start: Option<TimestampWithTimeZone>,
+    range_end: Option<TimestampWithTimeZone>,
 ) -> Result<
     TableIterator<
         'static,
@@ -98,10 +99,7 @@ fn calendar_overlaps(
     >,
     ErrorReport,
 > {
-    let range = range(range_start, range_end)?;
-    authorize(user_id)?;
-    let zone = arguments::time_zone();
-    let found = store::as_owner(|installation| busy::overlaps(installation, &PgZones, user_id, range, &zone))?;
+    let found = of_range(user_id, range_start, range_end, busy::overlaps)?;
     Ok(TableIterator::new(
         found
             .into_iter()
@@ -109,9 +107,25 @@ fn calendar_overlaps(
     ))
 }
 
-/// Each user once; all of them must be the caller's to ask about.
-fn users(user_ids: Vec<Option<String>>) -> SqlResult<Vec<String>> {
-    let mut users: Vec<String> = user_ids.into_iter().flatten().collect();
+/// Hands out when each user is busy.
+fn each_busy(
+    users: Vec<String>,
+    range: agenda::Range,
+    mut take: impl FnMut(String, Vec<agenda::Range>),
+) -> SqlResult<()> {
+    let zone = arguments::time_zone();
+    store::as_owner(|installation| {
+        for user_id in users {
+            let ranges = busy::busy(installation, &PgZones, &user_id, range, &zone)?;
+            take(user_id, ranges);
+        }
+        Ok(())
+    })
+}
+
+/// Each user once, without NULLs; all of them must be the caller's to ask about.
+fn users(user_ids: Option<Vec<Option<String>>>) -> SqlResult<Vec<String>> {
+    let mut users: Vec<String> = given("user_ids", user_ids)?.into_iter().flatten().collect();
     users.sort();
     users.dedup();
     users.iter().try_for_each(|user_id| authorize(user_id))?;

@@ -6,55 +6,59 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::arguments::{self, given};
 use super::caller::{authorize, is_administrator};
-use crate::errors::{SqlResult, error};
+use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::now::{self, Report};
 use crate::sync::subscribe;
 use crate::{settings, worker};
 
-/// See the comment on the function in sql/065_connection_functions.sql; so for all of them.
+/// See the comment on the function in sql/073_connection_functions.sql; so for all of them.
 #[pg_extern]
 fn calendar_subscribe(
-    user_id: &str,
-    url: &str,
-    provider: default!(&str, "'ics'"),
+    user_id: Option<&str>,
+    url: Option<&str>,
+    provider: default!(Option<&str>, "'ics'"),
     name: default!(Option<&str>, "NULL"),
     poll_interval: default!(Option<Interval>, "NULL"),
 ) -> SqlResult<pgrx::Uuid> {
+    let (user_id, url, provider) = (given("user_id", user_id)?, given("url", url)?, given("provider", provider)?);
     authorize(user_id)?;
     let id = store::as_owner(|installation| {
         subscribe::subscribe(installation, user_id, url, provider, name, poll_interval)
     })?;
     worker::wake_at_commit();
-    Ok(pgrx::Uuid::from_bytes(id.into_bytes()))
+    Ok(arguments::uuid(id))
 }
 
 #[pg_extern]
-fn calendar_unsubscribe(connection_id: pgrx::Uuid, keep_events: default!(bool, true)) -> SqlResult<()> {
-    authorize_connection(connection_id)?;
+fn calendar_unsubscribe(connection_id: Option<pgrx::Uuid>, keep_events: default!(Option<bool>, true)) -> SqlResult<()> {
+    let keep_events = given("keep_events", keep_events)?;
+    let connection_id = own_connection(connection_id)?;
     store::as_owner(|installation| subscriptions::remove(installation, connection_id, keep_events))
 }
 
 #[pg_extern]
-fn calendar_pause(connection_id: pgrx::Uuid) -> SqlResult<()> {
-    authorize_connection(connection_id)?;
+fn calendar_pause(connection_id: Option<pgrx::Uuid>) -> SqlResult<()> {
+    let connection_id = own_connection(connection_id)?;
     store::as_owner(|installation| subscriptions::pause(installation, connection_id))
 }
 
 #[pg_extern]
-fn calendar_continue(connection_id: pgrx::Uuid) -> SqlResult<()> {
-    authorize_connection(connection_id)?;
+fn calendar_continue(connection_id: Option<pgrx::Uuid>) -> SqlResult<()> {
+    let connection_id = own_connection(connection_id)?;
     store::as_owner(|installation| subscriptions::resume(installation, connection_id))?;
     worker::wake_at_commit();
     Ok(())
 }
 
 /// Whoever may not act for its owner gets the same error as for a connection that is not there.
-fn authorize_connection(connection_id: pgrx::Uuid) -> SqlResult<()> {
+fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgrx::Uuid> {
+    let connection_id = given("connection_id", connection_id)?;
     let owner = store::as_owner(|installation| subscriptions::owner(installation, connection_id))?;
     match owner {
-        Some(owner) if authorize(&owner).is_ok() => Ok(()),
+        Some(owner) if authorize(&owner).is_ok() => Ok(connection_id),
         _ => Err(error(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("there is no connection {}", uuid::Uuid::from_bytes(*connection_id.as_bytes())),
@@ -63,27 +67,11 @@ fn authorize_connection(connection_id: pgrx::Uuid) -> SqlResult<()> {
     }
 }
 
-type NowRow = (
-    name!(connection_id, pgrx::Uuid),
-    name!(name, String),
-    name!(provider, String),
-    name!(status, String),
-    name!(fetched, i32),
-    name!(created, i32),
-    name!(updated, i32),
-    name!(deleted, i32),
-    name!(unchanged, i32),
-    name!(pushed, i32),
-    name!(conflicts, i32),
-    name!(error, Option<String>),
-    name!(duration_ms, i32),
-);
-
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn calendar_sync_now(
-    user_id: &str,
-    force: default!(bool, false),
+    user_id: Option<&str>,
+    force: default!(Option<bool>, false),
     name: default!(Option<&str>, "NULL"),
 ) -> Result<
     TableIterator<
@@ -106,8 +94,15 @@ fn calendar_sync_now(
     >,
     ErrorReport,
 > {
+    let (user_id, force) = (given("user_id", user_id)?, given("force", force)?);
     authorize(user_id)?;
     let due = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
+    if let Some(name) = name
+        && due.is_empty()
+    {
+        return Err(invalid_argument(format!("the user has no connection named \"{name}\" that can be pulled"))
+            .set_hint("calendar_sync_status(user_id) lists a user's connections."));
+    }
     if !worker::is_running() {
         pgrx::notice!(
             "calendar_sync: no worker pulls the calendars of this database in the background; \
@@ -118,28 +113,24 @@ fn calendar_sync_now(
     let mut rows = Vec::with_capacity(due.len());
     for connection in due {
         let report = if allowed { now::pull(connection, force)? } else { Report::new(connection, "rate_limited") };
-        rows.push(row(report));
+        let Report { connection, status, counts, error, duration } = report;
+        rows.push((
+            arguments::uuid(connection.id),
+            connection.name,
+            connection.provider,
+            status.to_owned(),
+            counts.fetched,
+            counts.created,
+            counts.updated,
+            counts.deleted,
+            counts.unchanged,
+            0,
+            0,
+            error,
+            i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
+        ));
     }
     Ok(TableIterator::new(rows))
-}
-
-fn row(report: Report) -> NowRow {
-    let Report { connection, status, counts, error, duration } = report;
-    (
-        pgrx::Uuid::from_bytes(connection.id.into_bytes()),
-        connection.name,
-        connection.provider,
-        status.to_owned(),
-        counts.fetched,
-        counts.created,
-        counts.updated,
-        counts.deleted,
-        counts.unchanged,
-        0,
-        0,
-        error,
-        i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
-    )
 }
 
 #[pg_extern]
@@ -156,7 +147,7 @@ fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i
 #[pg_extern(stable)]
 #[allow(clippy::type_complexity)]
 fn calendar_sync_status(
-    user_id: &str,
+    user_id: Option<&str>,
 ) -> Result<
     TableIterator<
         'static,
@@ -174,6 +165,7 @@ fn calendar_sync_status(
     >,
     ErrorReport,
 > {
+    let user_id = given("user_id", user_id)?;
     authorize(user_id)?;
     let list = store::as_owner(|installation| subscriptions::status(installation, user_id))?;
     Ok(TableIterator::new(list.into_iter().map(|it| {

@@ -1,16 +1,17 @@
 //! Events that an application hands in, and the agenda.
 
-use calendar_sync_core::patch::PatchError;
+use calendar_sync_core::zones::Zones;
+use pgrx::Uuid;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, Uuid};
 use serde_json::Value;
 
-use super::arguments;
+use super::arguments::{self, given};
 use super::caller::authorize;
+use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
-use crate::store::{self, agenda::Entry};
+use crate::store::{self, Installation, agenda::Entry};
 use crate::sync::agenda::{Range, agenda};
 use crate::sync::apply::{self, Source};
 use crate::sync::upsert::{self, Handed, Refusal};
@@ -19,14 +20,14 @@ use crate::zones::PgZones;
 /// Creates or changes one event or series of an application's own source.
 #[pg_extern]
 fn calendar_upsert_event(
-    user_id: &str,
-    external_source: &str,
-    external_id: &str,
-    event: JsonB,
+    user_id: Option<&str>,
+    external_source: Option<&str>,
+    external_id: Option<&str>,
+    event: Option<Json>,
 ) -> Result<TableIterator<'static, (name!(event_id, Uuid), name!(action, String))>, ErrorReport> {
     let source = source(user_id, external_source)?;
-    authorize(user_id)?;
-    let handed = vec![Handed { external_id: Some(external_id.to_owned()), event: event.0 }];
+    let external_id = arguments::external_id(external_id)?.to_owned();
+    let handed = vec![Handed { external_id: Ok(external_id), event: given("event", event)?.read("event")? }];
     let outcome =
         store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, arguments::now()))?
             .pop();
@@ -41,9 +42,9 @@ fn calendar_upsert_event(
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn calendar_upsert_events(
-    user_id: &str,
-    external_source: &str,
-    events: JsonB,
+    user_id: Option<&str>,
+    external_source: Option<&str>,
+    events: Option<Json>,
 ) -> Result<
     TableIterator<
         'static,
@@ -57,8 +58,7 @@ fn calendar_upsert_events(
     ErrorReport,
 > {
     let source = source(user_id, external_source)?;
-    authorize(user_id)?;
-    let Value::Array(elements) = events.0 else {
+    let Value::Array(elements) = given("events", events)?.read("events")? else {
         return Err(invalid_argument("events is not a JSON array")
             .set_hint("Pass [{\"external_id\": \"...\", \"title\": \"...\", \"start\": \"...\"}, ...]."));
     };
@@ -75,24 +75,31 @@ fn calendar_upsert_events(
 
 /// Marks one event or series of an application's own source as deleted; it stays as history.
 #[pg_extern]
-fn calendar_delete_event(user_id: &str, external_source: &str, external_id: &str) -> SqlResult<bool> {
+fn calendar_delete_event(
+    user_id: Option<&str>,
+    external_source: Option<&str>,
+    external_id: Option<&str>,
+) -> SqlResult<bool> {
     let source = source(user_id, external_source)?;
-    authorize(user_id)?;
+    let external_id = arguments::external_id(external_id)?;
     store::as_owner(|installation| apply::delete(installation, &source, external_id, arguments::now()))
 }
 
-fn source<'a>(user_id: &'a str, external_source: &'a str) -> SqlResult<Source<'a>> {
+/// What is the application's, if the caller may act for the user.
+fn source<'a>(user_id: Option<&'a str>, external_source: Option<&'a str>) -> SqlResult<Source<'a>> {
+    let user_id = given("user_id", user_id)?;
+    let external_source = given("external_source", external_source)?;
     arguments::identifier("user_id", user_id)?;
     arguments::identifier("external_source", external_source)?;
+    authorize(user_id)?;
     Ok(Source { user_id, external_source, connection_id: None, synced_from: "manual" })
 }
 
 fn refused(refusal: Refusal) -> ErrorReport {
     match refusal {
-        Refusal::Patch(PatchError { key, problem, hint }) => {
-            invalid_argument(format!("event key \"{key}\" {problem}")).set_hint(hint)
-        }
-        Refusal::Item(message) => invalid_argument(format!("the event can't be stored: {message}")),
+        Refusal::Patch(error) => invalid_argument(error.to_string()).set_hint(error.hint),
+        Refusal::Item(message) => invalid_argument(format!("the event can't be stored: {message}"))
+            .set_hint("Its dates are of the years 1 to 9999; a rule gives 10,000 occurrences in 400 days at most."),
     }
 }
 
@@ -100,9 +107,9 @@ fn refused(refusal: Refusal) -> ErrorReport {
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn calendar_agenda(
-    user_id: &str,
-    range_start: TimestampWithTimeZone,
-    range_end: TimestampWithTimeZone,
+    user_id: Option<&str>,
+    range_start: Option<TimestampWithTimeZone>,
+    range_end: Option<TimestampWithTimeZone>,
 ) -> Result<
     TableIterator<
         'static,
@@ -121,10 +128,7 @@ fn calendar_agenda(
     >,
     ErrorReport,
 > {
-    let range = range(range_start, range_end)?;
-    authorize(user_id)?;
-    let zone = arguments::time_zone();
-    let entries = store::as_owner(|installation| agenda(installation, &PgZones, user_id, range, &zone))?;
+    let entries = of_range(user_id, range_start, range_end, agenda)?;
     Ok(TableIterator::new(entries.into_iter().map(|entry: Entry| {
         (
             entry.event_id.map(arguments::uuid),
@@ -141,12 +145,16 @@ fn calendar_agenda(
     })))
 }
 
-/// A range that has a length.
-pub(super) fn range(from: TimestampWithTimeZone, to: TimestampWithTimeZone) -> SqlResult<Range> {
-    let range = Range { from: store::instant(from), to: store::instant(to) };
-    if range.from < range.to {
-        return Ok(range);
-    }
-    Err(invalid_argument("range_end is not after range_start")
-        .set_hint("The range goes up to, but without, range_end."))
+/// Asks for something of a user's within a range, dates in the zone of calendar_sync.time_zone.
+pub(super) fn of_range<T>(
+    user_id: Option<&str>,
+    range_start: Option<TimestampWithTimeZone>,
+    range_end: Option<TimestampWithTimeZone>,
+    ask: impl FnOnce(&Installation, &dyn Zones, &str, Range, &str) -> SqlResult<T>,
+) -> SqlResult<T> {
+    let user_id = given("user_id", user_id)?;
+    let range = arguments::range(range_start, range_end)?;
+    authorize(user_id)?;
+    let zone = arguments::time_zone();
+    store::as_owner(|installation| ask(installation, &PgZones, user_id, range, &zone))
 }

@@ -1,13 +1,14 @@
 //! Published feeds.
 
+use pgrx::PgSqlErrorCode;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgSqlErrorCode};
 use uuid::Uuid;
 
 use super::arguments;
 use super::caller::authorize;
+use super::json::Json;
 use crate::errors::{SqlResult, error};
 use crate::store::{self, feeds};
 use crate::sync::feed;
@@ -19,11 +20,11 @@ fn calendar_feed_create(
     user_id: Option<&str>,
     name: Option<&str>,
     visibility: default!(Option<&str>, "'details'"),
-    filter: default!(Option<JsonB>, "'{}'"),
+    filter: default!(Option<Json>, "'{}'"),
 ) -> Result<TableIterator<'static, (name!(feed_id, pgrx::Uuid), name!(token, String))>, ErrorReport> {
     let user_id = arguments::given("user_id", user_id)?;
     let name = arguments::given("name", name)?;
-    let filter = arguments::given("filter", filter)?.0;
+    let filter = arguments::given("filter", filter)?.read("filter")?;
     arguments::identifier("user_id", user_id)?;
     arguments::identifier("name", name)?;
     let details = arguments::shows_details(arguments::given("visibility", visibility)?)?;

@@ -9,7 +9,6 @@ use pgrx::prelude::*;
 
 use super::arguments;
 use super::caller::authorize;
-use super::events::range;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store::{self, installation_row};
 use crate::sync::apply::{self, BadItem, Source, Terms};
@@ -27,7 +26,7 @@ fn calendar_ics_export(
     range_end: default!(TimestampWithTimeZone, "now() + interval '180 days'"),
     visibility: default!(&str, "'details'"),
 ) -> SqlResult<String> {
-    let range = range(range_start, range_end)?;
+    let range = arguments::range(Some(range_start), Some(range_end))?;
     let details = arguments::shows_details(visibility)?;
     authorize(user_id)?;
     let filter = Filter::default();

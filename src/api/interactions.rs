@@ -1,9 +1,11 @@
 //! Interactions: which tables are followed, and catching up.
 
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
+use super::arguments::given;
+use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::interaction;
 
@@ -12,14 +14,14 @@ use crate::interaction;
 ///
 /// Declared in `sql/061_interactions_api.sql`: pgrx' own regclass argument would lock the table too weakly first.
 #[pg_extern(sql = "")]
-fn calendar_attach(interaction: pg_sys::Oid, mapping: JsonB) -> SqlResult<()> {
-    interaction::attach(interaction, &mapping.0)
+fn calendar_attach(interaction: Option<pg_sys::Oid>, mapping: Option<Json>) -> SqlResult<()> {
+    interaction::attach(given("interaction", interaction)?, &given("mapping", mapping)?.read("mapping")?)
 }
 
 /// Removes the triggers; events and history stay.
 #[pg_extern(sql = "")]
-fn calendar_detach(interaction: pg_sys::Oid) -> SqlResult<()> {
-    interaction::detach(interaction)
+fn calendar_detach(interaction: Option<pg_sys::Oid>) -> SqlResult<()> {
+    interaction::detach(given("interaction", interaction)?)
 }
 
 /// Syncs interactions that no trigger saw, and removes events whose interaction is gone; how many events were written.
@@ -33,7 +35,7 @@ fn calendar_backfill(interaction: Option<pg_sys::Oid>, since: Option<TimestampWi
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn calendar_retry_failures(
-    max_rows: default!(i32, 100),
+    max_rows: default!(Option<i32>, 100),
 ) -> Result<
     TableIterator<
         'static,
@@ -47,8 +49,9 @@ fn calendar_retry_failures(
     >,
     ErrorReport,
 > {
+    let max_rows = given("max_rows", max_rows)?;
     if max_rows < 1 {
-        return Err(invalid_argument("max_rows must be at least 1"));
+        return Err(invalid_argument("max_rows must be at least 1").set_hint("The default is 100."));
     }
     let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
     let rows = interaction::retry_due(max_rows)?;

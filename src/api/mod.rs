@@ -9,4 +9,5 @@ mod feeds;
 mod ics;
 mod ids;
 mod interactions;
+mod json;
 mod recurrence;

@@ -78,8 +78,8 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("SU", Weekday::Sun),
 ];
 
-const HOURS: &str =
-    "Write {\"MO\": [[\"09:00\", \"12:30\"], [\"13:30\", \"17:00\"]], ...}; \"24:00\" is the end of a day.";
+const HOURS: &str = "Write {\"MO\": [[\"09:00\", \"12:30\"], [\"13:30\", \"17:00\"]], ...}; \"24:00\" is the end of a day. Hours \
+     over midnight are two spans: {\"MO\": [[\"22:00\", \"24:00\"]], \"TU\": [[\"00:00\", \"06:00\"]]}.";
 
 /// Working hours of each weekday, from Monday on: pairs of seconds of the day.
 pub struct WorkingHours([Vec<(i64, i64)>; 7]);
@@ -95,10 +95,10 @@ impl WorkingHours {
             let Some((_, weekday)) = WEEKDAYS.iter().find(|(word, _)| word == name) else {
                 return wrong(format!("has no weekday \"{name}\""));
             };
-            let spans = spans.as_array().and_then(|spans| spans.iter().map(span).collect::<Option<Vec<_>>>());
-            match spans {
-                Some(spans) => hours[weekday.num_days_from_monday() as usize] = spans,
-                None => return wrong(format!("has times for {name} that can't be read")),
+            let Value::Array(spans) = spans else { return wrong(format!("has no list of spans for {name}")) };
+            match spans.iter().map(span).collect() {
+                Ok(spans) => hours[weekday.num_days_from_monday() as usize] = spans,
+                Err(problem) => return wrong(format!("has for {name} {problem}")),
             }
         }
         Ok(Self(hours))
@@ -107,12 +107,14 @@ impl WorkingHours {
     /// Working time within the range, on the clock of `zone`.
     pub fn within<Z: Zone>(&self, range: Range, zone: Z) -> SqlResult<Vec<Range>> {
         let mut clock = Resolver::new(zone);
-        let day = |instant: DateTime<Utc>| instant.date_naive();
-        let (mut date, last) = (day(range.from - TimeDelta::days(2)), day(range.to + TimeDelta::days(2)));
-        if last - date > TimeDelta::days(3_700) {
+        if range.to - range.from > TimeDelta::days(3_700) {
             return Err(error(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the range is longer than ten years")
                 .set_hint("Ask for a shorter range."));
         }
+        // A zone's date may be another than that of UTC.
+        let slack = Days::new(2);
+        let mut date = range.from.date_naive().checked_sub_days(slack).unwrap_or(NaiveDate::MIN);
+        let last = range.to.date_naive().checked_add_days(slack).unwrap_or(NaiveDate::MAX);
         let mut open = Vec::new();
         while date <= last {
             for (from, to) in &self.0[date.weekday().num_days_from_monday() as usize] {
@@ -131,17 +133,30 @@ fn instant<Z: Zone>(clock: &mut Resolver<Z>, date: NaiveDate, seconds: i64) -> D
     DateTime::from_timestamp(clock.resolve(local).instant, 0).unwrap_or_default()
 }
 
-/// `["09:00", "17:00"]` in seconds of the day.
-fn span(value: &Value) -> Option<(i64, i64)> {
-    let [from, to] = value.as_array()?.as_slice() else { return None };
-    let seconds = |value: &Value| {
-        let (hours, minutes) = value.as_str()?.split_once(':')?;
-        let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-        let valid = (0..24).contains(&hours) && (0..60).contains(&minutes) || (hours, minutes) == (24, 0);
-        valid.then_some(hours * 3_600 + minutes * 60)
+/// `["09:00", "17:00"]` in seconds of the day. An error goes on after the weekday: "a time that ...".
+fn span(value: &Value) -> Result<(i64, i64), String> {
+    let Some([from, to]) = value.as_array().map(Vec::as_slice) else {
+        return Err(format!("a span that is not a pair of times: {value}"));
     };
-    let (from, to) = (seconds(from)?, seconds(to)?);
-    (from < to).then_some((from, to))
+    let read = |value: &Value| {
+        value.as_str().and_then(seconds_of_day).ok_or_else(|| format!("a time that can't be read: {value}"))
+    };
+    match (read(from)?, read(to)?) {
+        (begin, end) if begin < end => Ok((begin, end)),
+        _ => Err(format!("a span that does not end after its start: {value}")),
+    }
+}
+
+/// `09:00`; up to `24:00`.
+fn seconds_of_day(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let number = |digits: &str| -> Option<i64> {
+        let plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if plain { digits.parse().ok() } else { None }
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let valid = hours < 24 && minutes < 60 || (hours, minutes) == (24, 0);
+    valid.then_some(hours * 3_600 + minutes * 60)
 }
 
 /// Two things at once.

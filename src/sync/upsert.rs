@@ -19,7 +19,8 @@ const AT_ONCE: usize = 1_000;
 
 /// One event as it was handed in.
 pub struct Handed {
-    pub external_id: Option<String>,
+    /// The application's own key, or what is wrong with it.
+    pub external_id: Result<String, PatchError>,
     /// The patch.
     pub event: Value,
 }
@@ -27,11 +28,22 @@ pub struct Handed {
 impl Handed {
     /// An element of a list has its `external_id` among its keys.
     pub fn from_element(mut element: Value) -> Self {
-        let external_id = match element.as_object_mut().and_then(|members| members.remove("external_id")) {
-            Some(Value::String(external_id)) => Some(external_id),
-            _ => None,
+        const KEY: &str = "external_id";
+        let (key, problem) = match element.as_object_mut().map(|members| members.remove(KEY)) {
+            Some(Some(Value::String(external_id))) if !external_id.is_empty() => {
+                return Self { external_id: Ok(external_id), event: element };
+            }
+            Some(Some(Value::String(_))) => (KEY, "is empty"),
+            Some(Some(_)) => (KEY, "is not a string"),
+            Some(None) => (KEY, "is missing"),
+            None => (patch::WHOLE, "is not a JSON object"),
         };
-        Self { external_id, event: element }
+        let error = PatchError {
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            hint: "Each element has an external_id, a string: the application's own key of the event.".to_owned(),
+        };
+        Self { external_id: Err(error), event: element }
     }
 }
 
@@ -85,14 +97,12 @@ fn upsert_chunk(
     let mut places = Vec::with_capacity(handed.len());
     for Handed { external_id, event } in handed {
         let place = outcomes.len();
-        let Some(external_id) = external_id else {
-            let error = PatchError {
-                key: "external_id".to_owned(),
-                problem: "is missing".to_owned(),
-                hint: "It is a string, the application's own key of the event.".to_owned(),
-            };
-            outcomes.push(Outcome { external_id: None, result: Err(Refusal::Patch(error)) });
-            continue;
+        let external_id = match external_id {
+            Ok(external_id) => external_id,
+            Err(error) => {
+                outcomes.push(Outcome { external_id: None, result: Err(Refusal::Patch(error)) });
+                continue;
+            }
         };
         let key = content::key(&external_id).into_owned();
         let result = match patch::apply(current.get(&key), &external_id, &event, zones) {
@@ -126,7 +136,7 @@ fn stored(
     handed: &[Handed],
     now: DateTime<Utc>,
 ) -> SqlResult<HashMap<String, Body>> {
-    let keys: Vec<_> = handed.iter().filter_map(|one| one.external_id.as_deref()).map(content::key).collect();
+    let keys: Vec<_> = handed.iter().filter_map(|one| one.external_id.as_deref().ok()).map(content::key).collect();
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let (mut event_ids, mut series_ids) = (Vec::new(), Vec::new());
     events::known(installation, source, Wanted::Keys(&keys), now, |known| {

@@ -77,6 +77,12 @@ fn errors_name_the_key() {
     assert_eq!(new("start", json!("next week")), "event key \"start\" is not a time: \"next week\"");
     assert_eq!(new("time_zone", json!("Mars/Base")), "event key \"time_zone\" names no time zone: \"Mars/Base\"");
     assert_eq!(problem(json!({"title": "A"})), "event key \"start\" is missing");
+    assert_eq!(
+        new("event_date", json!("2026-04-07T09:00Z")),
+        "event key \"start\" is given together with \"event_date\""
+    );
+    let both_ends = json!({"title": "A", "start": "2026-04-06", "end": "2026-04-08", "event_end": null});
+    assert_eq!(problem(both_ends), "event key \"end\" is given together with \"event_end\"");
     assert_eq!(problem(json!({"start": "2026-04-06"})), "event key \"title\" is missing");
     assert_eq!(
         problem(json!({"title": "A", "start": "2026-04-06T09:00"})),

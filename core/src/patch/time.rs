@@ -9,6 +9,10 @@ use crate::zones::{Resolver, Zones};
 
 const FORMS: &str = "Write an instant (2026-04-06T09:00:00+02:00), a local time (2026-04-06T09:00:00) with \
                      \"time_zone\", or a date (2026-04-06) for an all-day event.";
+/// For an event that has none yet.
+const NEEDED: &str = "Give \"start\" (or the column's name, \"event_date\"), and \"end\" (\"event_end\") if it has a length: \
+                      an instant (2026-04-06T09:00:00+02:00), a local time (2026-04-06T09:00:00) with \"time_zone\", \
+                      or a date (2026-04-06) for an all-day event.";
 
 /// A time as it was written.
 enum Written {
@@ -47,7 +51,13 @@ pub fn instant(key: &str, text: &str) -> Patched<DateTime<Utc>> {
 
 /// `start` and `end` are also known by their columns' names.
 fn either(patch: &Map<String, Value>, key: &'static str, column: &'static str) -> Patched<Option<Option<Written>>> {
-    let key = if patch.contains_key(column) && !patch.contains_key(key) { column } else { key };
+    let key = match (patch.contains_key(key), patch.contains_key(column)) {
+        (true, true) => {
+            return wrong(key, format!("is given together with \"{column}\""), "They mean the same: give one of them.");
+        }
+        (false, true) => column,
+        _ => key,
+    };
     let Some(text) = value::text(patch, key)? else { return Ok(None) };
     Ok(Some(text.map(|text| written(key, &text)).transpose()?))
 }
@@ -69,7 +79,7 @@ pub fn timing(before: Option<&Timing>, patch: &Map<String, Value>, zones: &dyn Z
     };
     let clock = Clock { time_zone: time_zone.as_deref(), zones };
     match (start, before) {
-        (None, None) => wrong("start", "is missing", FORMS),
+        (None, None) => wrong("start", "is missing", NEEDED),
         (Some(Written::Date(date)), _) => {
             if all_day == Some(false) {
                 return wrong("all_day", "is false, but \"start\" is a date", FORMS);
