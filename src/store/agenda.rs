@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
-use super::datum::{Columns, stamp, within_scratch};
+use super::datum::{Columns, column, stamp, uuid, within_scratch};
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -37,11 +37,12 @@ pub const SLACK: TimeDelta = TimeDelta::days(2);
 
 thread_local! {
     // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it.
+    // No join with the connections: where nothing is known of the tables, the planner may read all of these for it.
     // A date is placed in the agenda's zone; an interaction without a duration takes its day in its own zone.
     static OVERLAPPING: Statement = const { Statement::new(
         "select e.event_id, e.title, e.starts_at, e.ends_at, e.all_day, e.location, e.event_status,
             e.show_as <> 'free' and e.event_status <> 'cancelled', e.series_id,
-            e.recurrence_id, e.external_source, e.connection_id, coalesce(c.direction <> 'pull', false), e.ical_uid
+            e.recurrence_id, e.external_source, e.connection_id, coalesce(e.connection_id = any ($7), false), e.ical_uid
          from (
              select f.*,
                  case
@@ -67,7 +68,6 @@ thread_local! {
                    and sync_status <> 'deleted'
              ) f
          ) e
-         left join @calendar_connections c on c.connection_id = e.connection_id
          where case
              when e.all_day and e.time_zone is not null then
                  tstzrange(
@@ -85,6 +85,7 @@ thread_local! {
             pg_sys::TIMESTAMPTZOID,
             pg_sys::TIMESTAMPTZOID,
             pg_sys::TEXTOID,
+            pg_sys::UUIDARRAYOID,
         ],
     ) };
     static WRITABLE: Statement = const { Statement::new(
@@ -94,12 +95,15 @@ thread_local! {
 }
 
 /// The user's stored events that overlap the window, in no order. Deleted ones are not among them.
+///
+/// `writable`: the connections that take changes.
 pub fn overlapping(
     installation: &Installation,
     user_id: &str,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     zone: &str,
+    writable: &[Uuid],
 ) -> SqlResult<Vec<Entry>> {
     within_scratch(|| {
         let long_before = from.checked_sub_signed(SLACK).unwrap_or(from);
@@ -111,6 +115,7 @@ pub fn overlapping(
             stamp(long_before).into(),
             stamp(long_after).into(),
             zone.into(),
+            column(writable, |id| uuid(*id)),
         ];
         OVERLAPPING.with(|statement| {
             statement.run(installation, &arguments, |mut rows| {

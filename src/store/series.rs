@@ -231,16 +231,18 @@ thread_local! {
             order by expand_at limit $2 for update skip locked"),
         &[pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID],
     ) };
+    // Overrides and RDATEs may lie before DTSTART.
     static BEYOND: Statement = const { Statement::new(
         whole!("where user_id = $1
               and sync_status <> 'deleted'
-              and dtstart < $3
+              and (dtstart < $3 or overrides is not null or rdates is not null)
               and ends_at > $2
               and (expanded_until < $3 or expanded_from > $2)"),
         &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static OF_USER: Statement = const { Statement::new(
-        whole!("where user_id = $1 and sync_status <> 'deleted' and dtstart < $3 and ends_at > $2
+        whole!("where user_id = $1 and sync_status <> 'deleted' and ends_at > $2
+              and (dtstart < $3 or overrides is not null or rdates is not null)
             order by series_id"),
         &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };

@@ -1,7 +1,7 @@
 //! A user's agenda: stored events, and instances of series beyond the window in which they are stored.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::event::{EventStatus, ShowAs};
 use calendar_sync_core::recurrence::{Instances, Window};
@@ -41,8 +41,10 @@ pub fn agenda(
         return Err(invalid_argument(format!("time zone \"{zone}\" is not known"))
             .set_hint("Set calendar_sync.time_zone to one of pg_timezone_names."));
     };
-    let mut entries = agenda::overlapping(installation, user_id, range.from, range.to, zone)?;
-    compute(installation, zones, user_id, range, &mut Resolver::new(clock), &mut entries)?;
+    let writable = agenda::writable_connections(installation, user_id)?;
+    let mut entries = agenda::overlapping(installation, user_id, range.from, range.to, zone, &writable)?;
+    let beyond = series::beyond(installation, user_id, widened(range).from, widened(range).to)?;
+    compute(&beyond, zones, range, &writable, &mut Resolver::new(clock), &mut entries)?;
     let mut entries = without_copies(entries);
     entries.sort_by(|one, other| {
         (one.starts_at, &one.title, one.event_id).cmp(&(other.starts_at, &other.title, other.event_id))
@@ -50,26 +52,30 @@ pub fn agenda(
     Ok(entries)
 }
 
-/// Adds instances that are not stored.
+/// With room for dates, which lie elsewhere than their instants say.
+fn widened(range: Range) -> Range {
+    Range {
+        from: range.from.checked_sub_signed(SLACK).unwrap_or(range.from),
+        to: range.to.checked_add_signed(SLACK).unwrap_or(range.to),
+    }
+}
+
+/// Adds instances that are not stored. (One that started before the stored window may be: it reached into it.)
 fn compute<Z: Zone>(
-    installation: &Installation,
+    found: &[series::Stored],
     zones: &dyn Zones,
-    user_id: &str,
     range: Range,
+    writable: &[Uuid],
     clock: &mut Resolver<Z>,
     entries: &mut Vec<Entry>,
 ) -> SqlResult<()> {
-    let wide = Range {
-        from: range.from.checked_sub_signed(SLACK).unwrap_or(range.from),
-        to: range.to.checked_add_signed(SLACK).unwrap_or(range.to),
-    };
-    let found = series::beyond(installation, user_id, wide.from, wide.to)?;
     if found.is_empty() {
         return Ok(());
     }
-    let writable = agenda::writable_connections(installation, user_id)?;
+    let wide = widened(range);
+    let as_stored: HashSet<_> = entries.iter().map(|entry| (entry.series_id, entry.recurrence_id)).collect();
     let mut computed = 0;
-    for stored in &found {
+    for stored in found {
         let is_writable = stored.connection_id.is_some_and(|id| writable.contains(&id));
         let (before, after) = (stored.expansion.from, stored.expansion.until);
         for (part, is_before) in [
@@ -84,7 +90,7 @@ fn compute<Z: Zone>(
             let Ok(instances) = Instances::new(&stored.series, zones, window) else { continue };
             for instance in instances.map_while(Result::ok) {
                 let beyond = if is_before { instance.start < before } else { instance.start >= after };
-                if !beyond {
+                if !beyond || as_stored.contains(&(Some(stored.series_id), Some(instance.recurrence_id))) {
                     continue;
                 }
                 computed += 1;

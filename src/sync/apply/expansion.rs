@@ -43,7 +43,7 @@ pub fn horizon(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// The instances that start from `from` on and before the horizon, and how far that is. `expanded_from`: where what is
-/// stored begins; `None`: at `from`.
+/// stored begins; `None`: at `from`, together with what started earlier and is not over by then.
 pub fn expand(
     series: &Series,
     zones: &dyn Zones,
@@ -59,7 +59,8 @@ pub fn expand(
         if instance.start >= horizon {
             break;
         }
-        if instance.start < from {
+        let goes_on_at_first = expanded_from.is_none() && instance.end.is_some_and(|end| end > from);
+        if instance.start < from && !goes_on_at_first {
             continue;
         }
         if instances.len() >= MOST_INSTANCES {
