@@ -34,7 +34,9 @@ create table calendar_series (
     teams_dial_in_url text,
 
     dtstart timestamptz not null,
+    local_start timestamp,
     duration interval,
+    nominal_duration text,
     time_zone text,
     all_day boolean not null default false,
     floating boolean not null default false,
@@ -98,7 +100,9 @@ comment on column calendar_series.teams_meeting_url is 'template: address to joi
 comment on column calendar_series.teams_conference_id is 'template: conference number of the Teams meeting';
 comment on column calendar_series.teams_dial_in_url is 'template: page with the dial-in numbers of the Teams meeting';
 comment on column calendar_series.dtstart is 'DTSTART; an all-day series starts at 00:00 UTC of its date';
+comment on column calendar_series.local_start is 'DTSTART as it was written, where a clock change leaves that time out: it is when the later instances are; else NULL';
 comment on column calendar_series.duration is 'length of the first instance, as time passes; NULL where none is known';
+comment on column calendar_series.nominal_duration is 'DURATION (RFC 5545, 3.3.6), of which days are counted on the clock, where the origin gave that and no DTEND';
 comment on column calendar_series.time_zone is 'IANA name of the zone that the rule is evaluated in; NULL for UTC and for all-day series';
 comment on column calendar_series.all_day is 'instances take whole days';
 comment on column calendar_series.floating is 'the origin gave local times without a zone';

@@ -175,6 +175,15 @@ impl Feed {
 
     fn series(&mut self, series: &Series) {
         self.event(&series.template);
+        if let Some(local) = series.local_start {
+            self.tag(1);
+            self.instant(local.and_utc());
+        }
+        if let Some(duration) = series.duration {
+            self.tag(2);
+            self.0.update(duration.days.to_le_bytes());
+            self.0.update(duration.seconds.to_le_bytes());
+        }
         self.texts(&series.rrules);
         self.texts(&series.exrules);
         self.instants(&series.rdates);

@@ -2,7 +2,9 @@
 //!
 //! Field names are the columns' names of `calendar_events` and `calendar_series`.
 
-use chrono::{DateTime, Utc};
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What an outside calendar holds under one UID: a single event, or a series with its overrides.
@@ -94,8 +96,15 @@ impl Default for EventType {
 /// A recurring event: the template of its instances and the rules that date them (RFC 5545, 3.8.5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// The first instance: `template.timing.start` is DTSTART, its length is every instance's.
+    /// The first instance: `template.timing.start` is DTSTART. Unless there is a `duration`, the others are as long.
     pub template: Event,
+    /// DTSTART as the clock of its zone would show it, where a clock change leaves that time out: the first instance is
+    /// later then, the others are not.
+    #[serde(default)]
+    pub local_start: Option<NaiveDateTime>,
+    /// DURATION of a timed series; `None` where DTEND gives its length (RFC 5545, 3.8.5.3).
+    #[serde(default)]
+    pub duration: Option<Duration>,
     /// RRULE values without the property name. Usually one; RFC 5545 allows several.
     pub rrules: Vec<String>,
     /// EXRULE values (RFC 2445; still found in old data).
@@ -105,6 +114,29 @@ pub struct Series {
     pub rdate_ends: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     pub exdates: Vec<DateTime<Utc>>,
     pub overrides: Vec<Override>,
+}
+
+/// A length of time (RFC 5545, 3.3.6): days are counted on the clock, and have 23 or 25 hours where that changes; seconds
+/// are counted as they pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Duration {
+    pub days: i64,
+    pub seconds: i64,
+}
+
+/// As a DURATION value. The days must not be less than none where the seconds are more, and the other way round.
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.days < 0 || self.seconds < 0 { "-" } else { "" };
+        write!(f, "{sign}P")?;
+        if self.days != 0 {
+            write!(f, "{}D", self.days.unsigned_abs())?;
+        }
+        if self.seconds != 0 || self.days == 0 {
+            write!(f, "T{}S", self.seconds.unsigned_abs())?;
+        }
+        Ok(())
+    }
 }
 
 /// One occurrence that differs from its rule (RFC 5545, 3.8.4.4). A cancelled occurrence has `EventStatus::Cancelled`.

@@ -4,6 +4,7 @@
 mod time;
 mod value;
 
+use chrono::NaiveDateTime;
 use serde_json::{Map, Value};
 
 use crate::event::{
@@ -94,13 +95,18 @@ pub fn apply(current: Option<&Body>, external_id: &str, patch: &Value, zones: &d
         return wrong("title", "is missing", "A new event needs a title and a start.");
     }
     let timing = time::timing(before.map(|event| &event.timing), patch, zones)?;
+    let kept = series.filter(|series| series.template.timing.time_zone == timing.time_zone);
+    let local_start = match time::never_shown(&timing, patch, zones)? {
+        Some(given) => given,
+        None => kept.and_then(|series| series.local_start),
+    };
     let event = Event { timing, details };
     let mut body = match (patch.get("recurrence"), series) {
         (None, None) | (Some(Value::Null), _) => Body::Single(Box::new(event)),
-        (None, Some(series)) => Body::Series(Box::new(Series { template: event, ..series.clone() })),
+        (None, Some(series)) => Body::Series(Box::new(with_template(event, local_start, series.clone()))),
         (Some(lines), series) => {
             let overrides = series.map(|series| series.overrides.clone()).unwrap_or_default();
-            recurring(event, &recurrence_lines(lines)?, overrides, zones)?
+            recurring(event, local_start, &recurrence_lines(lines)?, overrides, zones)?
         }
     };
     if let Some(current) = current
@@ -137,6 +143,13 @@ fn details_of(body: &mut Body) -> Option<&mut Details> {
         Body::Series(series) => Some(&mut series.template.details),
         Body::Overrides(_) => None,
     }
+}
+
+/// The series with another first instance, whose length is that of the others if it has changed.
+fn with_template(template: Event, local_start: Option<NaiveDateTime>, series: Series) -> Series {
+    let (before, after) = (&series.template.timing, &template.timing);
+    let same = (before.start, before.end, &before.time_zone) == (after.start, after.end, &after.time_zone);
+    Series { local_start, duration: series.duration.filter(|_| same), template, ..series }
 }
 
 fn check_keys(patch: &Map<String, Value>) -> Patched<()> {
@@ -236,6 +249,7 @@ fn recurrence_lines(lines: &Value) -> Patched<Vec<&str>> {
 /// A series by recurrence lines, which are read as the lines of a calendar file are.
 fn recurring(
     template: Event,
+    local_start: Option<NaiveDateTime>,
     lines: &[&str],
     overrides: Vec<crate::event::Override>,
     zones: &dyn Zones,
@@ -247,7 +261,7 @@ fn recurring(
         "Times look like 20260406T090000, with TZID or Z if they are not in the event's zone, dates like 20260406.";
     let file = format!(
         "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:x\r\nDTSTART{}\r\n{}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
-        time::property(&template.timing, zones),
+        time::property(&template.timing, local_start, zones),
         lines.join("\r\n"),
     );
     let unread = |problem: String| PatchError { key: "recurrence".into(), problem, hint: hint.into() };

@@ -28,6 +28,8 @@ fn rules_with_dates_added_and_taken_away() {
         let dates = |field: &str| all_seconds(row, field).into_iter().map(utc).collect();
         let series = Series {
             template: Event { timing, details: Details::default() },
+            local_start: None,
+            duration: None,
             rrules: vec![row["rule"].as_str().unwrap().to_owned()],
             exrules: Vec::new(),
             rdates: dates("rdate"),

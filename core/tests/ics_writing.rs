@@ -61,6 +61,8 @@ fn weekly() -> Item {
     };
     let series = Series {
         template,
+        local_start: None,
+        duration: None,
         rrules: vec!["FREQ=WEEKLY;UNTIL=20241231".into()],
         exrules: vec![],
         rdates: vec![at("2024-01-03T08:00:00Z"), at("2024-01-04T08:00:00Z")],
@@ -242,6 +244,8 @@ fn hostile_texts_stay_in_their_line() {
     let event = Event { timing: timing.clone(), details: details.clone() };
     let series = Series {
         template: event.clone(),
+        local_start: None,
+        duration: None,
         rrules: vec![nasty.into()],
         exrules: vec![nasty.into()],
         rdates: vec![],
@@ -390,6 +394,8 @@ fn series() -> impl Strategy<Value = Series> {
                 rdates,
                 exdates,
                 template,
+                local_start: None,
+                duration: None,
             }
         },
     )

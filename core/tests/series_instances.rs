@@ -24,6 +24,8 @@ fn event(start: &str, hours: i64, time_zone: Option<&str>) -> Event {
 fn series(start: &str, rule: &str) -> Series {
     Series {
         template: event(start, 1, None),
+        local_start: None,
+        duration: None,
         rrules: vec![rule.to_owned()],
         exrules: Vec::new(),
         rdates: Vec::new(),

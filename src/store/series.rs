@@ -81,7 +81,8 @@ macro_rules! whole {
     ($rest:literal) => {
         concat!(
             "select series_id, user_id, external_source, connection_id, external_id, synced_from,
-                sync_status = 'deleted', changed_at, expanded_from, expanded_until, expand_at, ends_at, dtstart, extract(epoch from duration)::float8::text, all_day,
+                sync_status = 'deleted', changed_at, expanded_from, expanded_until, expand_at, ends_at, dtstart,
+                extract(epoch from duration)::float8::text, local_start at time zone 'UTC', nominal_duration, all_day,
                 time_zone, floating, rrule, exrule, rdates, rdate_ends::text, exdates, overrides::text, ",
             selected!(),
             " from @calendar_series ",
@@ -95,28 +96,30 @@ macro_rules! upsert {
         concat!(
             "insert into @calendar_series as s (
                 user_id, connection_id, external_source, synced_from, last_synced_at, changed_at, created_at, updated_at,
-                series_id, external_id, external_id_full, dtstart, duration, all_day, time_zone, floating, rrule,
-                exrule, rdates, rdate_ends, exdates, overrides, expanded_from, expanded_until, expand_at, ends_at,
-                content_hash, ",
+                series_id, external_id, external_id_full, dtstart, duration, local_start, nominal_duration, all_day,
+                time_zone, floating, rrule, exrule, rdates, rdate_ends, exdates, overrides, expanded_from,
+                expanded_until, expand_at, ends_at, content_hash, ",
             names!(),
             ")
-            select $1, $2, $3, $45, $4, $4, $4, $4, r.series_id, r.external_id, r.external_id_full, r.dtstart,
-                make_interval(secs => r.duration), r.all_day, r.time_zone, r.floating, r.rrule, r.exrule,
+            select $1, $2, $3, $47, $4, $4, $4, $4, r.series_id, r.external_id, r.external_id_full, r.dtstart,
+                make_interval(secs => r.duration), r.local_start::timestamp, r.nominal_duration, r.all_day, r.time_zone, r.floating, r.rrule, r.exrule,
                 r.rdates::timestamptz[], r.rdate_ends::jsonb, r.exdates::timestamptz[], r.overrides::jsonb,
                 r.expanded_from, r.expanded_until, r.expand_at, r.ends_at, r.content_hash, ",
             values!(),
             " from unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)
+                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46)
             as r (
-                series_id, external_id, external_id_full, dtstart, duration, all_day, time_zone, floating, rrule,
-                exrule, rdates, rdate_ends, exdates, overrides, expanded_from, expanded_until, expand_at, ends_at,
-                content_hash, ",
+                series_id, external_id, external_id_full, dtstart, duration, local_start, nominal_duration, all_day,
+                time_zone, floating, rrule, exrule, rdates, rdate_ends, exdates, overrides, expanded_from,
+                expanded_until, expand_at, ends_at, content_hash, ",
             names!(),
             ")
             on conflict (user_id, external_source, connection_id, external_id)
             do update set
                 external_id_full = excluded.external_id_full, dtstart = excluded.dtstart,
-                duration = excluded.duration, all_day = excluded.all_day, time_zone = excluded.time_zone,
+                duration = excluded.duration, local_start = excluded.local_start,
+                nominal_duration = excluded.nominal_duration, all_day = excluded.all_day,
+                time_zone = excluded.time_zone,
                 floating = excluded.floating, rrule = excluded.rrule, exrule = excluded.exrule,
                 rdates = excluded.rdates, rdate_ends = excluded.rdate_ends, exdates = excluded.exdates,
                 overrides = excluded.overrides, expanded_from = excluded.expanded_from,
@@ -131,8 +134,8 @@ macro_rules! upsert {
     };
 }
 
-const UPSERT_TYPES: [pg_sys::Oid; 45] = {
-    let mut types = [pg_sys::TEXTARRAYOID; 45];
+const UPSERT_TYPES: [pg_sys::Oid; 47] = {
+    let mut types = [pg_sys::TEXTARRAYOID; 47];
     let first = [
         pg_sys::TEXTOID,
         pg_sys::UUIDOID,
@@ -143,6 +146,8 @@ const UPSERT_TYPES: [pg_sys::Oid; 45] = {
         pg_sys::TEXTARRAYOID,
         pg_sys::TIMESTAMPTZARRAYOID,
         pg_sys::FLOAT8ARRAYOID,
+        pg_sys::TEXTARRAYOID,
+        pg_sys::TEXTARRAYOID,
         pg_sys::BOOLARRAYOID,
         pg_sys::TEXTARRAYOID,
         pg_sys::BOOLARRAYOID,
@@ -337,6 +342,8 @@ fn upsert_arguments<'a>(
         column(rows, |row| row.external_id_full),
         column(rows, |row| stamp(row.series.template.timing.start)),
         column(rows, |row| seconds(&row.series.template.timing)),
+        column(rows, |row| row.series.local_start.map(|local| local.to_string())),
+        column(rows, |row| row.series.duration.map(|duration| duration.to_string())),
         column(rows, |row| row.series.template.timing.all_day),
         column(rows, |row| row.series.template.timing.time_zone.as_deref()),
         column(rows, |row| row.series.template.timing.floating),
@@ -481,6 +488,8 @@ fn read_stored(columns: &mut Columns) -> SpiResult<Stored> {
     };
     let start = columns.instant()?.unwrap_or_default();
     let length = columns.text()?.and_then(|seconds| seconds.parse::<f64>().ok());
+    let local_start = columns.instant()?.map(|local| local.naive_utc());
+    let duration = columns.text()?.and_then(|text| text.parse().ok());
     let timing = Timing {
         start,
         end: length.map(|seconds| start + TimeDelta::milliseconds((seconds * 1000.0).round() as i64)),
@@ -497,7 +506,7 @@ fn read_stored(columns: &mut Columns) -> SpiResult<Stored> {
     let overrides = columns.json()?;
     let details = details::read(columns)?;
     let template = Event { timing, details };
-    let series = Series { template, rrules, exrules, rdates, rdate_ends, exdates, overrides };
+    let series = Series { template, local_start, duration, rrules, exrules, rdates, rdate_ends, exdates, overrides };
     Ok(Stored {
         series_id,
         user_id,

@@ -10,6 +10,7 @@
 //! second VCALENDAR or junk after the last line.
 
 mod escape;
+mod excluded_days;
 mod lines;
 mod places;
 mod read;

@@ -210,7 +210,7 @@ impl Reader {
         } else if let Some(by) =
             standard(line, "REFRESH-INTERVAL", "X-PUBLISHED-TTL").filter(|by| *by > self.refresh_by)
         {
-            if let Some(interval) = values::duration(value).map(values::Duration::nominal).filter(|it| !it.is_zero()) {
+            if let Some(interval) = values::duration(value).map(values::nominal).filter(|it| !it.is_zero()) {
                 calendar.refresh = Some(interval.abs());
                 self.refresh_by = by;
             }

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
+use super::excluded_days::occurrences_on;
 use super::places::Places;
 use super::read::Calendar;
 use super::table_zone::TableZone;
 use super::until::conform;
 use super::values::Value;
-use super::vevent::{BadEvent, ParsedEvent, Recurrence, Time};
+use super::vevent::{BadEvent, MAX_DATES, ParsedEvent, Recurrence, Time};
 use super::when::{Span, instant};
 use crate::event::{Body, Event, EventStatus, Item, Override, Series};
 use crate::recurrence::{Instances, Occurrences, Rule, Window};
@@ -276,15 +277,27 @@ impl<'z> Items<'z> {
         dates.ends.sort_unstable();
         dates.ends.dedup_by_key(|(start, _)| *start);
         let text = |rules: Vec<Rule>| rules.iter().map(Rule::to_string).collect();
-        Ok(Series {
+        let mut series = Series {
             template: Event { timing: span.timing.clone(), details: Default::default() },
+            local_start: span.local_start.filter(|_| own_zone.is_none()),
+            duration: span.duration.filter(|_| own_zone.is_none()),
             rrules: text(rrules),
             exrules: text(exrules),
             rdates: dates.rdates,
             rdate_ends: dates.ends,
             exdates: dates.exdates,
             overrides: vec![],
-        })
+        };
+        if !dates.excluded_days.is_empty() {
+            let instant = |local| instant(local, span.place.as_ref());
+            // What is written again must be readable, too.
+            let room = MAX_DATES.saturating_sub(series.rdates.len() + series.exdates.len());
+            let found = occurrences_on(&dates.excluded_days, &series, self.places.zones(), instant, room);
+            series.exdates.extend(found);
+            series.exdates.sort_unstable();
+            series.exdates.dedup();
+        }
+        Ok(series)
     }
 
     fn dates(&mut self, written: &Recurrence, calendar: u32, span: &Span<'z>) -> Result<DateLists, String> {
@@ -294,6 +307,11 @@ impl<'z> Items<'z> {
         }
         for time in &written.exdates {
             lists.exdates.push(span.occurrence(*time, calendar, &mut self.places));
+            if let Value::Date(day) = time.value
+                && !span.timing.all_day
+            {
+                lists.excluded_days.push(day);
+            }
         }
         for (start, end) in &written.periods {
             let start = span.occurrence(*start, calendar, &mut self.places);
@@ -335,6 +353,8 @@ struct DateLists {
     rdates: Vec<DateTime<Utc>>,
     ends: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     exdates: Vec<DateTime<Utc>>,
+    /// EXDATEs that are dates, of a series of times; also in `exdates`, at the time of day of DTSTART.
+    excluded_days: Vec<NaiveDate>,
 }
 
 /// The latest version, and whatever has the same UID by mistake after it.

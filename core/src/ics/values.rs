@@ -1,7 +1,11 @@
 //! Date, date-time and duration values as calendar files have them (RFC 5545, 3.3.4 to 3.3.6), and the wrong forms of
 //! them that are common.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+
+use crate::event::Duration;
 
 /// A date or time before its zone is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,13 +14,6 @@ pub enum Value {
     /// Local time: floating, or in the zone that the property names.
     Local(NaiveDateTime),
     Utc(DateTime<Utc>),
-}
-
-/// A duration: days are nominal (a day over a clock change has 23 or 25 hours), seconds exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Duration {
-    pub days: i64,
-    pub seconds: i64,
 }
 
 impl Value {
@@ -29,11 +26,9 @@ impl Value {
     }
 }
 
-impl Duration {
-    /// Its length where every day has 24 hours.
-    pub fn nominal(self) -> TimeDelta {
-        TimeDelta::days(self.days) + TimeDelta::seconds(self.seconds)
-    }
+/// The length of a duration where every day has 24 hours.
+pub fn nominal(duration: Duration) -> TimeDelta {
+    TimeDelta::days(duration.days) + TimeDelta::seconds(duration.seconds)
 }
 
 /// `20240131`, `20240131T0930`, `20240131T093000`, the last two with `Z` or an offset, all also in the long form with
@@ -157,6 +152,18 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
     let sign = if negative { -1 } else { 1 };
     Some(Duration { days: sign * duration.days, seconds: sign * duration.seconds })
 }
+
+impl FromStr for Duration {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        duration(text.as_bytes()).ok_or(NotADuration)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a DURATION value (RFC 5545, 3.3.6)")]
+pub struct NotADuration;
 
 fn digits(rest: &mut &[u8], count: usize) -> Option<u32> {
     u32::try_from(number(rest, count)?).ok()

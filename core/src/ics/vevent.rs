@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::lines::Line;
 use super::text;
-use super::values::{self, Duration, Value};
-use crate::event::{Attendee, Details, EventStatus, Importance, Sensitivity, ShowAs, TeamsMeeting};
+use super::values::{self, Value};
+use crate::event::{Attendee, Details, Duration, EventStatus, Importance, Sensitivity, ShowAs, TeamsMeeting};
 
 /// RDATEs and EXDATEs of one event together.
 pub const MAX_DATES: usize = 100_000;

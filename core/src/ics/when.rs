@@ -5,9 +5,9 @@ use std::rc::Rc;
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::places::{Place, Places};
-use super::values::{Duration, Value};
+use super::values::Value;
 use super::vevent::{End, ParsedEvent, Time};
-use crate::event::Timing;
+use crate::event::{Duration, Timing};
 
 /// A time on the time line.
 pub(super) enum When<'z> {
@@ -16,6 +16,8 @@ pub(super) enum When<'z> {
         instant: DateTime<Utc>,
         /// `None` where it was given in UTC.
         place: Option<Rc<Place<'z>>>,
+        /// As it was written, where the place's clock never shows that.
+        never_shown: Option<NaiveDateTime>,
         floating: bool,
     },
 }
@@ -24,12 +26,14 @@ impl<'z> When<'z> {
     pub fn new(time: Time, calendar: u32, places: &mut Places<'z>) -> Self {
         match time.value {
             Value::Date(date) => Self::Date(date),
-            Value::Utc(instant) => Self::At { instant, place: None, floating: false },
+            Value::Utc(instant) => Self::At { instant, place: None, never_shown: None, floating: false },
             Value::Local(local) => {
                 let zone = time.tzid.and_then(|tzid| places.zone(tzid, calendar));
                 let floating = zone.is_none();
                 let place = zone.unwrap_or_else(|| places.floating(calendar));
-                Self::At { instant: place.instant(local), place: Some(place), floating }
+                let instant = place.instant(local);
+                let never_shown = (place.local(instant) != local).then_some(local);
+                Self::At { instant, place: Some(place), never_shown, floating }
             }
         }
     }
@@ -52,6 +56,10 @@ pub(super) fn midnight(date: NaiveDate) -> DateTime<Utc> {
 pub(super) struct Span<'z> {
     pub timing: Timing,
     pub place: Option<Rc<Place<'z>>>,
+    /// The start as it was written, where its clock never shows that.
+    pub local_start: Option<NaiveDateTime>,
+    /// DURATION, where a time and not DTEND says how long it is.
+    pub duration: Option<Duration>,
 }
 
 impl<'z> Span<'z> {
@@ -60,15 +68,20 @@ impl<'z> Span<'z> {
     pub fn new(event: &ParsedEvent, places: &mut Places<'z>) -> Result<Self, String> {
         match When::new(event.start, event.calendar, places) {
             When::Date(start) => Self::of_days(start, last_day(start, event, places)?),
-            When::At { instant, place, floating } => {
-                let end = end_of(instant, place.as_ref(), event, places)?;
+            When::At { instant, place, never_shown, floating } => {
+                let (end, duration) = end_of(instant, never_shown, place.as_ref(), event, places)?;
+                let swapped = end.is_some_and(|end| end < instant);
                 let (start, end) = match end {
-                    Some(end) if end < instant => (end, Some(instant)),
+                    Some(end) if swapped => (end, Some(instant)),
                     end => (instant, end.filter(|end| *end != instant)),
                 };
-                let floating = floating || event.floating;
                 let time_zone = place.as_ref().and_then(|place| place.name.clone());
-                Ok(Self { timing: Timing { start, end, all_day: false, time_zone, floating }, place })
+                Ok(Self {
+                    timing: Timing { start, end, all_day: false, time_zone, floating: floating || event.floating },
+                    place,
+                    local_start: never_shown.filter(|_| !swapped),
+                    duration: duration.filter(|_| end.is_some() && !swapped),
+                })
             }
         }
     }
@@ -85,7 +98,7 @@ impl<'z> Span<'z> {
             time_zone: None,
             floating: false,
         };
-        Ok(Self { timing, place: None })
+        Ok(Self { timing, place: None, local_start: None, duration: None })
     }
 
     /// A time that names an occurrence (RECURRENCE-ID, EXDATE) or adds one (RDATE) of a series with this timing. A
@@ -151,20 +164,35 @@ fn last_day(start: NaiveDate, event: &ParsedEvent, places: &mut Places<'_>) -> R
     }
 }
 
+/// The end of a time, and the length if that is not what the clock shows between the two. A start that the clock never
+/// shows, and puts off, may overtake the end: the event is then as long as it was meant to be.
 fn end_of(
     start: DateTime<Utc>,
+    never_shown: Option<NaiveDateTime>,
     place: Option<&Rc<Place<'_>>>,
     event: &ParsedEvent,
     places: &mut Places<'_>,
-) -> Result<Option<DateTime<Utc>>, String> {
-    match event.end {
-        End::None => Ok(None),
-        End::After(duration) => Ok(Some(after(start, duration, place).ok_or("DURATION is out of range")?)),
-        End::At(end) => Ok(match When::new(end, event.calendar, places) {
-            When::At { instant, .. } => Some(instant),
-            // A date as the end of a time: its midnight where the event is, if that is later.
-            When::Date(date) => Some(instant(date.and_time(NaiveTime::MIN), place)).filter(|end| *end > start),
-        }),
+) -> Result<(Option<DateTime<Utc>>, Option<Duration>), String> {
+    let written = match event.end {
+        End::None => return Ok((None, None)),
+        End::After(duration) => {
+            let end = after(start, duration, place).ok_or("DURATION is out of range")?;
+            return Ok((Some(end), Some(duration)));
+        }
+        End::At(written) => written,
+    };
+    let (end, end_is_shown) = match When::new(written, event.calendar, places) {
+        When::At { instant, never_shown, .. } => (instant, never_shown.is_none()),
+        // A date as the end of a time: its midnight where the event is, if that is later.
+        When::Date(date) => {
+            let end = instant(date.and_time(NaiveTime::MIN), place);
+            return Ok((Some(end).filter(|end| *end > start), None));
+        }
+    };
+    let exact = |length: TimeDelta| Duration { days: 0, seconds: length.num_seconds() };
+    match never_shown.filter(|_| end <= start).map(|start| local(end, place) - start) {
+        Some(length) => Ok((start.checked_add_signed(length), Some(exact(length)))),
+        None => Ok((Some(end), (!end_is_shown).then(|| exact(end - start)))),
     }
 }
 

@@ -176,9 +176,14 @@ impl<'a> Writer<'a> {
             self.time(name, instant, form, false);
         }
         let form = Form::from(timing);
-        self.time("DTSTART", timing.start, form, series.is_some());
-        if let Some(end) = timing.end {
-            self.end(timing.start, end, form);
+        match series.and_then(|series| series.local_start).zip(form.zone) {
+            Some((local, zone)) => self.never_shown("DTSTART", timing.start, local, zone),
+            None => self.time("DTSTART", timing.start, form, series.is_some()),
+        }
+        match (series.and_then(|series| series.duration), timing.end) {
+            (Some(duration), _) => self.formatted(format_args!("DURATION:{duration}")),
+            (None, Some(end)) => self.end(timing.start, end, form),
+            (None, None) => {}
         }
         if let Some(series) = series {
             self.recurrence(series, form);
@@ -306,6 +311,19 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        push_line(&mut self.file, &self.line);
+    }
+
+    /// A property of a local time that a clock change leaves out, and is meant to be there when the change is not.
+    fn never_shown(&mut self, name: &str, instant: DateTime<Utc>, local: NaiveDateTime, zone: &str) {
+        // The VTIMEZONE is needed.
+        self.local(instant, Some(zone));
+        self.line.clear();
+        self.line.push_str(name);
+        self.line.push_str(";TZID=");
+        push_param_value(&mut self.line, zone);
+        self.line.push(':');
+        push_local(&mut self.line, local);
         push_line(&mut self.file, &self.line);
     }
 

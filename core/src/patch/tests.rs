@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::recurrence::{Instances, Window};
 use crate::zones::ChronoZones;
 
 fn patched(current: Option<&Body>, patch: Value) -> Patched<Body> {
@@ -132,4 +133,22 @@ fn sequence_counts_changes_of_time_recurrence_and_cancellation() {
         current = body(Some(&current), patch.clone());
         assert_eq!(sequence(&current), expected, "{patch}");
     }
+}
+
+#[test]
+fn a_series_whose_start_the_clock_leaves_out_is_at_that_time_on_other_days() {
+    let daily = json!({"title": "A", "start": "2024-03-31T02:30", "time_zone": "Europe/Berlin",
+        "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"]});
+    let starts = |body: &Body| -> Vec<String> {
+        let Body::Series(series) = body else { panic!("{body:?}") };
+        let zones = ChronoZones::default();
+        let instances = Instances::new(series, &zones, Window::ALL).unwrap();
+        instances.map(|instance| instance.unwrap().start.format("%d %H:%M").to_string()).collect()
+    };
+    let body = patched(None, daily).unwrap();
+    assert_eq!(starts(&body), ["31 01:30", "01 00:30"]);
+    let renamed = patched(Some(&body), json!({"title": "B"})).unwrap();
+    assert_eq!(starts(&renamed), ["31 01:30", "01 00:30"]);
+    let moved = patched(Some(&body), json!({"start": "2024-03-31T03:30"})).unwrap();
+    assert_eq!(starts(&moved), ["31 01:30", "01 01:30"]);
 }

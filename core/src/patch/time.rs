@@ -161,15 +161,28 @@ fn timed(
     Ok(Timing { start, end, all_day: false, time_zone: clock.time_zone.map(str::to_owned), floating: false })
 }
 
-/// The rest of a DTSTART line of that timing.
-pub fn property(timing: &Timing, zones: &dyn Zones) -> String {
+/// `start`, if there is one, as it was written, if the clock of its zone never shows that time.
+pub fn never_shown(
+    timing: &Timing,
+    patch: &Map<String, Value>,
+    zones: &dyn Zones,
+) -> Patched<Option<Option<NaiveDateTime>>> {
+    let Some(start) = either(patch, "start", "event_date")? else { return Ok(None) };
+    let Some(Written::Local(local)) = start else { return Ok(Some(None)) };
+    let zone = timing.time_zone.as_deref().and_then(|name| zones.zone(name));
+    let shown = zone.map(|zone| Resolver::new(zone).to_local(timing.start.timestamp()));
+    Ok(Some(shown.is_some_and(|shown| shown != local.and_utc().timestamp()).then_some(local)))
+}
+
+/// The rest of a DTSTART line of that timing, and that local time if it is one that its clock never shows.
+pub fn property(timing: &Timing, local_start: Option<NaiveDateTime>, zones: &dyn Zones) -> String {
     if timing.all_day {
         return timing.start.format(";VALUE=DATE:%Y%m%d").to_string();
     }
     let zone = timing.time_zone.as_deref().and_then(|name| Some((name, zones.zone(name)?)));
     let local = zone.and_then(|(name, zone)| {
         let local = Resolver::new(zone).to_local(timing.start.timestamp());
-        Some((name, DateTime::from_timestamp(local, 0)?))
+        Some((name, local_start.or(DateTime::from_timestamp(local, 0).map(|local| local.naive_utc()))?))
     });
     match local {
         Some((name, local)) => format!(";TZID={name}:{}", local.format("%Y%m%dT%H%M%S")),

@@ -8,7 +8,7 @@ use super::civil::{DAY, FIRST_SECOND, LAST_SECOND};
 use super::error::RecurrenceError;
 use super::occurrences::Window;
 use super::set::{Originals, Recurrence, zone_of};
-use crate::event::{Override, Series, Timing};
+use crate::event::{Duration, Override, Series, Timing};
 use crate::zones::{Resolver, Zone, Zones};
 
 /// One instance of a series.
@@ -30,8 +30,9 @@ pub struct Instance {
 /// an override with RANGE=THISANDFUTURE on, instances are moved by as much, on the wall clock, and are as long as it is.
 /// Cancelled overrides are given like others.
 ///
-/// Instances are as long as the clocks of the template's zone show between its start and its end: of a template from
-/// 1:30 to 2:30 over a change back, only the instance at its own start takes two hours, the others one.
+/// Instances are as long as the template in time that passes, whatever clocks do meanwhile, or as the series' DURATION
+/// says (RFC 5545, 3.8.5.3). But where clocks change during the template itself its length on the clock is meant: of one
+/// from 1:30 to 2:30 over a change back, only the instance at its own start takes two hours, the others one.
 pub struct Instances<'z> {
     window: Window,
     parts: Vec<Part<'z>>,
@@ -110,15 +111,14 @@ fn seconds(timing: &Timing) -> Option<i64> {
     timing.end.map(|end| (end - timing.start).num_seconds().max(0))
 }
 
-/// How long the instances of a series are that is timed like that, in seconds: by the clocks of its zone, which may
-/// change between its start and its end. As time passes where clocks show no length at all.
-fn length(timing: &Timing, zones: &dyn Zones) -> Result<Option<i64>, RecurrenceError> {
-    let Some(exact) = seconds(timing) else { return Ok(None) };
-    let zone = zone_of(zones, timing.time_zone.as_deref().filter(|_| !timing.all_day))?;
+/// How long the instances of a series are that is timed like that, and starts at `local_start` if the clock never shows
+/// that time: by the clocks of its zone, which may change between its start and its end. As time passes where clocks show
+/// no length at all.
+fn length<Z: Zone>(timing: &Timing, local_start: Option<i64>, clock: &Resolver<Z>) -> Option<Duration> {
+    let exact = seconds(timing)?;
     let start = timing.start.timestamp();
-    let offset = |instant| i64::from(zone.span(instant).offset);
-    let shown = exact + offset(start + exact) - offset(start);
-    Ok(Some(if shown > 0 { shown } else { exact }))
+    let shown = clock.to_local(start + exact) - local_start.unwrap_or_else(|| clock.to_local(start));
+    Some(Duration { days: 0, seconds: if shown > 0 { shown } else { exact } })
 }
 
 /// Overrides as instances, by their original start. Of several for one occurrence, one for it alone goes before one
@@ -144,8 +144,10 @@ fn singles(series: &Series, recurrence: &Recurrence) -> BTreeMap<i64, Instance> 
 struct Part<'z> {
     originals: Originals<'z>,
     shift: Option<Shift<'z>>,
-    /// In seconds; `None` for events without a length.
-    length: Option<i64>,
+    /// `None` for events without a length.
+    length: Option<Duration>,
+    /// Where days are counted.
+    clock: Resolver<Box<dyn Zone + 'z>>,
     /// Lengths of RDATEs that are PERIODs and of the template itself, by start; only where nothing is moved.
     own_lengths: HashMap<i64, i64>,
     override_index: Option<usize>,
@@ -170,16 +172,28 @@ impl Part<'_> {
                 None => original,
                 Some(shift) => shift.to.resolve(shift.from.to_local(original) + shift.seconds).instant,
             };
-            let length = self.own_lengths.get(&original).copied().or(self.length);
+            let end = self.end(original, start);
             let instant = |seconds| DateTime::from_timestamp(seconds, 0);
             let (Some(recurrence_id), Some(at)) = (instant(original), instant(start)) else { continue };
-            let end = length.and_then(|length| instant(start + length));
+            let end = end.and_then(instant);
             let instance = Instance { recurrence_id, start: at, end, override_index: self.override_index };
             if overlaps(&instance, window) {
                 self.next = Some(instance);
             }
         }
         Ok(self.next)
+    }
+
+    fn end(&mut self, original: i64, start: i64) -> Option<i64> {
+        if let Some(own) = self.own_lengths.get(&original) {
+            return Some(start + own);
+        }
+        let Duration { days, seconds } = self.length?;
+        let start = match days {
+            0 => start,
+            days => self.clock.resolve(self.clock.to_local(start).saturating_add(days.saturating_mul(DAY))).instant,
+        };
+        Some(start.saturating_add(seconds))
     }
 }
 
@@ -215,7 +229,11 @@ fn part<'z>(
 ) -> Result<Option<Part<'z>>, RecurrenceError> {
     let timing = future.map_or(&series.template.timing, |(_, o)| &o.event.timing);
     let shift = future.map(|(_, o)| shift(series, recurrence, zones, o)).transpose()?;
-    let length = length(timing, zones)?;
+    let clock = Resolver::new(zone_of(zones, timing.time_zone.as_deref().filter(|_| !timing.all_day))?);
+    let length = match future {
+        None => series.duration.or_else(|| length(timing, recurrence.local_start(), &clock)),
+        Some(_) => length(timing, None, &clock),
+    };
     let own_lengths: HashMap<i64, i64> = match future {
         None => {
             let template = seconds(timing).map(|seconds| (timing.start.timestamp(), seconds));
@@ -224,7 +242,9 @@ fn part<'z>(
         }
         Some(_) => HashMap::new(),
     };
-    let longest = own_lengths.values().copied().chain(length).max().unwrap_or(0);
+    // A day of the clock is never longer than two.
+    let at_most = |length: Duration| length.seconds.saturating_add(length.days.saturating_mul(2 * DAY));
+    let longest = own_lengths.values().copied().chain(length.map(at_most)).max().unwrap_or(0);
     // Clocks may differ between an original and where it is moved to, by less than two days.
     let (moved, slack) = shift.as_ref().map_or((0, 0), |shift| (shift.seconds, 2 * DAY));
     let reach = Window {
@@ -235,7 +255,8 @@ fn part<'z>(
         return Ok(None);
     }
     let originals = recurrence.within(zones, reach)?;
-    Ok(Some(Part { originals, shift, length, own_lengths, override_index: future.map(|(index, _)| index), next: None }))
+    let override_index = future.map(|(index, _)| index);
+    Ok(Some(Part { originals, shift, length, clock, own_lengths, override_index, next: None }))
 }
 
 /// How far an override for the future moves what comes after it.

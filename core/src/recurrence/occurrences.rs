@@ -50,11 +50,22 @@ impl<Z: Zone> Occurrences<Z> {
     /// # Errors
     /// [`RecurrenceError::StartOutOfRange`] before 4714 BC and after 9999.
     pub fn new(rule: &Rule, start: i64, zone: Z, window: Window) -> Result<Self, RecurrenceError> {
+        let resolver = Resolver::new(zone);
+        let local_start = resolver.to_local(start);
+        Self::starting_at(rule, start, local_start, resolver, window)
+    }
+
+    /// The same from `local_start` on, in local seconds: where the clock never shows that time, `start` is later.
+    pub(super) fn starting_at(
+        rule: &Rule,
+        start: i64,
+        local_start: i64,
+        resolver: Resolver<Z>,
+        mut window: Window,
+    ) -> Result<Self, RecurrenceError> {
         if !(FIRST_SECOND..=LAST_SECOND).contains(&start) {
             return Err(RecurrenceError::StartOutOfRange);
         }
-        let resolver = Resolver::new(zone);
-        let mut window = window;
         let mut limit = None;
         match rule.until {
             Some(Until::Utc(until)) => window.to = window.to.min(until),
@@ -66,7 +77,6 @@ impl<Z: Zone> Occurrences<Z> {
             let end = resolver.latest_local(window.to.max(FIRST_SECOND));
             limit = Some(limit.map_or(end, |limit| limit.min(end)));
         }
-        let local_start = resolver.to_local(start);
         let from = if window.from > start {
             resolver.earliest_local(window.from.min(LAST_SECOND + DAY)).max(local_start)
         } else {

@@ -5,7 +5,7 @@ use super::error::RecurrenceError;
 use super::occurrences::{Dates, Occurrences, Window};
 use super::rule::Rule;
 use crate::event::Series;
-use crate::zones::{Utc, Zone, Zones};
+use crate::zones::{Resolver, Utc, Zone, Zones};
 
 /// A zone of a series: the named one, or UTC.
 pub(super) fn zone_of<'z>(zones: &'z dyn Zones, name: Option<&str>) -> Result<Box<dyn Zone + 'z>, RecurrenceError> {
@@ -25,6 +25,8 @@ pub(super) struct Recurrence {
     /// EXDATEs, ascending.
     except_dates: Vec<i64>,
     start: i64,
+    /// DTSTART in local seconds, where its clock never shows that.
+    local_start: Option<i64>,
     all_day: bool,
     time_zone: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Recurrence {
             dates,
             except_dates,
             start,
+            local_start: series.local_start.map(|local| local.and_utc().timestamp()),
             all_day: timing.all_day,
             time_zone: timing.time_zone.clone(),
         })
@@ -54,6 +57,11 @@ impl Recurrence {
     /// The series' own zone: UTC for all-day series.
     pub fn zone<'z>(&self, zones: &'z dyn Zones) -> Result<Box<dyn Zone + 'z>, RecurrenceError> {
         zone_of(zones, self.time_zone.as_deref().filter(|_| !self.all_day))
+    }
+
+    /// DTSTART in local seconds, where its clock never shows that.
+    pub const fn local_start(&self) -> Option<i64> {
+        self.local_start
     }
 
     pub fn is_excluded(&self, date: i64) -> bool {
@@ -96,7 +104,9 @@ impl<'z> Stream<'z> {
             let window = Window { from, to: window.to.div_euclid(DAY) };
             Source::Dates(Box::new(Dates::new(rule, of.start.div_euclid(DAY), window)?))
         } else {
-            Source::Timed(Box::new(Occurrences::new(rule, of.start, of.zone(zones)?, window)?))
+            let resolver = Resolver::new(of.zone(zones)?);
+            let local_start = of.local_start.unwrap_or_else(|| resolver.to_local(of.start));
+            Source::Timed(Box::new(Occurrences::starting_at(rule, of.start, local_start, resolver, window)?))
         };
         Ok(Self { source, next: None, started: false })
     }

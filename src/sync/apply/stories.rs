@@ -38,6 +38,8 @@ fn single(id: &str, days: i64) -> Read {
 fn series(id: &str, days: i64, rule: &str, overrides: Vec<Override>) -> Read {
     let series = Series {
         template: event(id, days),
+        local_start: None,
+        duration: None,
         rrules: vec![rule.into()],
         exrules: vec![],
         rdates: vec![],
