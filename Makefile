@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench fmt lint soak setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -9,6 +9,7 @@ help:
 	@echo "make install    build for production and install into the server that PG_CONFIG names (or the distribution's)"
 	@echo "make package    the same as a tarball, in target/"
 	@echo "make bench      ratios against doing the same in PL/pgSQL, on this machine"
+	@echo "make bench-core the core alone, with criterion: recurrence against the rrule crate"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make fmt lint   format; check format and lints"
 	@echo "make clean      stop scratch clusters and remove target/"
@@ -32,6 +33,10 @@ package:
 bench:
 	@bin/setup
 	@bench/run
+
+bench-core:
+	@bin/setup
+	@cargo bench -p calendar_sync_core
 
 fmt:
 	@cargo fmt --all

@@ -31,8 +31,9 @@ type YearMasks = [u32; 12];
 #[derive(Debug)]
 pub(super) struct DayFilter {
     parts: DayParts,
-    /// By length - 28 and first weekday.
-    by_month: [[u32; 7]; 4],
+    weekdays: Weekdays,
+    /// By length - 28 and first weekday; made when first met.
+    by_month: [[Option<u32>; 7]; 4],
     /// By kind of year (`kind_of`); `None` if only `by_month` decides.
     by_year: Option<Box<[Option<YearMasks>; KINDS]>>,
     /// The month that `contains` was last asked about.
@@ -44,19 +45,10 @@ impl DayFilter {
         let year_decides = !parts.year_days.is_empty()
             || !parts.week_numbers.is_empty()
             || (parts.nth_of_year && parts.weekdays.iter().any(|day| day.nth != 0));
-        let weekdays = Weekdays::new(&parts.weekdays);
-        let mut by_month = [[0; 7]; 4];
-        for (length, masks) in (28..).zip(&mut by_month) {
-            for (weekday, mask) in (0..).zip(masks) {
-                *mask = month_days_mask(&parts.month_days, length);
-                if !(year_decides && parts.nth_of_year) {
-                    *mask &= weekdays_mask(&weekdays, length, weekday);
-                }
-            }
-        }
         let mut filter = Self {
+            weekdays: Weekdays::new(if year_decides && parts.nth_of_year { &[] } else { &parts.weekdays }),
             parts,
-            by_month,
+            by_month: [[None; 7]; 4],
             by_year: year_decides.then(|| Box::new([None; KINDS])),
             recent: (Month::containing(0), 0),
         };
@@ -69,7 +61,10 @@ impl DayFilter {
         if self.parts.months != 0 && self.parts.months >> month.number & 1 == 0 {
             return 0;
         }
-        let mask = self.by_month[(month.length - 28) as usize][month.weekday as usize];
+        let (parts, weekdays) = (&self.parts, &self.weekdays);
+        let mask = *self.by_month[(month.length - 28) as usize][month.weekday as usize].get_or_insert_with(|| {
+            month_days_mask(&parts.month_days, month.length) & weekdays_mask(weekdays, month.length, month.weekday)
+        });
         match &mut self.by_year {
             Some(years) if mask != 0 => {
                 let masks = years[kind_of(month.year)].get_or_insert_with(|| year_masks(&self.parts, month.year));
