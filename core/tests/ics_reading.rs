@@ -307,6 +307,12 @@ fn of_several_versions_the_latest_counts() {
     assert_eq!(title(&[a, b]), "b");
     // One UID for all is a fault of the program that wrote the file; its events are still events.
     assert_eq!(one(&[version("20240101", ""), version("20240102T100000Z", "")]), ["1", "1#20240102T100000Z"]);
+    // What would get the same id is the same event.
+    let (berlin, tokyo) = ["Europe/Berlin", "Asia/Tokyo"]
+        .map(|zone| format!("BEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID={zone}:20240102T100000\r\nEND:VEVENT\r\n"))
+        .into();
+    let all = [version("20240101", ""), berlin, version("20240102T100000", ""), tokyo];
+    assert_eq!(one(&all), ["1", "1#20240102T100000"]);
 }
 
 #[test]

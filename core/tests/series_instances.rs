@@ -199,3 +199,38 @@ fn a_first_instance_over_a_clock_change_leaves_the_others_their_length_on_the_cl
     // 1:30 to 1:30: the clock shows no length.
     assert_eq!(ends(1, "2026-11-01 05:30", "FREQ=DAILY;COUNT=2"), ["01 05:30-06:30", "02 06:30-07:30"]);
 }
+
+#[test]
+fn an_exrule_that_gives_far_more_than_the_rule_is_sought_not_walked() {
+    let mut series = series("2000-03-05 09:00", "FREQ=YEARLY");
+    series.exrules = vec!["FREQ=SECONDLY;BYDAY=SU,MO".to_owned()];
+    let years = ["2002-03-05 09:00", "2003-03-05 09:00", "2004-03-05 09:00", "2005-03-05 09:00", "2008-03-05 09:00"];
+    assert_eq!(starts(&series, "2000-01-01 00:00", "2009-01-01 00:00"), years);
+    assert_eq!(starts(&series, "9000-01-01 00:00", "9002-01-01 00:00"), ["9000-03-05 09:00", "9001-03-05 09:00"]);
+    series.exrules = vec!["FREQ=SECONDLY".to_owned()];
+    assert!(starts(&series, "2000-01-01 00:00", "9999-01-01 00:00").is_empty());
+}
+
+#[test]
+fn a_series_in_many_thousand_parts_is_still_expanded_part_after_part() {
+    let count = 28_000;
+    let mut series = series("2024-01-01 09:00", "FREQ=DAILY");
+    let start = at("2024-01-01 09:00");
+    series.rdates = (0..count).map(|n| start + TimeDelta::minutes(n)).collect();
+    series.overrides = (0..count)
+        .map(|n| {
+            let recurrence_id = start + TimeDelta::minutes(n);
+            let mut event = event("2024-01-01 09:00", 1, None);
+            event.timing.start = recurrence_id + TimeDelta::seconds(1);
+            event.timing.end = Some(recurrence_id + TimeDelta::hours(1));
+            Override { recurrence_id, this_and_future: true, event }
+        })
+        .collect();
+    let found = instances(&series, "2024-01-01 00:00", "2024-01-21 00:00");
+    assert_eq!(found.len(), count as usize);
+    assert!(found.iter().all(|one| one.start == one.recurrence_id + TimeDelta::seconds(1)));
+    series.rrules = (1..=9).map(|interval| format!("FREQ=DAILY;INTERVAL={interval}")).collect();
+    let zones = ChronoZones::default();
+    let expanded = Instances::new(&series, &zones, Window::ALL).map(Iterator::count);
+    assert_eq!(expanded, Err(RecurrenceError::LimitExceeded));
+}

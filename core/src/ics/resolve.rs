@@ -367,7 +367,7 @@ fn latest(mut versions: Vec<ParsedEvent>) -> Vec<ParsedEvent> {
     // The last of those that start at the same time.
     versions.reverse();
     let mut starts = HashSet::new();
-    versions.retain(|event| starts.insert(event.start));
+    versions.retain(|event| starts.insert(event.start.value));
     versions.reverse();
     versions
 }

@@ -23,6 +23,20 @@ pub fn storable(character: char) -> Option<char> {
     }
 }
 
+/// A value that knows no escapes, without blanks around it.
+pub fn word(value: &[u8]) -> String {
+    clean(value).trim_ascii().to_owned()
+}
+
+/// A TEXT value that says something: more than blanks and what `clean` takes out.
+pub fn said(value: &[u8]) -> Option<String> {
+    Some(unescape(value)).filter(|text| !is_blank(text))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|character| matches!(character, ' ' | '\t'))
+}
+
 /// A TEXT value. A backslash before anything but `\`, `;`, `,`, `:`, `"` and `n` is itself (a Windows path).
 pub fn unescape(value: &[u8]) -> String {
     let text = clean(value);
@@ -56,7 +70,8 @@ pub fn unescape_list(value: &[u8]) -> impl Iterator<Item = String> {
         let value = rest?;
         let end = unescaped_comma(value);
         rest = end.map(|end| &value[end + 1..]);
-        Some(unescape(value[..end.unwrap_or(value.len())].trim_ascii()))
+        let text = unescape(&value[..end.unwrap_or(value.len())]);
+        Some(text.trim_matches([' ', '\t']).to_owned())
     })
     .filter(|text| !text.is_empty())
 }
@@ -114,8 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_nothing_but_blanks_and_controls_says_nothing() {
+        assert_eq!(said(b" \x01\t"), None);
+        assert_eq!(said(b"\\n").as_deref(), Some("\n"));
+        assert_eq!(word(b" \x0b a b "), "a b");
+    }
+
+    #[test]
     fn a_list_is_split_at_plain_commas() {
-        let list: Vec<_> = unescape_list(br"one, t\,wo,,th\\,ree,").collect();
-        assert_eq!(list, ["one", "t,wo", "th\\", "ree"]);
+        let list: Vec<_> = unescape_list(b"one, t\\,wo,,th\\\\,ree,\x01 ,\x01 four").collect();
+        assert_eq!(list, ["one", "t,wo", "th\\", "ree", "four"]);
     }
 }

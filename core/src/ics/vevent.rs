@@ -262,11 +262,11 @@ impl Builder {
         let value = line.value.trim_ascii();
         match name {
             b"UID" if self.uid.is_none() => {
-                self.uid = Some(text::clean(value).into_owned()).filter(|uid| !uid.trim().is_empty());
+                self.uid = Some(text::word(value)).filter(|uid| !uid.trim().is_empty());
             }
-            b"SUMMARY" if details.title.is_empty() => details.title = text::unescape(line.value),
-            b"DESCRIPTION" if details.description.is_none() => details.description = Some(text::unescape(line.value)),
-            b"LOCATION" if details.location.is_none() => details.location = Some(text::unescape(line.value)),
+            b"SUMMARY" if details.title.is_empty() => details.title = text::said(line.value).unwrap_or_default(),
+            b"DESCRIPTION" if details.description.is_none() => details.description = text::said(line.value),
+            b"LOCATION" if details.location.is_none() => details.location = text::said(line.value),
             b"ORGANIZER" if details.organizer.is_none() => {
                 details.organizer = address(line)
                     .or_else(|| line.param("CN").map(|name| name.trim().to_owned()))
@@ -281,7 +281,7 @@ impl Builder {
             b"X-MICROSOFT-CDO-IMPORTANCE" => self.importance = importance(value),
             b"SEQUENCE" => details.sequence = text::clean(value).parse().unwrap_or_default(),
             b"X-MICROSOFT-SKYPETEAMSMEETINGURL" => {
-                let url = Some(text::clean(value).into_owned());
+                let url = Some(text::word(value));
                 details.teams = Some(TeamsMeeting { url, ..Default::default() });
             }
             b"LAST-MODIFIED" => self.last_modified = instant(value),
@@ -362,7 +362,7 @@ fn instant(value: &[u8]) -> Option<DateTime<Utc>> {
 
 /// The address of a CAL-ADDRESS, without `mailto:`; RFC 7986's EMAIL where the value is something else.
 fn address(line: &Line<'_>) -> Option<String> {
-    let value = text::clean(line.value.trim_ascii());
+    let value = text::word(line.value);
     let mail = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:")).map(|_| value[7..].trim());
     if let Some(mail) = mail.filter(|mail| !mail.is_empty()) {
         return Some(mail.to_owned());
@@ -371,7 +371,7 @@ fn address(line: &Line<'_>) -> Option<String> {
         return Some(email.trim().to_owned());
     }
     let nobody = mail.is_some() || value.is_empty() || value.eq_ignore_ascii_case("invalid:nomail");
-    (!nobody).then(|| value.into_owned())
+    (!nobody).then_some(value)
 }
 
 fn status(value: &[u8]) -> EventStatus {

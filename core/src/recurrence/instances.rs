@@ -1,6 +1,8 @@
 //! The instances of a series: its dates with the overrides applied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
@@ -36,6 +38,10 @@ pub struct Instance {
 pub struct Instances<'z> {
     window: Window,
     parts: Vec<Part<'z>>,
+    /// The next instance of each part that has one, with the part's index: the first is on top.
+    waiting: BinaryHeap<Reverse<(DateTime<Utc>, DateTime<Utc>, usize)>>,
+    /// Parts whose next instance is not looked for yet.
+    not_looked_at: Vec<usize>,
     /// Instances that stand for themselves, by start, and the next of them.
     singles: Vec<Instance>,
     next_single: usize,
@@ -51,15 +57,18 @@ impl<'z> Instances<'z> {
     /// # Errors
     /// [`RecurrenceError`] for a rule that is not valid, a zone that is not known, a search that is given up.
     pub fn new(series: &Series, zones: &'z dyn Zones, window: Window) -> Result<Self, RecurrenceError> {
-        let recurrence = Recurrence::new(series)?;
+        let recurrence = Rc::new(Recurrence::new(series)?);
         let window = Window { from: window.from.max(FIRST_SECOND), to: window.to.min(LAST_SECOND + DAY) };
         let singles = singles(series, &recurrence);
         let replaced = singles.keys().copied().collect();
         let mut singles: Vec<Instance> = singles.into_values().filter(|instance| overlaps(instance, window)).collect();
         singles.sort_by_key(|instance| (instance.start, instance.recurrence_id));
+        let parts = parts(series, &recurrence, zones, window)?;
         Ok(Self {
             window,
-            parts: parts(series, &recurrence, zones, window)?,
+            not_looked_at: (0..parts.len()).collect(),
+            parts,
+            waiting: BinaryHeap::new(),
             singles,
             next_single: 0,
             replaced,
@@ -68,24 +77,21 @@ impl<'z> Instances<'z> {
     }
 
     fn find(&mut self) -> Result<Option<Instance>, RecurrenceError> {
-        let mut first: Option<(Instance, Option<usize>)> =
-            self.singles.get(self.next_single).map(|instance| (*instance, None));
-        for (index, part) in self.parts.iter_mut().enumerate() {
-            if let Some(instance) = part.peek(self.window, &self.replaced)?
-                && first.is_none_or(|(first, _)| {
-                    (instance.start, instance.recurrence_id) < (first.start, first.recurrence_id)
-                })
-            {
-                first = Some((instance, Some(index)));
+        for index in std::mem::take(&mut self.not_looked_at) {
+            if let Some(next) = self.parts[index].peek(self.window, &self.replaced)? {
+                self.waiting.push(Reverse((next.start, next.recurrence_id, index)));
             }
         }
-        Ok(first.map(|(instance, part)| {
-            match part {
-                Some(index) => self.parts[index].next = None,
-                None => self.next_single += 1,
-            }
-            instance
-        }))
+        let single = self.singles.get(self.next_single).copied();
+        if let Some(&Reverse((start, recurrence_id, index))) = self.waiting.peek()
+            && single.is_none_or(|single| (start, recurrence_id) < (single.start, single.recurrence_id))
+        {
+            self.waiting.pop();
+            self.not_looked_at.push(index);
+            return Ok(self.parts[index].next.take());
+        }
+        self.next_single += 1;
+        Ok(single)
     }
 }
 
@@ -197,16 +203,22 @@ impl Part<'_> {
     }
 }
 
+/// Times that a series' rules are expanded: once, and again from each override for the future on.
+const MAX_EXPANSIONS: usize = 100_000;
+
 /// The stretches between the overrides for the future whose instances may overlap the window.
 fn parts<'z>(
     series: &Series,
-    recurrence: &Recurrence,
+    recurrence: &Rc<Recurrence>,
     zones: &'z dyn Zones,
     window: Window,
 ) -> Result<Vec<Part<'z>>, RecurrenceError> {
     let mut futures: Vec<(usize, &Override)> =
         series.overrides.iter().enumerate().filter(|(_, o)| o.this_and_future).collect();
     futures.sort_by_key(|(_, o)| (o.recurrence_id, o.event.details.sequence));
+    if futures.len().saturating_mul(1 + recurrence.rules()) > MAX_EXPANSIONS {
+        return Err(RecurrenceError::LimitExceeded);
+    }
     let first = (i64::MIN, None);
     let bounds: Vec<(i64, Option<(usize, &Override)>)> =
         [first].into_iter().chain(futures.into_iter().map(|f| (f.1.recurrence_id.timestamp(), Some(f)))).collect();
@@ -221,7 +233,7 @@ fn parts<'z>(
 
 fn part<'z>(
     series: &Series,
-    recurrence: &Recurrence,
+    recurrence: &Rc<Recurrence>,
     zones: &'z dyn Zones,
     window: Window,
     own: Window,

@@ -1,5 +1,7 @@
 //! The dates of a series before overrides: RRULE and RDATE joined, EXRULE and EXDATE taken out (RFC 5545, 3.8.5).
 
+use std::rc::Rc;
+
 use super::civil::DAY;
 use super::error::RecurrenceError;
 use super::occurrences::{Dates, Occurrences, Window};
@@ -68,19 +70,27 @@ impl Recurrence {
         self.except_dates.binary_search(&date).is_ok()
     }
 
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len() + self.except_rules.len()
+    }
+
     /// The original starts in a window, ascending.
-    pub fn within<'z>(&self, zones: &'z dyn Zones, window: Window) -> Result<Originals<'z>, RecurrenceError> {
+    pub fn within<'z>(self: &Rc<Self>, zones: &'z dyn Zones, window: Window) -> Result<Originals<'z>, RecurrenceError> {
         let streams = |rules: &[Rule]| {
             rules.iter().map(|rule| Stream::new(self, rule, zones, window)).collect::<Result<Vec<_>, _>>()
         };
-        let inside = |dates: &[i64]| -> Vec<i64> {
-            dates.iter().copied().filter(|date| (window.from..=window.to).contains(date)).collect()
+        // Not by looking at each: a series in many parts has many windows.
+        let inside = |dates: &[i64]| {
+            let first = dates.partition_point(|date| *date < window.from);
+            let end = dates.partition_point(|date| *date <= window.to);
+            dates[first..end.max(first)].to_vec()
         };
         let mut included = streams(&self.rules)?;
         included.push(Stream::list(inside(&self.dates)));
-        let mut excluded = streams(&self.except_rules)?;
-        excluded.push(Stream::list(inside(&self.except_dates)));
-        Ok(Originals { included, excluded })
+        let except_rules = streams(&self.except_rules)?;
+        let except_dates = Stream::list(inside(&self.except_dates));
+        Ok(Originals { of: self.clone(), zones, to: window.to, included, except_rules, except_dates })
     }
 }
 
@@ -135,15 +145,27 @@ impl<'z> Stream<'z> {
 
 /// Original starts, ascending, in seconds UTC.
 pub(super) struct Originals<'z> {
+    of: Rc<Recurrence>,
+    zones: &'z dyn Zones,
+    /// End of the window.
+    to: i64,
     included: Vec<Stream<'z>>,
-    excluded: Vec<Stream<'z>>,
+    /// One for each of `of.except_rules`.
+    except_rules: Vec<Stream<'z>>,
+    except_dates: Stream<'z>,
 }
+
+/// As many steps as may be taken from one date to the next: many may be excluded in a row, and that search must end, too.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Steps that an EXRULE's dates are followed one by one before they are sought anew, and what that counts for.
+const STEPS_BEFORE_SEEK: usize = 64;
 
 impl Originals<'_> {
     pub fn next(&mut self) -> Result<Option<i64>, RecurrenceError> {
-        // As many exclusions as there may be in a row are one search: it must end, too.
-        const MAX_EXCLUDED: u32 = 1_000_000;
-        for _ in 0..MAX_EXCLUDED {
+        let mut steps = 0;
+        while steps < MAX_STEPS {
+            steps += self.included.len() + self.except_rules.len();
             let mut first = None;
             for stream in &mut self.included {
                 first = match (first, stream.peek()?) {
@@ -157,18 +179,28 @@ impl Originals<'_> {
                     stream.advance()?;
                 }
             }
-            if !self.excludes(date)? {
+            if !self.excludes(date, &mut steps)? {
                 return Ok(Some(date));
             }
         }
         Err(RecurrenceError::LimitExceeded)
     }
 
-    fn excludes(&mut self, date: i64) -> Result<bool, RecurrenceError> {
-        let mut excludes = false;
-        for stream in &mut self.excluded {
+    fn excludes(&mut self, date: i64, steps: &mut usize) -> Result<bool, RecurrenceError> {
+        while self.except_dates.peek()?.is_some_and(|next| next < date) {
+            self.except_dates.advance()?;
+        }
+        let mut excludes = self.except_dates.next == Some(date);
+        for (rule, stream) in self.of.except_rules.iter().zip(&mut self.except_rules) {
+            let before = *steps;
             while stream.peek()?.is_some_and(|next| next < date) {
-                stream.advance()?;
+                *steps += 1;
+                if *steps - before < STEPS_BEFORE_SEEK {
+                    stream.advance()?;
+                } else {
+                    // It gives much more than there is to exclude: every second beside every year.
+                    *stream = Stream::new(&self.of, rule, self.zones, Window { from: date, to: self.to })?;
+                }
             }
             excludes |= stream.next == Some(date);
         }
