@@ -39,7 +39,7 @@ pub struct Instances<'z> {
     window: Window,
     parts: Vec<Part<'z>>,
     /// The next instance of each part that has one, with the part's index: the first is on top.
-    waiting: BinaryHeap<Reverse<(DateTime<Utc>, DateTime<Utc>, usize)>>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
     /// Parts whose next instance is not looked for yet.
     not_looked_at: Vec<usize>,
     /// Instances that stand for themselves, by start, and the next of them.
@@ -49,6 +49,9 @@ pub struct Instances<'z> {
     replaced: Vec<i64>,
     finished: bool,
 }
+
+/// An instance's start, its original start and the index of its part.
+type Waiting = (DateTime<Utc>, DateTime<Utc>, usize);
 
 impl<'z> Instances<'z> {
     /// Both ends of the window are instants in seconds UTC; an instance overlaps it that starts in it (ends included)
