@@ -114,7 +114,7 @@ fn each_busy(
     mut take: impl FnMut(String, Vec<agenda::Range>),
 ) -> SqlResult<()> {
     let zone = arguments::time_zone();
-    store::as_owner(|installation| {
+    store::reading(|installation| {
         for user_id in users {
             let ranges = busy::busy(installation, &PgZones, &user_id, range, &zone)?;
             take(user_id, ranges);

@@ -56,7 +56,7 @@ fn calendar_continue(connection_id: Option<pgrx::Uuid>) -> SqlResult<()> {
 /// Whoever may not act for its owner gets the same error as for a connection that is not there.
 fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgrx::Uuid> {
     let connection_id = given("connection_id", connection_id)?;
-    let owner = store::as_owner(|installation| subscriptions::owner(installation, connection_id))?;
+    let owner = store::reading(|installation| subscriptions::owner(installation, connection_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok(connection_id),
         _ => Err(error(
@@ -167,7 +167,7 @@ fn calendar_sync_status(
 > {
     let user_id = given("user_id", user_id)?;
     authorize(user_id)?;
-    let list = store::as_owner(|installation| subscriptions::status(installation, user_id))?;
+    let list = store::reading(|installation| subscriptions::status(installation, user_id))?;
     Ok(TableIterator::new(list.into_iter().map(|it| {
         let next_poll_at = it.next_poll_at.filter(|_| matches!(it.status.as_str(), "active" | "error"));
         let row = (it.id, it.name, it.provider, it.status, it.last_synced_at, next_poll_at);

@@ -156,5 +156,5 @@ pub(super) fn of_range<T>(
     let range = arguments::range(range_start, range_end)?;
     authorize(user_id)?;
     let zone = arguments::time_zone();
-    store::as_owner(|installation| ask(installation, &PgZones, user_id, range, &zone))
+    store::reading(|installation| ask(installation, &PgZones, user_id, range, &zone))
 }

@@ -31,13 +31,11 @@ fn calendar_ics_export(
     authorize(user_id)?;
     let filter = Filter::default();
     let wanted = Publication { user_id, range, details, filter: &filter, name: None, refresh: None };
-    store::as_owner(|installation| {
-        if !details && store::can_write() {
-            // So that there is a key to hide UIDs with.
-            installation_row::ensure(installation)?;
-        }
-        export(installation, &PgZones, &wanted)
-    })
+    if !details && store::can_write() {
+        // So that there is a key to hide UIDs with.
+        store::as_owner(installation_row::ensure)?;
+    }
+    store::reading(|installation| export(installation, &PgZones, &wanted))
 }
 
 /// Takes the events of a file.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::statement::ReadOnly;
 use crate::errors::{SqlResult, error};
 
 /// The extension's oid, schema and owner in this database.
@@ -52,13 +53,14 @@ impl Installation {
         // As whoever calls, but not by the caller's search_path: it might name types and operators of its own.
         // SAFETY: reads a variable.
         let _identity = Identity::assume(unsafe { pg_sys::GetUserId() }, 0);
-        let (owner, schema_oid, schema) = Spi::get_three_with_args::<pg_sys::Oid, pg_sys::Oid, String>(
-            "select e.extowner, n.oid, pg_catalog.quote_ident(n.nspname::pg_catalog.text)
-             from pg_catalog.pg_extension e
-             join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace
-             where e.oid operator(pg_catalog.=) $1",
-            &[extension.into()],
-        )
+        let (owner, schema_oid, schema) = Spi::connect(|client| {
+            let query = "select e.extowner, n.oid, pg_catalog.quote_ident(n.nspname::pg_catalog.text)
+                         from pg_catalog.pg_extension e
+                         join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace
+                         where e.oid operator(pg_catalog.=) $1";
+            let row = client.select(query, Some(1), &[extension.into()])?.first();
+            row.get_three::<pg_sys::Oid, pg_sys::Oid, String>()
+        })
         .map_err(crate::errors::spi)?;
         match (owner, schema_oid, schema) {
             (Some(owner), Some(schema_oid), Some(schema)) => Ok(Self { extension, owner, schema_oid, schema }),
@@ -75,6 +77,12 @@ pub fn as_owner<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> SqlResul
     let installation = Installation::current()?;
     let _identity = Identity::assume(installation.owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     work(&installation)
+}
+
+/// [`as_owner`] for what only reads, as a STABLE function promises: works on a standby, too.
+pub fn reading<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> SqlResult<T> {
+    let _read_only = ReadOnly::begin();
+    as_owner(work)
 }
 
 /// Another user's identity and a clean search_path, until dropped.

@@ -6,6 +6,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::statement::ReadOnly;
 use super::{Installation, Statement};
 use crate::errors::{SqlResult, error};
 use crate::secrets;
@@ -59,7 +60,11 @@ fn read(installation: &Installation) -> SqlResult<Option<Row>> {
 /// Writes the row if it is not there: the first attach, subscribe, import, feed or event of an application in a new
 /// installation.
 pub fn ensure(installation: &Installation) -> SqlResult<()> {
-    if read(installation)?.is_none() {
+    let known = {
+        let _read_only = ReadOnly::begin();
+        read(installation)?
+    };
+    if known.is_none() {
         let (system_identifier, database) = here();
         let salt = secrets::random::<32>()?;
         ADD.with(|add| {

@@ -31,7 +31,7 @@ pub mod watch;
 mod writer;
 
 pub use datum::{instant, stamp};
-pub use installation::{Identity, Installation, as_owner};
+pub use installation::{Identity, Installation, as_owner, reading};
 pub use source::{Source, Wanted};
 pub use statement::Statement;
 pub use subtransaction::{Failure, guarded};

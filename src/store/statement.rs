@@ -1,6 +1,6 @@
 //! A statement of the store: its text with the schema's name to be filled in, prepared once per backend.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
@@ -29,6 +29,26 @@ pub struct Statement {
     plan: RefCell<Option<(pg_sys::Oid, Rc<Plan>)>>,
 }
 
+thread_local! {
+    static READ_ONLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Until dropped, statements only read: they get no transaction id, which a standby could not give and for which a
+/// primary would have to write at commit, and they see what the caller's own statement sees.
+pub struct ReadOnly(bool);
+
+impl ReadOnly {
+    pub fn begin() -> Self {
+        Self(READ_ONLY.replace(true))
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        READ_ONLY.set(self.0);
+    }
+}
+
 impl Statement {
     pub const fn new(text: &'static str, arguments: &'static [pg_sys::Oid]) -> Self {
         Self { text, arguments, plan: RefCell::new(None) }
@@ -43,7 +63,11 @@ impl Statement {
     ) -> SqlResult<T> {
         Spi::connect_mut(|client| {
             let plan = self.plan(client, installation)?;
-            rows(client.update(&*plan, None, arguments)?)
+            rows(if READ_ONLY.get() {
+                client.select(&*plan, None, arguments)?
+            } else {
+                client.update(&*plan, None, arguments)?
+            })
         })
         .map_err(spi)
     }
@@ -61,7 +85,7 @@ impl Statement {
         }
         let text = self.text.replace("@calendar_", &format!("{}.calendar_", installation.schema));
         let types: Vec<PgOid> = self.arguments.iter().map(|oid| PgOid::from(*oid)).collect();
-        let plan = Rc::new(client.prepare_mut(text.as_str(), &types)?.keep());
+        let plan = Rc::new(client.prepare(text.as_str(), &types)?.keep());
         self.plan.replace(Some((installation.extension, plan.clone())));
         Ok(plan)
     }
