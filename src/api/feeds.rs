@@ -36,7 +36,11 @@ fn calendar_feed_create(
 /// The token is all that a reader needs.
 #[pg_extern(volatile, parallel_unsafe)]
 fn calendar_feed(token: Option<&str>) -> SqlResult<String> {
-    store::as_owner(|installation| feed::read(installation, &PgZones, token, arguments::now()))
+    let (feed, file) = store::reading(|installation| feed::read(installation, &PgZones, token, arguments::now()))?;
+    if feed.is_to_be_noted && store::can_write_in_passing() {
+        store::as_owner(|installation| feeds::note_reading(installation, feed.feed_id))?;
+    }
+    Ok(file)
 }
 
 #[pg_extern]
@@ -54,7 +58,7 @@ fn calendar_feed_disable(feed_id: Option<pgrx::Uuid>) -> SqlResult<()> {
 /// Whoever may not act for its owner gets the same error as for a feed that is not there.
 fn authorize_feed(feed_id: Option<pgrx::Uuid>) -> SqlResult<Uuid> {
     let feed_id = Uuid::from_bytes(*arguments::given("feed_id", feed_id)?.as_bytes());
-    let owner = store::as_owner(|installation| feeds::owner(installation, feed_id))?;
+    let owner = store::reading(|installation| feeds::owner(installation, feed_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok(feed_id),
         _ => Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("there is no feed {feed_id}"))

@@ -32,6 +32,8 @@ pub struct Feed {
     pub days_back: i32,
     /// Days after today at which it ends.
     pub days_ahead: i32,
+    /// It was last noted as read an hour ago or longer.
+    pub is_to_be_noted: bool,
 }
 
 thread_local! {
@@ -52,7 +54,8 @@ thread_local! {
         &[pg_sys::TEXTOID, pg_sys::TEXTOID],
     ) };
     static OPEN: Statement = const { Statement::new(
-        "select feed_id, user_id, name, visibility = 'details', filter::text, days_back, days_ahead
+        "select feed_id, user_id, name, visibility = 'details', filter::text, days_back, days_ahead,
+             coalesce(last_read_at <= now() - interval '1 hour', true)
          from @calendar_feeds
          where token_hash = $1
            and enabled",
@@ -138,6 +141,7 @@ pub fn open(installation: &Installation, token_hash: TokenHash) -> SqlResult<Opt
                 filter: columns.json()?,
                 days_back: columns.int()?.unwrap_or_default(),
                 days_ahead: columns.int()?.unwrap_or_default(),
+                is_to_be_noted: columns.flag()?,
             }))
         })
     })

@@ -15,8 +15,8 @@ use super::agenda::Range;
 use super::export::{Publication, export};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::secrets;
-use crate::store::feeds::{self, NewFeed, TokenHash};
-use crate::store::{Installation, can_write_in_passing, installation_row};
+use crate::store::feeds::{self, Feed, NewFeed, TokenHash};
+use crate::store::{Installation, installation_row};
 
 /// How often readers are told to ask again.
 const REFRESH: TimeDelta = TimeDelta::hours(1);
@@ -48,7 +48,7 @@ pub fn create(
     }
 }
 
-/// The calendar under that token. The same data give the same bytes from midnight to midnight UTC.
+/// The feed and its calendar under that token. The same data give the same bytes from midnight to midnight UTC.
 ///
 /// # Errors
 /// 42704 for a token that opens nothing, whatever the reason. 55000 for a feed of times alone amid a restore.
@@ -57,7 +57,7 @@ pub fn read(
     zones: &dyn Zones,
     token: Option<&str>,
     now: DateTime<Utc>,
-) -> SqlResult<String> {
+) -> SqlResult<(Feed, String)> {
     let token = token.filter(|token| token.len() == TOKEN_LENGTH).ok_or_else(no_such_feed)?;
     let feed = feeds::open(installation, hash(token))?.ok_or_else(no_such_feed)?;
     let filter = Filter::parse(&feed.filter).map_err(bad_filter)?;
@@ -76,10 +76,7 @@ pub fn read(
             refresh: Some(REFRESH),
         },
     )?;
-    if can_write_in_passing() {
-        feeds::note_reading(installation, feed.feed_id)?;
-    }
-    Ok(file)
+    Ok((feed, file))
 }
 
 /// Gives a feed a new token; returns it.

@@ -24,12 +24,22 @@ impl Cluster {
 
     /// `settings`: further lines of postgresql.conf, such as `("calendar_sync.worker", "off")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("e2e-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let name = new_name();
         let mut start = Command::new(script("cluster"));
         start.args(["start", &name, "calendar_sync.http_allow_private=on"]);
         start.args(settings.iter().map(|(setting, value)| format!("{setting}={value}")));
         run(&mut start);
+        Self::started(name)
+    }
+
+    /// Makes a hot standby that follows it.
+    pub fn standby(&self) -> Self {
+        let name = new_name();
+        run(Command::new(script("cluster")).args(["standby", &name, &self.name]));
+        Self::started(name)
+    }
+
+    fn started(name: String) -> Self {
         let connection = std::fs::read_to_string(folder_of(&name).join("env"))
             .expect("bin/cluster writes how to connect")
             .lines()
@@ -135,6 +145,11 @@ impl Drop for Cluster {
         }
         let _ = Command::new(script("cluster")).args(["remove", &self.name]).status();
     }
+}
+
+fn new_name() -> String {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    format!("e2e-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 fn folder_of(name: &str) -> PathBuf {

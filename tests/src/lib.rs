@@ -1,5 +1,5 @@
 //! What the end-to-end stories stand on: scratch clusters with the extension preloaded, a web server that can be told
-//! to misbehave, an independent reader of calendars, the golden data.
+//! to misbehave, a front end that publishes feeds, a real calendar client, an independent reader, the golden data.
 //!
 //! Everything here panics where something is not as it should be: these are test fixtures.
 //!
@@ -14,7 +14,9 @@
 
 mod cluster;
 mod crm;
+mod front_end;
 mod golden;
+mod khal;
 mod reader;
 mod sql_examples;
 mod web;
@@ -24,7 +26,9 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use crm::{INSERT_INTERACTIONS, create_crm};
+pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
+pub use khal::{Khal, Shown};
 pub use reader::{Occurrence, read_occurrences};
 pub use sql_examples::{Example, examples_of};
 pub use web::{FakeWeb, Fault, Request};

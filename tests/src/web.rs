@@ -151,7 +151,7 @@ fn answer(mut stream: TcpStream, state: &State) -> Option<()> {
     }
 }
 
-fn read_request(stream: &TcpStream) -> Option<Request> {
+pub(crate) fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -249,7 +249,7 @@ fn wait_while(state: &State, path: &str, fault: &Fault) {
     drop(state.changed.wait_while(pages, still));
 }
 
-fn send(stream: &mut TcpStream, status: &str, headers: &[String], body: &[u8]) -> Option<()> {
+pub(crate) fn send(stream: &mut TcpStream, status: &str, headers: &[String], body: &[u8]) -> Option<()> {
     send_head(stream, status, headers, body.len())?;
     stream.write_all(body).ok()
 }
@@ -264,7 +264,7 @@ fn send_head(stream: &mut TcpStream, status: &str, headers: &[String], length: u
     stream.write_all(head.as_bytes()).ok()
 }
 
-fn etag_of(body: &[u8]) -> String {
+pub(crate) fn etag_of(body: &[u8]) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);

@@ -6,6 +6,7 @@ mod crash;
 mod documentation;
 mod export;
 mod outside_calendars;
+mod published_feed;
 mod queries;
 mod replication;
 mod restore;
