@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak fuzz test-long setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -11,6 +11,8 @@ help:
 	@echo "make bench      ratios against doing the same in PL/pgSQL, on this machine"
 	@echo "make bench-core the core alone, with criterion: recurrence against the rrule crate"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
+	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
+	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
 	@echo "make clean      stop scratch clusters and remove target/"
 
@@ -49,6 +51,14 @@ soak:
 	@bin/setup test
 	@bin/install debug
 	@cargo test -p calendar_sync_e2e --test soak -- --nocapture --test-threads=1
+
+fuzz:
+	@bin/setup fuzz
+	@bin/fuzz
+
+test-long:
+	@bin/setup test
+	@bin/test long
 
 setup:
 	@bin/setup test

@@ -1,5 +1,7 @@
 //! Files that were made to harm: each ends with an answer, and what is good in it is read.
 
+mod common;
+
 use calendar_sync_core::event::{Body, Item};
 use calendar_sync_core::ics::{self, BadEvent, Head, Visibility, Writer};
 use calendar_sync_core::zones::ChronoZones;
@@ -252,7 +254,7 @@ fn survives(file: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(common::cases(500))]
 
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {

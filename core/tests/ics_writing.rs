@@ -1,5 +1,7 @@
 //! What is written, and that it is read again as it was.
 
+mod common;
+
 use calendar_sync_core::event::{
     Attendee, Body, Details, Event, EventStatus, Importance, Item, Override, Sensitivity, Series, ShowAs, TeamsMeeting,
     Timing,
@@ -413,7 +415,7 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(common::cases(200))]
 
     #[test]
     fn what_is_written_is_read_as_it_was(items in items()) {

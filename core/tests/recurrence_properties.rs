@@ -1,6 +1,8 @@
 //! Properties of the expander, against an oracle that shares nothing with it: it looks at every day (or hour, minute,
 //! second) and asks RFC 5545, 3.3.10's table whether it belongs to the set.
 
+mod common;
+
 mod oracle;
 mod strategies;
 
@@ -30,7 +32,7 @@ fn expand(rule: &Rule, start: i64, window: Window) -> Vec<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases(300))]
 
     #[test]
     fn gives_what_the_table_of_the_rfc_gives(rule in rule(), start in start()) {

@@ -1,5 +1,7 @@
 //! A cross-check with the `rrule` crate, an expander that shares nothing with ours, where it is known to be right.
 
+mod common;
+
 mod strategies;
 
 use calendar_sync_core::recurrence::{Frequency, Occurrences, Rule, Window};
@@ -65,7 +67,7 @@ fn ours(rule: &Rule, start: i64) -> Vec<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases(300))]
 
     #[test]
     fn agrees_with_the_rrule_crate(rule in rule(), start in start()) {

@@ -1,6 +1,6 @@
 //! Whole series: DTSTART, EXDATE, EXRULE, overrides, THISANDFUTURE, in windows.
 
-use calendar_sync_core::event::{Details, Event, Override, Series, Timing};
+use calendar_sync_core::event::{Details, Duration, Event, Override, Series, Timing};
 use calendar_sync_core::recurrence::{Instance, Instances, RecurrenceError, Window};
 use calendar_sync_core::zones::ChronoZones;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -233,4 +233,16 @@ fn a_series_in_many_thousand_parts_is_still_expanded_part_after_part() {
     let zones = ChronoZones::default();
     let expanded = Instances::new(&series, &zones, Window::ALL).map(Iterator::count);
     assert_eq!(expanded, Err(RecurrenceError::LimitExceeded));
+}
+
+#[test]
+fn one_period_of_centuries_is_no_reason_to_walk_through_them() {
+    let mut series = series("0701-01-01 00:00", "FREQ=SECONDLY;INTERVAL=7200");
+    series.rrules.push("FREQ=SECONDLY;COUNT=1000000000".to_owned());
+    series.rdate_ends = vec![(at("0702-01-01 00:00"), at("9701-01-01 00:00"))];
+    series.rdates = vec![at("0702-01-01 00:00")];
+    let days = ["0702-01-01 00:00", "9000-01-01 00:00", "9000-01-01 02:00", "9000-01-01 04:00"];
+    assert_eq!(starts(&series, "9000-01-01 00:00", "9000-01-01 05:00"), days);
+    series.duration = Some(Duration { days: 1, seconds: 0 });
+    assert_eq!(starts(&series, "9000-01-01 00:00", "9000-01-01 01:00").len(), 1 + 12);
 }

@@ -291,7 +291,7 @@ mod tests {
 
     /// Every zone that Windows knows; takes a minute without optimisation.
     #[test]
-    #[ignore = "long: run with --release -- --ignored"]
+    #[ignore = "long: make test-long"]
     fn every_common_zone_is_read_as_the_same_zone() {
         for name in common_zones() {
             agrees(&name, 1930, 2037, 2038);

@@ -257,19 +257,21 @@ fn part<'z>(
         }
         Some(_) => HashMap::new(),
     };
-    // A day of the clock is never longer than two.
-    let at_most = |length: Duration| length.seconds.saturating_add(length.days.saturating_mul(2 * DAY));
-    let longest = own_lengths.values().copied().chain(length.map(at_most)).max().unwrap_or(0);
-    // Clocks may differ between an original and where it is moved to, by less than two days.
-    let (moved, slack) = shift.as_ref().map_or((0, 0), |shift| (shift.seconds, 2 * DAY));
-    let reach = Window {
-        from: own.from.max(window.from.saturating_sub(longest).saturating_sub(moved).saturating_sub(slack)),
-        to: own.to.min(window.to.saturating_sub(moved).saturating_add(slack)),
-    };
-    if reach.from > reach.to {
+    // Clocks may differ between two times by less than two days.
+    const SLACK: i64 = 2 * DAY;
+    let longest =
+        length.map_or(0, |length| length.seconds + length.days * DAY + if length.days > 0 { SLACK } else { 0 });
+    let longest_own = own_lengths.values().copied().max().unwrap_or(0).max(longest);
+    let (moved, slack) = shift.as_ref().map_or((0, 0), |shift| (shift.seconds, SLACK));
+    let from =
+        |length: i64| own.from.max(window.from.saturating_sub(length).saturating_sub(moved).saturating_sub(slack));
+    let reach = Window { from: from(longest), to: own.to.min(window.to.saturating_sub(moved).saturating_add(slack)) };
+    // One PERIOD of a century is no reason to walk through a century of the rule.
+    let dates_from = from(longest_own);
+    if dates_from > reach.to {
         return Ok(None);
     }
-    let originals = recurrence.within(zones, reach)?;
+    let originals = recurrence.within(zones, reach, dates_from)?;
     let override_index = future.map(|(index, _)| index);
     Ok(Some(Part { originals, shift, length, clock, own_lengths, override_index, next: None }))
 }

@@ -75,20 +75,26 @@ impl Recurrence {
         self.rules.len() + self.except_rules.len()
     }
 
-    /// The original starts in a window, ascending.
-    pub fn within<'z>(self: &Rc<Self>, zones: &'z dyn Zones, window: Window) -> Result<Originals<'z>, RecurrenceError> {
-        let streams = |rules: &[Rule]| {
+    /// The original starts in a window, ascending, and before it DTSTART and the RDATEs from `dates_from` on.
+    pub fn within<'z>(
+        self: &Rc<Self>,
+        zones: &'z dyn Zones,
+        window: Window,
+        dates_from: i64,
+    ) -> Result<Originals<'z>, RecurrenceError> {
+        let streams = |rules: &[Rule], window: Window| {
             rules.iter().map(|rule| Stream::new(self, rule, zones, window)).collect::<Result<Vec<_>, _>>()
         };
         // Not by looking at each: a series in many parts has many windows.
         let inside = |dates: &[i64]| {
-            let first = dates.partition_point(|date| *date < window.from);
+            let first = dates.partition_point(|date| *date < dates_from);
             let end = dates.partition_point(|date| *date <= window.to);
             dates[first..end.max(first)].to_vec()
         };
-        let mut included = streams(&self.rules)?;
+        let mut included = streams(&self.rules, window)?;
         included.push(Stream::list(inside(&self.dates)));
-        let except_rules = streams(&self.except_rules)?;
+        let excluded = Window { from: dates_from, ..window };
+        let except_rules = streams(&self.except_rules, excluded)?;
         let except_dates = Stream::list(inside(&self.except_dates));
         Ok(Originals { of: self.clone(), zones, to: window.to, included, except_rules, except_dates })
     }

@@ -1,11 +1,18 @@
-//! Reading the golden cases, and saying what is wrong with what came out.
+//! Reading the golden cases, and saying what is wrong with what came out; how many random cases there are.
 
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
 use std::path::PathBuf;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use proptest::prelude::ProptestConfig;
 use serde_json::Value;
+
+/// So many random cases of a property; LONG_RUN times as many in a long run (`make test-long`).
+pub fn cases(usual: u32) -> ProptestConfig {
+    let times = std::env::var("LONG_RUN").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: usual.saturating_mul(times), failure_persistence: None, ..ProptestConfig::default() }
+}
 
 pub fn rows(path: PathBuf) -> Vec<Value> {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

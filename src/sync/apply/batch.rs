@@ -57,8 +57,7 @@ pub struct Batch<'a> {
     keys: HashSet<Key>,
     /// What became a series, or ceased to be one: its old form goes.
     replaced_events: Vec<Uuid>,
-    /// Each with the start of the single event that takes its place.
-    replaced_series: Vec<(Uuid, DateTime<Utc>)>,
+    replaced_series: Vec<Uuid>,
     events_in_error: Vec<Uuid>,
     series_in_error: Vec<Uuid>,
 }
@@ -225,7 +224,7 @@ impl<'a> Batch<'a> {
         let replaces = match self.known.series.get_mut(&key) {
             Some(series) if !series.deleted => {
                 series.deleted = true;
-                self.replaced_series.push((series.id, event.timing.start));
+                self.replaced_series.push(series.id);
                 true
             }
             _ => false,
@@ -444,11 +443,9 @@ impl<'a> Batch<'a> {
     fn flush_marks(&mut self) -> SqlResult<()> {
         let now = self.terms.now;
         events::delete(self.installation, &std::mem::take(&mut self.replaced_events), now)?;
-        let singles = std::mem::take(&mut self.replaced_series);
-        let replaced: Vec<Uuid> = singles.iter().map(|(series_id, _)| *series_id).collect();
+        let replaced = std::mem::take(&mut self.replaced_series);
         series::delete(self.installation, &replaced, now)?;
         events::delete_instances(self.installation, &replaced, now, now)?;
-        events::delete_occurrences(self.installation, &singles, now)?;
         events::mark(self.installation, &std::mem::take(&mut self.events_in_error), IN_ERROR, now)?;
         series::mark(self.installation, &std::mem::take(&mut self.series_in_error), IN_ERROR, now)?;
         Ok(())
