@@ -23,5 +23,20 @@ transactions_per_second() {
         sed -nE 's/^tps = ([0-9.]+).*/\1/p'
 }
 
+# latencies <database> <pgbench script> <seconds> [pgbench option ...]: "p50 p95" of one client's transactions, in milliseconds
+latencies() {
+    local database=$1 script=$2 seconds=$3 logs
+    shift 3
+    logs=$(mktemp -d)
+    pgbench --no-vacuum --protocol=prepared --file="$script" --time="$seconds" --log --log-prefix="$logs/log" "$@" \
+        "$database" >/dev/null 2>"$logs/errors" || die_with "$logs/errors"
+    sort -n -k3,3 "$logs"/log.* | awk '{ us[NR] = $3 } END { printf "%.2f %.2f\n", us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.95 + 0.999)] / 1000 }'
+    rm -rf "$logs"
+}
+die_with() {
+    cat "$1" >&2
+    exit 1
+}
+
 # ratio <what> <ours> <theirs> <goal, as text>
 ratio() { awk -v what="$1" -v ours="$2" -v theirs="$3" -v goal="$4" 'BEGIN { printf "%-70s %8.2f   goal %s\n", what, ours / theirs, goal }'; }

@@ -54,6 +54,12 @@ insert into calendar_events (user_id, title, event_date, connection_id, external
 values ('eve@example.com', 'Seen in the feed', '2031-06-03 09:00Z', '00000000-0000-0000-0000-000000000001', 'ics', '1', 'uid'),
        ('eve@example.com', 'Seen at Google', '2031-06-03 09:00Z', '00000000-0000-0000-0000-000000000002', 'google', '2', 'uid');
 select title from calendar_agenda('eve@example.com', '2031-06-03', '2031-06-04');
+-- By mistake the feed has two events of one UID: all of the feed's are copies then; without the other calendar both are seen.
+insert into calendar_events (user_id, title, event_date, connection_id, external_source, external_id, ical_uid)
+values ('eve@example.com', 'Seen in the feed again', '2031-06-03 11:00Z', '00000000-0000-0000-0000-000000000001', 'ics', '3', 'uid');
+select title from calendar_agenda('eve@example.com', '2031-06-03', '2031-06-04');
+delete from calendar_events where external_id = '2';
+select title from calendar_agenda('eve@example.com', '2031-06-03', '2031-06-04');
 
 -- Busy: neither cancelled, nor shown as free, nor without a length; what touches is one range.
 select external_id, action, error

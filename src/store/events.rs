@@ -218,6 +218,22 @@ thread_local! {
            and sync_status <> 'deleted'",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
+    // One look-up in the index for each, as by key.
+    static DELETE_OCCURRENCES: Statement = const { Statement::new(
+        "update @calendar_events
+         set sync_status = 'deleted', event_status = 'cancelled', last_synced_at = $3, changed_at = $3, updated_at = $3
+         where event_id = any (array(
+                 select e.event_id
+                 from unnest($1, $2) o (series_id, recurrence_id)
+                 cross join lateral (
+                     select event_id from @calendar_events
+                     where series_id = o.series_id and recurrence_id = o.recurrence_id
+                     offset 0
+                 ) e
+             ))
+           and sync_status <> 'deleted'",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
     // NOT IN is hashed however many are given; a generic plan of NOT EXISTS would compare each with each.
     static REMOVE_INSTANCES: Statement = const { Statement::new(
         "delete from @calendar_events e
@@ -404,6 +420,25 @@ pub fn delete_instances(
     within_scratch(|| {
         let arguments = [column(series, |id| uuid(*id)), stamp(now).into(), stamp(after).into()];
         DELETE_INSTANCES.with(|statement| statement.execute(installation, &arguments))
+    })
+}
+
+/// Marks single occurrences of series as deleted, by series and original start.
+pub fn delete_occurrences(
+    installation: &Installation,
+    occurrences: &[(Uuid, DateTime<Utc>)],
+    now: DateTime<Utc>,
+) -> SqlResult<u64> {
+    if occurrences.is_empty() {
+        return Ok(0);
+    }
+    within_scratch(|| {
+        let arguments = [
+            column(occurrences, |(series_id, _)| uuid(*series_id)),
+            column(occurrences, |(_, recurrence_id)| stamp(*recurrence_id)),
+            stamp(now).into(),
+        ];
+        DELETE_OCCURRENCES.with(|statement| statement.execute(installation, &arguments))
     })
 }
 

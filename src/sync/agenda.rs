@@ -155,36 +155,38 @@ fn too_many() -> pgrx::pg_sys::panic::ErrorReport {
     .set_hint("Ask for a shorter range.")
 }
 
-/// Keeps of each meeting (UID and occurrence) that several calendars show the one in a calendar that takes changes,
-/// else the one that is stored, else the first.
-fn without_copies(entries: Vec<Entry>) -> Vec<Entry> {
-    type Meeting = (String, Option<DateTime<Utc>>);
-    let mut first: HashMap<Meeting, usize> = HashMap::new();
-    let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Some(uid) = entry.ical_uid.clone() else {
-            kept.push(entry);
-            continue;
-        };
-        let place = *first.entry((uid, entry.recurrence_id)).or_insert(kept.len());
-        match kept.get_mut(place) {
-            None => kept.push(entry),
-            // Within one calendar the UID may stand for two events by mistake: both are shown.
-            Some(other)
-                if other.connection_id == entry.connection_id && other.external_source == entry.external_source =>
-            {
-                kept.push(entry);
-            }
-            Some(other) => {
-                if rank(&entry) < rank(other) {
-                    *other = entry;
-                }
+/// Keeps of each meeting (UID and occurrence) that several calendars show what the one says that takes changes, else one
+/// in which it is stored. Within one calendar a UID may stand for two events by mistake: both are kept.
+fn without_copies(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let mut first = HashMap::new();
+    for entry in &entries {
+        if let Some(meeting) = meeting(entry) {
+            let best = first.entry(meeting).or_insert(entry);
+            if rank(entry) < rank(best) {
+                *best = entry;
             }
         }
     }
-    kept
+    let kept: Vec<bool> = entries
+        .iter()
+        .map(|entry| {
+            let best = meeting(entry).and_then(|meeting| first.get(&meeting));
+            best.is_none_or(|best| calendar(best) == calendar(entry))
+        })
+        .collect();
+    let mut kept = kept.into_iter();
+    entries.retain(|_| kept.next().unwrap_or(true));
+    entries
 }
 
-fn rank(entry: &Entry) -> (Reverse<bool>, Reverse<bool>, Option<Uuid>) {
-    (Reverse(entry.writable), Reverse(entry.event_id.is_some()), entry.event_id)
+fn meeting(entry: &Entry) -> Option<(&str, Option<DateTime<Utc>>)> {
+    Some((entry.ical_uid.as_deref()?, entry.recurrence_id))
+}
+
+fn calendar(entry: &Entry) -> (Option<Uuid>, Option<&str>) {
+    (entry.connection_id, entry.external_source.as_deref())
+}
+
+fn rank(entry: &Entry) -> impl Ord + '_ {
+    (Reverse(entry.writable), Reverse(entry.event_id.is_some()), entry.event_id, calendar(entry))
 }

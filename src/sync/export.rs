@@ -62,7 +62,7 @@ fn recurring(installation: &Installation, zones: &dyn Zones, wanted: &Publicatio
     let writable = agenda::writable_connections(installation, wanted.user_id)?;
     let mut found = series::of_user(installation, wanted.user_id, wanted.range.from, wanted.range.to)?;
     let ids: Vec<Uuid> = found.iter().map(|stored| stored.series_id).collect();
-    deviate(&mut found, deviations::of_series(installation, &ids)?);
+    deviate(&mut found, &deviations::of_series(installation, &ids)?);
     let mut candidates = Vec::with_capacity(found.len());
     for mut stored in found {
         let template = &mut stored.series.template.details;

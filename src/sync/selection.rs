@@ -1,10 +1,11 @@
 //! What a file shows of a series: instances that were deleted or cancelled one by one, and what a filter leaves out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use calendar_sync_core::event::{Body, Details, Event, Override, Series};
 use calendar_sync_core::recurrence::{Instances, Window};
 use calendar_sync_core::zones::Zones;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::agenda::Range;
@@ -13,41 +14,43 @@ use crate::store::deviations::Deviation;
 use crate::store::series::Stored;
 
 /// Brings into series what was done to their instances one by one: what was deleted becomes an EXDATE, what was given
-/// another status an override.
-pub fn deviate(found: &mut [Stored], deviations: Vec<Deviation>) {
-    let places: HashMap<Uuid, usize> =
-        found.iter().enumerate().map(|(place, stored)| (stored.series_id, place)).collect();
-    for Deviation { series_id, recurrence_id, event } in deviations {
-        let Some(series) = places.get(&series_id).and_then(|place| found.get_mut(*place)).map(|it| &mut it.series)
-        else {
-            continue;
-        };
-        let own = series.overrides.iter_mut().find(|one| one.recurrence_id == recurrence_id && !one.this_and_future);
-        match (event, own) {
-            (None, _) => {
-                exclude(series, |one| one.recurrence_id == recurrence_id && !one.this_and_future);
-                if !series.exdates.contains(&recurrence_id) {
-                    series.exdates.push(recurrence_id);
-                }
-            }
-            (Some(event), Some(own)) => own.event.details.event_status = event.details.event_status,
-            (Some(event), None) => {
-                series.overrides.push(Override { recurrence_id, this_and_future: false, event });
-            }
+/// another status an override. The deviations of one series stand together.
+pub fn deviate(found: &mut [Stored], deviations: &[Deviation]) {
+    let mut series: HashMap<Uuid, &mut Series> =
+        found.iter_mut().map(|stored| (stored.series_id, &mut stored.series)).collect();
+    for own in deviations.chunk_by(|one, next| one.series_id == next.series_id) {
+        if let Some(series) = own.first().and_then(|first| series.get_mut(&first.series_id)) {
+            deviate_one(series, own);
         }
     }
 }
 
-/// Takes overrides out of a series, and their occurrences with them.
-fn exclude(series: &mut Series, mut is_out: impl FnMut(&Override) -> bool) {
-    let Series { overrides, exdates, .. } = series;
-    overrides.retain(|one| {
-        let out = is_out(one);
-        if out && !exdates.contains(&one.recurrence_id) {
-            exdates.push(one.recurrence_id);
+fn deviate_one(series: &mut Series, deviations: &[Deviation]) {
+    let overrides = series.overrides.iter().enumerate();
+    let places: HashMap<DateTime<Utc>, usize> =
+        overrides.filter(|(_, one)| !one.this_and_future).map(|(place, one)| (one.recurrence_id, place)).collect();
+    let mut deleted = BTreeSet::new();
+    for Deviation { recurrence_id, event, .. } in deviations {
+        let own = places.get(recurrence_id).and_then(|place| series.overrides.get_mut(*place));
+        match (event, own) {
+            (None, _) => {
+                deleted.insert(*recurrence_id);
+            }
+            (Some(event), Some(own)) => own.event.details.event_status = event.details.event_status,
+            (Some(event), None) => series.overrides.push(Override {
+                recurrence_id: *recurrence_id,
+                this_and_future: false,
+                event: event.clone(),
+            }),
         }
-        !out
-    });
+    }
+    series.overrides.retain(|one| one.this_and_future || !deleted.contains(&one.recurrence_id));
+    leave_out(series, deleted);
+}
+
+fn leave_out(series: &mut Series, occurrences: impl IntoIterator<Item = DateTime<Utc>>) {
+    let known: HashSet<DateTime<Utc>> = series.exdates.iter().copied().collect();
+    series.exdates.extend(occurrences.into_iter().filter(|occurrence| !known.contains(occurrence)));
 }
 
 /// What of a series is shown where only some events are: `None` for nothing of it.
@@ -55,18 +58,19 @@ fn exclude(series: &mut Series, mut is_out: impl FnMut(&Override) -> bool) {
 /// A series that is shown hides those overrides that are not, together with the occurrence that they replace. Of one
 /// that is not shown, the overrides that are stand for themselves; so does every instance within the range where a
 /// change from some occurrence on makes the difference, which no rule could say.
-pub fn select(series: Series, zones: &dyn Zones, range: Range, takes: impl Fn(&Details) -> bool) -> Option<Body> {
+pub fn select(mut series: Series, zones: &dyn Zones, range: Range, takes: impl Fn(&Details) -> bool) -> Option<Body> {
     let whole = takes(&series.template.details);
-    let changes = series.overrides.iter().filter(|one| one.this_and_future);
-    if changes.clone().any(|one| takes(&one.event.details) != whole) {
+    if series.overrides.iter().any(|one| one.this_and_future && takes(&one.event.details) != whole) {
         return overrides_of(instances(&series, zones, range).filter(|one| takes(&one.event.details)).collect());
     }
-    let mut series = series;
+    let overrides = std::mem::take(&mut series.overrides);
     if whole {
-        exclude(&mut series, |one| !takes(&one.event.details));
+        let (kept, hidden): (Vec<_>, Vec<_>) = overrides.into_iter().partition(|one| takes(&one.event.details));
+        series.overrides = kept;
+        leave_out(&mut series, hidden.iter().map(|one| one.recurrence_id));
         return Some(Body::Series(Box::new(series)));
     }
-    let Series { overrides, exdates, .. } = series;
+    let exdates: HashSet<DateTime<Utc>> = series.exdates.into_iter().collect();
     let overlaps = |event: &Event| {
         let timing = &event.timing;
         timing.start < range.to && timing.end.unwrap_or(timing.start) >= range.from

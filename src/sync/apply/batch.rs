@@ -57,7 +57,8 @@ pub struct Batch<'a> {
     keys: HashSet<Key>,
     /// What became a series, or ceased to be one: its old form goes.
     replaced_events: Vec<Uuid>,
-    replaced_series: Vec<Uuid>,
+    /// Each with the start of the single event that takes its place.
+    replaced_series: Vec<(Uuid, DateTime<Utc>)>,
     events_in_error: Vec<Uuid>,
     series_in_error: Vec<Uuid>,
 }
@@ -224,7 +225,7 @@ impl<'a> Batch<'a> {
         let replaces = match self.known.series.get_mut(&key) {
             Some(series) if !series.deleted => {
                 series.deleted = true;
-                self.replaced_series.push(series.id);
+                self.replaced_series.push((series.id, event.timing.start));
                 true
             }
             _ => false,
@@ -443,9 +444,11 @@ impl<'a> Batch<'a> {
     fn flush_marks(&mut self) -> SqlResult<()> {
         let now = self.terms.now;
         events::delete(self.installation, &std::mem::take(&mut self.replaced_events), now)?;
-        let replaced = std::mem::take(&mut self.replaced_series);
+        let singles = std::mem::take(&mut self.replaced_series);
+        let replaced: Vec<Uuid> = singles.iter().map(|(series_id, _)| *series_id).collect();
         series::delete(self.installation, &replaced, now)?;
         events::delete_instances(self.installation, &replaced, now, now)?;
+        events::delete_occurrences(self.installation, &singles, now)?;
         events::mark(self.installation, &std::mem::take(&mut self.events_in_error), IN_ERROR, now)?;
         series::mark(self.installation, &std::mem::take(&mut self.series_in_error), IN_ERROR, now)?;
         Ok(())
