@@ -16,6 +16,14 @@ create function pg_temp.lines(file text, pattern text) returns setof text
         order by place;
     end;
 
+-- A line with its date as days from today.
+create function pg_temp.relative(line text) returns text
+    language sql
+    return coalesce(
+        regexp_replace(line, '\d{8}', (to_date(substring(line from '\d{8}'), 'YYYYMMDD') - current_date)::text),
+        line
+    );
+
 select action
 from calendar_upsert_events('ada@example.com', 'planner', jsonb_build_array(
     jsonb_build_object('external_id', 'visit', 'title', 'Visit to Acme', 'event_type', 'visit',
@@ -148,15 +156,21 @@ where line ~ '^(DT|UID|SEQ|RRULE|EX|REC|CLASS|PRIO|DESC|LOC|CAT|ORG|ATT|URL|X-|L
 order by 1;
 select calendar_feed(token) ~* 'secret|acme|visit|stand-up|north|fair|planner' as leaks from busy;
 
+-- A day is a date: that of its own zone for an interaction without a length, wherever its instant lies in UTC.
+insert into calendar_events (user_id, title, event_date, all_day, time_zone, show_as, synced_from)
+select 'ada@example.com', zone, current_date + time '20:30', true, zone, 'free', 'interaction'
+from unnest(array['Pacific/Auckland', 'America/New_York']) zone;
+select pg_temp.relative(line) as line
+from calendar_feed_create('ada@example.com', 'Days', filter => '{"external_source": ["interaction"]}'),
+    pg_temp.lines(calendar_feed(token), '^(DTSTART|DTEND|TRANSP|SUMMARY)') line
+where line !~ '^DTSTART:';
+
 -- Each of a series' instances can be deleted and cancelled: gone, and called off.
 update calendar_events set sync_status = 'deleted', event_status = 'cancelled'
 where title = 'Stand-up' and event_date::date = current_date + 2;
 update calendar_events set event_status = 'cancelled'
 where title = 'Stand-up' and event_date::date = current_date + 3;
-select coalesce(
-    regexp_replace(line, '\d{8}', (to_date(substring(line from '\d{8}'), 'YYYYMMDD') - current_date)::text),
-    line
-) as line
+select pg_temp.relative(line) as line
 from rotated,
     pg_temp.lines(calendar_feed(calendar_feed_rotate(feed_id)), '^(EXDATE|RECURRENCE-ID|STATUS:CANC)') line;
 
