@@ -67,7 +67,7 @@ from made,
             calendar_ics_export('ada@example.com', current_date - 30, current_date + 181), '^(UID|DTSTART|SEQUENCE|DTSTAMP)')
     ) d;
 
--- The bytes hold through a day and do not depend on who reads, when, or how often.
+-- That it was read is noted once an hour.
 update calendar_feeds set last_read_at = now() - interval '59 minutes';
 select length(calendar_feed(token)) > 0 as read from made;
 select last_read_at < now() as kept_for_an_hour from calendar_feeds;
@@ -164,6 +164,20 @@ select pg_temp.relative(line) as line
 from calendar_feed_create('ada@example.com', 'Days', filter => '{"external_source": ["interaction"]}'),
     pg_temp.lines(calendar_feed(token), '^(DTSTART|DTEND|TRANSP|SUMMARY)') line
 where line !~ '^DTSTART:';
+
+-- The window goes from midnight to midnight, so that the bytes hold through a day.
+insert into calendar_events (user_id, title, event_type, event_date, event_end)
+select 'ada@example.com', title, 'edge', starts, starts + interval '30 minutes'
+from (
+    values
+        ('before', current_date - 30 - interval '1 hour'),
+        ('first', current_date - 30 + interval '0 hours'),
+        ('last', current_date + 180 + interval '23 hours'),
+        ('after', current_date + 181 + interval '0 hours')
+) e (title, starts);
+select line
+from calendar_feed_create('ada@example.com', 'Edges', filter => '{"event_type": ["edge"]}'),
+    pg_temp.lines(calendar_feed(token), '^SUMMARY') line;
 
 -- Each of a series' instances can be deleted and cancelled: gone, and called off.
 update calendar_events set sync_status = 'deleted', event_status = 'cancelled'
