@@ -72,7 +72,10 @@ create table calendar_events (
     updated_at timestamptz not null default now(),
 
     constraint calendar_events_related_key unique (related_table, related_id),
-    constraint calendar_events_ends_after_start check (event_end >= event_date)
+    constraint calendar_events_ends_after_start check (event_end >= event_date),
+    -- Else one row would make every query fail that places it; where there is a start_time, that has asked already.
+    constraint calendar_events_time_zone_is_known
+        check (not all_day or time_zone is null or event_date at time zone time_zone is not null)
 );
 
 -- An interaction's event pays for the primary key, the related key and this one; what only provider rows need is partial.

@@ -47,6 +47,12 @@ from unnest(array[
     'select calendar_free_slots(''{ada}'', ''2031-01-01'', null, ''1 hour'')',
     'select calendar_free_slots(''{ada}'', ''2031-01-01'', ''2031-01-02'', null)',
     'select calendar_overlaps(null, ''2031-01-01'', ''2031-01-02'')',
+    'select calendar_ics_export(null)',
+    'select calendar_ics_export(''ada'', null)',
+    'select calendar_ics_export(''ada'', visibility => null)',
+    'select calendar_ics_import(null, ''BEGIN:VCALENDAR'')',
+    'select calendar_ics_import(''ada'', null)',
+    'select calendar_ics_import(''ada'', ''BEGIN:VCALENDAR'', null)',
     'select calendar_subscribe(null, ''https://example.com/a.ics'')',
     'select calendar_subscribe(''ada'', null)',
     'select calendar_subscribe(''ada'', ''https://example.com/a.ics'', null)',
@@ -166,6 +172,13 @@ from unnest(array[
     'calendar_free_slots(''{ada}'', ''2031-01-01'', ''2031-01-02'', ''1 hour'', ''{}'', ''Mars/Base'')',
     'calendar_free_slots(''{ada}'', ''2031-01-01'', ''2031-01-02'', ''1 hour'', ''{}'', null)'
 ]) c;
+
+-- A row of plain SQL that no query could place.
+select replace(pg_temp.says(s), e'\n', e'\n    ')
+from unnest(array[
+    'insert into calendar_events (user_id, title, event_date, all_day, time_zone) values (''ada'', ''x'', ''2031-01-01'', true, ''Mars/Base'')',
+    'insert into calendar_events (user_id, title, event_date, all_day, time_zone) values (''ada'', ''x'', ''2031-01-01'', false, ''Mars/Base'')'
+]) s;
 
 -- A list with nobody in it, with NULLs, with somebody twice.
 select * from calendar_free_busy('{}', '2031-01-01', '2031-01-02');

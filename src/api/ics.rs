@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments;
+use super::arguments::{self, given};
 use super::caller::authorize;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store::{self, installation_row};
@@ -21,13 +21,14 @@ const MOST_EVENTS: usize = 1_000_000;
 /// The user's calendar as a file.
 #[pg_extern(stable, parallel_restricted)]
 fn calendar_ics_export(
-    user_id: &str,
-    range_start: default!(TimestampWithTimeZone, "now() - interval '30 days'"),
-    range_end: default!(TimestampWithTimeZone, "now() + interval '180 days'"),
-    visibility: default!(&str, "'details'"),
+    user_id: Option<&str>,
+    range_start: default!(Option<TimestampWithTimeZone>, "now() - interval '30 days'"),
+    range_end: default!(Option<TimestampWithTimeZone>, "now() + interval '180 days'"),
+    visibility: default!(Option<&str>, "'details'"),
 ) -> SqlResult<String> {
-    let range = arguments::range(Some(range_start), Some(range_end))?;
-    let details = arguments::shows_details(visibility)?;
+    let user_id = given("user_id", user_id)?;
+    let range = arguments::range(range_start, range_end)?;
+    let details = arguments::shows_details(given("visibility", visibility)?)?;
     authorize(user_id)?;
     let filter = Filter::default();
     let wanted = Publication { user_id, range, details, filter: &filter, name: None, refresh: None };
@@ -42,9 +43,9 @@ fn calendar_ics_export(
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn calendar_ics_import(
-    user_id: &str,
-    ics: &str,
-    name: default!(&str, "'import'"),
+    user_id: Option<&str>,
+    ics: Option<&str>,
+    name: default!(Option<&str>, "'import'"),
 ) -> Result<
     TableIterator<
         'static,
@@ -57,6 +58,7 @@ fn calendar_ics_import(
     >,
     ErrorReport,
 > {
+    let (user_id, ics, name) = (given("user_id", user_id)?, given("ics", ics)?, given("name", name)?);
     arguments::identifier("user_id", user_id)?;
     arguments::identifier("name", name)?;
     authorize(user_id)?;
