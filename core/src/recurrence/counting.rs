@@ -62,7 +62,7 @@ impl Period {
 /// The sum of the weights of the periods numbered `from`, `from + step` and so on before `to`.
 ///
 /// `weights` are those of all periods that start in a year; they must be the same for years of one kind.
-pub(super) fn sum(period: Period, from: i64, to: i64, step: i64, mut weights: impl FnMut(i64) -> Vec<u64>) -> u64 {
+pub(super) fn sum(period: Period, from: i64, to: i64, step: i64, mut weights: impl FnMut(i64) -> Vec<u32>) -> u64 {
     let mut kinds: [Option<Kind>; KINDS] = [const { None }; KINDS];
     in_rounds(from, to, least_common_multiple(period.round(), step), |from, to| {
         let ((mut year, mut index), (last_year, last_index)) = (period.place_of(from), period.place_of(to));
@@ -81,13 +81,13 @@ pub(super) fn sum(period: Period, from: i64, to: i64, step: i64, mut weights: im
 
 /// The periods of the years of one kind.
 struct Kind {
-    weights: Vec<u64>,
+    weights: Vec<u32>,
     /// By the first period that is met: the sum of the weights of those met, and where the next year is entered.
     known: Vec<Option<(u64, i64)>>,
 }
 
 impl Kind {
-    fn new(weights: Vec<u64>, step: i64) -> Self {
+    fn new(weights: Vec<u32>, step: i64) -> Self {
         let entries = usize::try_from(step).map_or(weights.len(), |step| step.min(weights.len()));
         Self { weights, known: vec![None; entries] }
     }
@@ -113,17 +113,17 @@ impl Kind {
             return 0;
         }
         let step = usize::try_from(step).unwrap_or(usize::MAX);
-        self.weights[index as usize..end as usize].iter().step_by(step).sum()
+        self.weights[index as usize..end as usize].iter().step_by(step).map(|&weight| u64::from(weight)).sum()
     }
 }
 
 /// The sum over the days from `from` up to but without `to` of `phases[day - from]`, which repeat themselves, where
 /// `allowed` (1 or 0 for each day of a year, the same for years of one kind) has the day.
-pub(super) fn sum_of_phases(from: i64, to: i64, phases: &[u32], mut allowed: impl FnMut(i64) -> Vec<u64>) -> u64 {
+pub(super) fn sum_of_phases(from: i64, to: i64, phases: &[u32], mut allowed: impl FnMut(i64) -> Vec<u32>) -> u64 {
     /// Above it, a year is hardly met twice in the same phase.
     const MOST_KNOWN: usize = 512;
     let length = phases.len();
-    let mut kinds: [Option<Box<[u32]>>; KINDS] = [const { None }; KINDS];
+    let mut kinds: [Option<Vec<u32>>; KINDS] = [const { None }; KINDS];
     let mut known = vec![None; if length <= MOST_KNOWN { KINDS * length } else { 0 }];
     // A year's phases are neighbours in it wherever the year begins.
     let phases: Vec<u32> = phases.iter().copied().cycle().take(length + 366).collect();
@@ -134,8 +134,7 @@ pub(super) fn sum_of_phases(from: i64, to: i64, phases: &[u32], mut allowed: imp
         let mut total = 0;
         while day < to {
             let kind = kind_of(year);
-            let days =
-                kinds[kind].get_or_insert_with(|| allowed(year).into_iter().map(|allowed| allowed as u32).collect());
+            let days = kinds[kind].get_or_insert_with(|| allowed(year));
             let new_year = day_of(year, 1, 1);
             let (first, last) = ((day - new_year) as usize, days.len().min((to - new_year) as usize));
             let add = |days: &[u32]| -> u64 {
@@ -190,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_sum_is_that_of_each_period() {
-        let weight = |number: i64, year: i64| (kind_of(year) as u64 + number as u64) % 5;
+        let weight = |number: i64, year: i64| (kind_of(year) as u32 + number as u32) % 5;
         for (period, per_year) in [(Period::Year, 1), (Period::Month, 12), (Period::Day, 0)] {
             for (from, length, step) in [(-700_000, 900, 1), (1970, 30, 7), (3, 5000, 3), (0, 300_000, 367), (5, 0, 1)]
             {
@@ -198,7 +197,7 @@ mod tests {
                 let weights = |year| (0..length_of(year)).map(|index| weight(index, year)).collect();
                 let each = (from..from + length).step_by(step as usize).map(|number| {
                     let (year, index) = period.place_of(number);
-                    weight(index, year)
+                    u64::from(weight(index, year))
                 });
                 assert_eq!(
                     sum(period, from, from + length, step, weights),
@@ -211,14 +210,14 @@ mod tests {
 
     #[test]
     fn a_sum_of_phases_is_that_of_each_day() {
-        let is_allowed = |day: i64, year| u64::from((day + kind_of(year) as i64) % 3 == 0);
+        let is_allowed = |day: i64, year| u32::from((day + kind_of(year) as i64) % 3 == 0);
         let allowed = |year| (0..days_in_year(year)).map(|day| is_allowed(day, year)).collect();
         for (from, length, phases) in [(-3000, 10_000, 7), (100, 9000, 1441), (0, 20, 600), (719_000, 150_000, 5)] {
             let phases: Vec<u32> = (0..phases).map(|phase| phase * 7 % 11).collect();
             let each = (0..length).map(|ahead: i64| {
                 let (year, ..) = date_of(from + ahead);
                 let day = from + ahead - day_of(year, 1, 1);
-                is_allowed(day, year) * u64::from(phases[ahead as usize % phases.len()])
+                u64::from(is_allowed(day, year) * phases[ahead as usize % phases.len()])
             });
             assert_eq!(sum_of_phases(from, from + length, &phases, allowed), each.sum::<u64>(), "{from}");
         }

@@ -101,7 +101,7 @@ impl DayFilter {
     }
 
     /// How many days are allowed in each period that starts in a year.
-    pub fn sizes(&mut self, period: Period, year: i64) -> Vec<u64> {
+    pub fn sizes(&mut self, period: Period, year: i64) -> Vec<u32> {
         let mut month = Month::new(year, 1);
         let mut months = Vec::with_capacity(13);
         for _ in 0..13 {
@@ -110,17 +110,21 @@ impl DayFilter {
         }
         let (next_january, _) = months[12];
         months.truncate(12);
-        let in_month = months.iter().map(|(mask, _)| u64::from(mask.count_ones()));
+        let in_month = months.iter().map(|(mask, _)| mask.count_ones());
         let each_day = |(mask, length): &(u32, u32)| {
             let mask = *mask;
-            (0..*length).map(move |bit| u64::from(mask >> bit & 1))
+            (0..*length).map(move |bit| mask >> bit & 1)
         };
         match period {
             Period::Year => vec![in_month.sum()],
             Period::Month => in_month.collect(),
-            Period::Day => months.iter().flat_map(each_day).collect(),
+            Period::Day => {
+                let mut days = Vec::with_capacity(366);
+                months.iter().for_each(|month| days.extend(each_day(month)));
+                days
+            }
             Period::Week => {
-                let days: Vec<u64> = months.iter().chain([&(next_january, 6)]).flat_map(each_day).collect();
+                let days: Vec<u32> = months.iter().chain([&(next_january, 6)]).flat_map(each_day).collect();
                 days.windows(7).map(|week| week.iter().sum()).collect()
             }
         }
@@ -209,22 +213,36 @@ fn year_masks(parts: &DayParts, year: i64) -> YearMasks {
     let length = days_in_year(year) as u32;
     let weeks = (!parts.week_numbers.is_empty()).then(|| Weeks::of(year, parts));
     let weekdays = Weekdays::new(if parts.nth_of_year { &parts.weekdays } else { &[] });
+    let in_days = year_days(&parts.year_days, length);
     let first = first_weekday(year);
     let mut masks = [0; 12];
     let mut index = 0;
+    let mut in_week = true;
     for (number, mask) in (1..).zip(&mut masks) {
         for bit in 0..days_in_month(year, number) {
-            let forward = index as i16 + 1;
-            let allowed = (parts.year_days.is_empty()
-                || parts.year_days.binary_search(&forward).is_ok()
-                || parts.year_days.binary_search(&(forward - length as i16 - 1)).is_ok())
-                && weeks.as_ref().is_none_or(|weeks| weeks.allow(index as i32))
-                && weekdays.allow(index, length, first);
+            if let Some(weeks) = &weeks
+                && (index == 0 || (first + index) % 7 == parts.week_start)
+            {
+                in_week = weeks.allow(index as i32);
+            }
+            let allowed = in_week && in_days[index as usize] && weekdays.allow(index, length, first);
             *mask |= u32::from(allowed) << bit;
             index += 1;
         }
     }
     masks
+}
+
+/// The days of a year that BYYEARDAY has; all if it is absent.
+fn year_days(numbers: &[i16], length: u32) -> [bool; 366] {
+    let mut days = [numbers.is_empty(); 366];
+    for &number in numbers {
+        let index = if number > 0 { i32::from(number) - 1 } else { length as i32 + i32::from(number) };
+        if let Some(day) = usize::try_from(index).ok().and_then(|index| days.get_mut(index)) {
+            *day = true;
+        }
+    }
+    days
 }
 
 /// The numbered weeks that a calendar year has days of: week 1 is the first with four days or more in its year.

@@ -94,7 +94,7 @@ impl Positions {
     /// Occurrences in the periods from one number up to but without another.
     fn number_between(&mut self, from: i64, to: i64) -> u64 {
         let Self { days, times, positions, phase, .. } = self;
-        let chosen = |days: u64| number_chosen(positions, days * times.len() as u64);
+        let chosen = |days: u32| number_chosen(positions, u64::from(days) * times.len() as u64);
         counting::sum(phase.period, from, to, phase.step, |year| {
             days.sizes(phase.period, year).into_iter().map(chosen).collect()
         })
@@ -145,7 +145,7 @@ impl Positions {
 }
 
 /// How many members of a set of that length the positions choose.
-fn number_chosen(positions: &[i16], length: u64) -> u64 {
+fn number_chosen(positions: &[i16], length: u64) -> u32 {
     let from_start = positions.iter().filter(|&&position| position > 0 && index_of(position, length).is_some());
     let from_end = positions.iter().filter(|&&position| position < 0);
     // One that is chosen from the start, too, counts once.
@@ -153,7 +153,7 @@ fn number_chosen(positions: &[i16], length: u64) -> u64 {
         index_of(position, length)
             .is_some_and(|index| i16::try_from(index + 1).map_or(true, |twin| !positions.contains(&twin)))
     });
-    (from_start.count() + new.count()) as u64
+    (from_start.count() + new.count()) as u32
 }
 
 /// The day at `index` among the days of all stretches; `index` must be less than their number.

@@ -1,5 +1,7 @@
 //! Random rules and starts for property tests.
 
+#![allow(dead_code, reason = "every test file uses a part of this")]
+
 use calendar_sync_core::recurrence::{Frequency, Rule, WeekdayNumber};
 use chrono::Weekday;
 use proptest::collection::vec;
