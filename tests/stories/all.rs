@@ -5,6 +5,7 @@
 mod crash;
 mod documentation;
 mod export;
+mod golden_rules;
 mod outside_calendars;
 mod published_feed;
 mod queries;
