@@ -8,7 +8,7 @@ help:
 	@echo "make test       everything: format, lints, unit, regression and end-to-end tests"
 	@echo "make install    build for production and install into the server that PG_CONFIG names (or the distribution's)"
 	@echo "make package    the same as a tarball, in target/"
-	@echo "make bench      ratios against doing the same in PL/pgSQL, on this machine"
+	@echo "make bench      ratios against the alternatives, on this machine"
 	@echo "make bench-core the core alone, with criterion: recurrence against the rrule crate"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
@@ -33,7 +33,8 @@ package:
 	@bin/package
 
 bench:
-	@bin/setup
+	@bin/setup test
+	@bench/setup
 	@bench/run
 
 bench-core:
