@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::event::{Body, Details, Event, Override, Series, Timing};
+use crate::event::{Body, Details, Duration, Event, Override, Series, Timing};
 
 /// Stands in the first byte of every hash. To be raised with every change of what goes in, or how; rows with an older
 /// version are then written once more without counting as changed.
@@ -173,17 +173,21 @@ impl Feed {
         }
     }
 
+    fn duration(&mut self, duration: Option<Duration>) {
+        if let Some(duration) = duration {
+            self.tag(2);
+            self.0.update(duration.days.to_le_bytes());
+            self.0.update(duration.seconds.to_le_bytes());
+        }
+    }
+
     fn series(&mut self, series: &Series) {
         self.event(&series.template);
         if let Some(local) = series.local_start {
             self.tag(1);
             self.instant(local.and_utc());
         }
-        if let Some(duration) = series.duration {
-            self.tag(2);
-            self.0.update(duration.days.to_le_bytes());
-            self.0.update(duration.seconds.to_le_bytes());
-        }
+        self.duration(series.duration);
         self.texts(&series.rrules);
         self.texts(&series.exrules);
         self.instants(&series.rdates);
@@ -204,6 +208,7 @@ impl Feed {
         for one in ordered {
             self.instant(one.recurrence_id);
             self.tag(u8::from(one.this_and_future));
+            self.duration(one.duration);
             self.event(&one.event);
         }
     }

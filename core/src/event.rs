@@ -146,6 +146,9 @@ pub struct Override {
     pub recurrence_id: DateTime<Utc>,
     /// RANGE=THISANDFUTURE: the change (its shift in time and its details) holds for all later occurrences, too.
     pub this_and_future: bool,
+    /// DURATION of a timed override for all later occurrences, as [`Series::duration`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
     pub event: Event,
 }
 

@@ -136,3 +136,13 @@ fn an_exdate_in_another_form_names_the_same_occurrence() {
         assert_eq!(occurrences(&format!("{daily}EXDATE{exdate}")), ["10 02:00", "12 01:00"], "{exdate}");
     }
 }
+
+#[test]
+fn a_duration_that_changes_for_the_future_is_counted_as_one_of_the_series() {
+    let found = occurrences(
+        "DTSTART;TZID=Europe/Berlin:20240329T220000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\n\
+         RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Berlin:20240329T220000\nDTSTART;TZID=Europe/Berlin:20240329T220000\n\
+         DURATION:P1D",
+    );
+    assert_eq!(found, ["29 21:00 - 30 21:00", "30 21:00 - 31 20:00", "31 20:00 - 01 20:00"]);
+}

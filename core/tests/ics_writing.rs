@@ -70,7 +70,12 @@ fn weekly() -> Item {
         rdates: vec![at("2024-01-03T08:00:00Z"), at("2024-01-04T08:00:00Z")],
         rdate_ends: vec![(at("2024-01-04T08:00:00Z"), at("2024-01-04T12:00:00Z"))],
         exdates: vec![at("2024-07-08T07:00:00Z")],
-        overrides: vec![Override { recurrence_id: at("2024-07-01T07:00:00Z"), this_and_future: true, event: moved }],
+        overrides: vec![Override {
+            recurrence_id: at("2024-07-01T07:00:00Z"),
+            this_and_future: true,
+            duration: None,
+            event: moved,
+        }],
     };
     Item { external_id: "w@x".into(), body: Body::Series(Box::new(series)) }
 }
@@ -389,7 +394,12 @@ fn series() -> impl Strategy<Value = Series> {
                 rdate_ends: ends.map(|start| (*start, *start + TimeDelta::hours(3))).collect(),
                 overrides: overrides
                     .into_iter()
-                    .map(|((at, this_and_future), event)| Override { recurrence_id: day(at), this_and_future, event })
+                    .map(|((at, this_and_future), event)| Override {
+                        recurrence_id: day(at),
+                        this_and_future,
+                        duration: None,
+                        event,
+                    })
                     .collect(),
                 rrules: rules.into_iter().map(Into::into).chain(["FREQ=YEARLY".into()]).collect(),
                 exrules: vec![],

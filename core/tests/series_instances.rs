@@ -36,7 +36,7 @@ fn series(start: &str, rule: &str) -> Series {
 }
 
 fn moved(id: &str, to: &str, hours: i64) -> Override {
-    Override { recurrence_id: at(id), this_and_future: false, event: event(to, hours, None) }
+    Override { recurrence_id: at(id), this_and_future: false, duration: None, event: event(to, hours, None) }
 }
 
 fn instances(series: &Series, from: &str, to: &str) -> Vec<Instance> {
@@ -223,7 +223,7 @@ fn a_series_in_many_thousand_parts_is_still_expanded_part_after_part() {
             let mut event = event("2024-01-01 09:00", 1, None);
             event.timing.start = recurrence_id + TimeDelta::seconds(1);
             event.timing.end = Some(recurrence_id + TimeDelta::hours(1));
-            Override { recurrence_id, this_and_future: true, event }
+            Override { recurrence_id, this_and_future: true, duration: None, event }
         })
         .collect();
     let found = instances(&series, "2024-01-01 00:00", "2024-01-21 00:00");

@@ -97,9 +97,12 @@ fn single(installation: &Installation, zones: &dyn Zones, wanted: &Publication) 
             let uid = shown.event.details.ical_uid.clone().unwrap_or_else(|| shown.event_id.to_string());
             let body = match shown.recurrence_id {
                 None => Body::Single(Box::new(shown.event)),
-                Some(recurrence_id) => {
-                    Body::Overrides(vec![Override { recurrence_id, this_and_future: false, event: shown.event }])
-                }
+                Some(recurrence_id) => Body::Overrides(vec![Override {
+                    recurrence_id,
+                    this_and_future: false,
+                    duration: None,
+                    event: shown.event,
+                }]),
             };
             Candidate {
                 item: Item { external_id: uid.clone(), body },

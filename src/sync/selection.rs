@@ -40,6 +40,7 @@ fn deviate_one(series: &mut Series, deviations: &[Deviation]) {
             (Some(event), None) => series.overrides.push(Override {
                 recurrence_id: *recurrence_id,
                 this_and_future: false,
+                duration: None,
                 event: event.clone(),
             }),
         }
@@ -92,6 +93,11 @@ fn instances<'a>(series: &'a Series, zones: &'a dyn Zones, range: Range) -> impl
     instances.map_while(Result::ok).map(|instance| {
         let (timing, details, _) = shown(series, &instance);
         let details = Details { ical_uid: series.template.details.ical_uid.clone(), ..details.clone() };
-        Override { recurrence_id: instance.recurrence_id, this_and_future: false, event: Event { timing, details } }
+        Override {
+            recurrence_id: instance.recurrence_id,
+            this_and_future: false,
+            duration: None,
+            event: Event { timing, details },
+        }
     })
 }

@@ -1,5 +1,5 @@
 //! What the end-to-end stories stand on: scratch clusters with the extension preloaded, a web server that can be told
-//! to misbehave, a front end that publishes feeds, a real calendar client, an independent reader, the golden data.
+//! to misbehave, a front end that publishes feeds, a real calendar client, independent readers, the golden data.
 //!
 //! Everything here panics where something is not as it should be: these are test fixtures.
 //!
@@ -29,7 +29,7 @@ pub use crm::{INSERT_INTERACTIONS, create_crm};
 pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use khal::{Khal, Shown};
-pub use reader::{Occurrence, read_occurrences};
+pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
 pub use web::{FakeWeb, Fault, Request};
 

@@ -9,6 +9,7 @@ mod golden_rules;
 mod outside_calendars;
 mod published_feed;
 mod queries;
+mod random_calendars;
 mod replication;
 mod restore;
 mod upgrade;

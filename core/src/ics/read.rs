@@ -66,8 +66,11 @@ impl Calendar {
 
 /// Reads a file of one or more VCALENDARs, of which at most `max_events` VEVENTs, good and bad.
 ///
-/// Memory: what is kept of the events, and at most some 8 MiB more whatever the file is. Time is linear in its length.
+/// Memory: what is kept of the events, and at most some 8 MiB more whatever the file is (one in UTF-16 is held in UTF-8,
+/// too). Time is linear in its length.
 pub fn read(input: &[u8], max_events: usize) -> Result<Calendar, ReadError> {
+    let in_utf_8 = text::from_utf_16(input);
+    let input = in_utf_8.as_deref().map_or(input, str::as_bytes);
     let mut reader = Reader {
         calendar: Calendar {
             name: None,

@@ -234,7 +234,8 @@ impl<'z> Items<'z> {
         for (recurrence_id, this_and_future, own, event) in by_id.into_iter().rev() {
             if last.replace((recurrence_id, this_and_future)) != Some((recurrence_id, this_and_future)) {
                 let event = self.event(event, &own);
-                results.push(Ok(Override { recurrence_id, this_and_future, event }));
+                let duration = own.duration.filter(|_| this_and_future);
+                results.push(Ok(Override { recurrence_id, this_and_future, duration, event }));
             }
         }
         results.reverse();

@@ -2,15 +2,32 @@
 
 use std::borrow::Cow;
 
-/// Bytes from outside as text that a database takes: what is not UTF-8 becomes U+FFFD, a stray CR a newline, and
-/// control characters (no content line may have them; PostgreSQL refuses NUL) go.
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+
+/// A file that says by its byte order mark that it is UTF-16, in UTF-8.
+pub fn from_utf_16(file: &[u8]) -> Option<String> {
+    let (encoding, _) = Encoding::for_bom(file).filter(|(encoding, _)| *encoding != UTF_8)?;
+    Some(encoding.decode_with_bom_removal(file).0.into_owned())
+}
+
+/// Bytes from outside as text that a database takes: see [`decode`]; a stray CR becomes a newline, and control characters
+/// (no content line may have them; PostgreSQL refuses NUL) go.
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     // Much faster than the lossy way where nothing is lost.
-    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+    let text = std::str::from_utf8(bytes).map_or_else(|_| decode(bytes), Cow::Borrowed);
     if !bytes.iter().any(|&byte| byte < 0x20 || byte == 0x7F) {
         return text;
     }
     Cow::Owned(text.chars().filter_map(storable).collect())
+}
+
+/// What is not UTF-8: Windows-1252 (of which Latin-1 is a part) if nothing beyond ASCII in it is UTF-8, else UTF-8 with
+/// U+FFFD for what is broken.
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    if bytes.utf8_chunks().all(|chunk| chunk.valid().is_ascii()) {
+        return WINDOWS_1252.decode_without_bom_handling(bytes).0;
+    }
+    String::from_utf8_lossy(bytes)
 }
 
 /// The character as a database takes it, if it does.
@@ -125,7 +142,13 @@ mod tests {
 
     #[test]
     fn what_a_database_cannot_hold_goes() {
-        assert_eq!(unescape(b"a\0b\x07c\xFFd\te"), "abc\u{FFFD}d\te");
+        assert_eq!(unescape(b"a\0b\x07c\td"), "abc\td");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_windows_1252_unless_some_of_it_is_utf_8() {
+        assert_eq!(unescape(b"Gr\xFC\xDFe \x96 \x80 5"), "Gr\u{FC}\u{DF}e \u{2013} \u{20AC} 5");
+        assert_eq!(unescape(b"Gr\xC3\xBC\xC3"), "Gr\u{FC}\u{FFFD}");
     }
 
     #[test]

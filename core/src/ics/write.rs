@@ -18,7 +18,9 @@ use super::text::storable;
 use super::until::conform;
 use super::vevent::implied_show_as;
 use super::zone_text::{push_date, push_local, push_zone};
-use crate::event::{Body, Details, Event, EventStatus, Importance, Item, Sensitivity, Series, ShowAs, Timing};
+use crate::event::{
+    Body, Details, Event, EventStatus, Importance, Item, Override, Sensitivity, Series, ShowAs, Timing,
+};
 use crate::recurrence::Rule;
 use crate::zones::{Resolver, Zone, Zones};
 
@@ -122,14 +124,13 @@ impl<'a> Writer<'a> {
                 let form = Form::from(&series.template.timing);
                 self.event(&item.external_id, &series.template, None, Some(series));
                 for one in &series.overrides {
-                    let id = (one.recurrence_id, one.this_and_future, form);
-                    self.event(&item.external_id, &one.event, Some(id), None);
+                    self.event(&item.external_id, &one.event, Some((one, form)), None);
                 }
             }
             Body::Overrides(overrides) => {
                 for one in overrides {
-                    let id = (one.recurrence_id, one.this_and_future, Form::from(&one.event.timing));
-                    self.event(&item.external_id, &one.event, Some(id), None);
+                    let form = Form::from(&one.event.timing);
+                    self.event(&item.external_id, &one.event, Some((one, form)), None);
                 }
             }
         }
@@ -151,15 +152,9 @@ impl<'a> Writer<'a> {
         self.file
     }
 
-    fn event(
-        &mut self,
-        id: &str,
-        event: &Event,
-        recurrence_id: Option<(DateTime<Utc>, bool, Form<'_>)>,
-        series: Option<&Series>,
-    ) {
+    fn event(&mut self, id: &str, event: &Event, replacement: Option<(&Override, Form<'_>)>, series: Option<&Series>) {
         let timing = &event.timing;
-        if !writable(timing.start) || recurrence_id.is_some_and(|(id, ..)| !writable(id)) {
+        if !writable(timing.start) || replacement.is_some_and(|(one, _)| !writable(one.recurrence_id)) {
             return;
         }
         let details = &event.details;
@@ -171,16 +166,17 @@ impl<'a> Writer<'a> {
             self.instant("LAST-MODIFIED", updated);
         }
         self.formatted(format_args!("SEQUENCE:{}", details.sequence));
-        if let Some((instant, this_and_future, form)) = recurrence_id {
-            let name = if this_and_future { "RECURRENCE-ID;RANGE=THISANDFUTURE" } else { "RECURRENCE-ID" };
-            self.time(name, instant, form, false);
+        if let Some((one, form)) = replacement {
+            let name = if one.this_and_future { "RECURRENCE-ID;RANGE=THISANDFUTURE" } else { "RECURRENCE-ID" };
+            self.time(name, one.recurrence_id, form, false);
         }
         let form = Form::from(timing);
         match series.and_then(|series| series.local_start).zip(form.zone) {
             Some((local, zone)) => self.never_shown("DTSTART", timing.start, local, zone),
             None => self.time("DTSTART", timing.start, form, series.is_some()),
         }
-        match (series.and_then(|series| series.duration), timing.end) {
+        let of_series = series.and_then(|series| series.duration);
+        match (of_series.or_else(|| replacement.and_then(|(one, _)| one.duration)), timing.end) {
             (Some(duration), _) => self.formatted(format_args!("DURATION:{duration}")),
             (None, Some(end)) => self.end(timing.start, end, form),
             (None, None) => {}

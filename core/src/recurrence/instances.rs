@@ -247,7 +247,7 @@ fn part<'z>(
     let clock = Resolver::new(zone_of(zones, timing.time_zone.as_deref().filter(|_| !timing.all_day))?);
     let length = match future {
         None => series.duration.or_else(|| length(timing, recurrence.local_start(), &clock)),
-        Some(_) => length(timing, None, &clock),
+        Some((_, future)) => future.duration.or_else(|| length(timing, None, &clock)),
     };
     let own_lengths: HashMap<i64, i64> = match future {
         None => {

@@ -372,7 +372,12 @@ impl<'a> Batch<'a> {
         for stored in events::find(self.installation, &ids)? {
             let Some(orphan) = wanted.iter().find(|orphan| orphan.event_id == stored.event_id) else { continue };
             let recurrence_id = orphan.recurrence_id;
-            series.overrides.push(Override { recurrence_id, this_and_future: false, event: stored.event });
+            series.overrides.push(Override {
+                recurrence_id,
+                this_and_future: false,
+                duration: None,
+                event: stored.event,
+            });
         }
         Ok(())
     }

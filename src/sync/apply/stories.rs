@@ -52,7 +52,7 @@ fn series(id: &str, days: i64, rule: &str, overrides: Vec<Override>) -> Read {
 
 fn moved(series_days: i64, days: i64) -> Override {
     let recurrence_id = now() + TimeDelta::days(series_days);
-    Override { recurrence_id, this_and_future: false, event: event("moved", days) }
+    Override { recurrence_id, this_and_future: false, duration: None, event: event("moved", days) }
 }
 
 fn apply_at(items: Vec<Read>, complete: bool, force: bool, now: DateTime<Utc>) -> Applied {
