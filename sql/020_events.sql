@@ -84,7 +84,8 @@ create index calendar_events_user_date_idx on calendar_events (user_id, event_da
 create unique index calendar_events_external_key on calendar_events
     (user_id, external_source, connection_id, external_id, recurrence_id) nulls not distinct
     where external_id is not null;
-create index calendar_events_long_idx on calendar_events (user_id, event_end)
+-- With the start, so that a window of long ago does not visit each row that ends after it.
+create index calendar_events_long_idx on calendar_events (user_id, event_end, event_date)
     where event_end - event_date > interval '24 hours';
 create index calendar_events_outside_date_idx on calendar_events (event_date)
     where related_table is null;

@@ -248,15 +248,14 @@ thread_local! {
          where event_id = any ($1) and sync_status <> $2",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID],
     ) };
-    // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it.
+    // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it. The
+    // user's connections are read once: to ask for each event's, the planner may read everybody's.
     static BETWEEN: Statement = const { Statement::new(
         concat!(
             "select event_id, recurrence_id, coalesce(external_source, synced_from), changed_at,
-                exists (
-                    select
-                    from @calendar_connections c
-                    where c.connection_id = e.connection_id and c.direction <> 'pull'
-                ),
+                coalesce(e.connection_id = any (array(
+                    select connection_id from @calendar_connections where user_id = $1 and direction <> 'pull'
+                )), false),
                 event_date, event_end, all_day, time_zone, floating, ",
             selected!(),
             " from (
