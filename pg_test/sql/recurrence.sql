@@ -20,12 +20,31 @@ from calendar_rrule_occurrences(
     'FREQ=YEARLY;BYMONTH=1,7;BYMONTHDAY=4', '1970-01-04 12:00-05', 'America/New_York', '2150-01-01', '2150-12-31'
 ) o;
 
+-- Noon stays noon in every zone of the server, but for names that "at time zone" takes for an abbreviation (CET).
+select count(*) > 100000 as asked, count(*) filter (where (o at time zone name)::time <> '12:00') as wrong
+from pg_timezone_names
+cross join lateral calendar_rrule_occurrences(
+    'FREQ=YEARLY;BYMONTH=1,7', timestamp '1950-01-16 12:00' at time zone name, name, range_end => '2150-01-01'
+) o
+where name not in (select abbrev from pg_timezone_abbrevs);
+
+-- The day that Samoa left out, 2011-12-30, is counted, but its instant is that of the day after it; clocks before zones.
+select o at time zone 'Pacific/Apia' as in_apia
+from calendar_rrule_occurrences('FREQ=DAILY;COUNT=4', '2011-12-28 09:00-10', 'Pacific/Apia') o;
+select calendar_rrule_occurrences('FREQ=DAILY;COUNT=3', '1883-11-17 12:00-04:56:02', 'America/New_York');
+select calendar_rrule_occurrences('FREQ=YEARLY', '9998-06-01 12:00+02', 'Europe/Berlin');
+select calendar_rrule_occurrences('FREQ=YEARLY;COUNT=2', '0044-03-15 12:00+00 BC');
+
 -- Both ends of a range are in it; far from the start; the rule's own end; no end at all.
 select calendar_rrule_occurrences('FREQ=DAILY', '1970-01-01 09:00+00', 'UTC', '2040-02-28 09:00+00', '2040-03-01 09:00+00');
 select calendar_rrule_occurrences('FREQ=WEEKLY;COUNT=3', '2024-01-01 09:00+00', range_start => '2024-01-02');
 select calendar_rrule_occurrences('FREQ=WEEKLY', '2024-01-01 09:00+00', 'UTC', '-infinity', 'infinity', max_count => 2);
 select count(*), max(o) from calendar_rrule_occurrences('FREQ=MONTHLY;BYMONTHDAY=31', '2024-01-31 09:00+00', max_count => null) o;
 select count(*) from calendar_rrule_occurrences('FREQ=SECONDLY', '2024-01-01') o;
+
+-- COUNT is counted wherever the range begins: 25 hours meet nine o'clock every 25 days, the 1000th time on 2038-05-19.
+select calendar_rrule_occurrences('FREQ=HOURLY;INTERVAL=25;BYHOUR=9;COUNT=1000', '1970-01-01 09:00+00', range_start => '2038-05-01');
+select calendar_rrule_next('FREQ=HOURLY;INTERVAL=25;BYHOUR=9;COUNT=1000', '1970-01-01 09:00+00', 'UTC', '9990-01-01') is null as over;
 
 -- UNTIL as an instant, and before the start.
 select calendar_rrule_occurrences('FREQ=DAILY;UNTIL=20240102T080000Z', '2024-01-01 09:00+01', 'Europe/Berlin');
@@ -63,6 +82,10 @@ select calendar_rrule_occurrences('FREQ=DAILY', null);
 select calendar_rrule_dates(null, '2024-01-01');
 select calendar_rrule_next('FREQ=DAILY', '2024-01-01', 'UTC', null) is null as unknown;
 select calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', max_count => 0);
+select calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', max_count => -1);
+select calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', 'UTC', 'infinity');
+select calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', 'UTC', null, '-infinity');
+select calendar_rrule_dates('FREQ=DAILY', '2024-01-01', 'infinity', '-infinity', '{NULL,infinity}', '{NULL,-infinity}');
 select calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', 'europe/berlin', null, null, null, null, null) limit 1;
 
 -- Is it a rule, and what does it say?
@@ -85,6 +108,9 @@ begin
         $c$ calendar_rrule_occurrences('FREQ=DAILY;COUNT=2;UNTIL=20300101', '2024-01-01') $c$,
         $c$ calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', 'Europe/Berlinn') $c$,
         $c$ calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', 'UTC+2') $c$,
+        $c$ calendar_rrule_occurrences('FREQ=DAILY', '2024-01-01', repeat('Mars/', 100000)) $c$,
+        $c$ calendar_rrule_occurrences('FREQ=DAILY;COUNT=9223372036854775808', '2024-01-01') $c$,
+        $c$ calendar_rrule_dates('FREQ=DAILY', '5874897-12-31') $c$,
         $c$ calendar_rrule_occurrences('FREQ=DAILY', 'infinity') $c$,
         $c$ calendar_rrule_occurrences('FREQ=DAILY', '10000-01-01') $c$,
         $c$ calendar_rrule_occurrences('FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30', '2024-01-01') $c$,

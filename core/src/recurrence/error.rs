@@ -22,9 +22,18 @@ pub enum RecurrenceError {
     #[error("the recurrence rule gives no occurrence within the search limit")]
     LimitExceeded,
     /// A zone's name that the [`Zones`](crate::zones::Zones) in use does not know.
-    #[error("time zone \"{0}\" is not known")]
+    #[error("time zone {} is not known", quoted(.0))]
     UnknownZone(String),
     /// DTSTART lies before 4714 BC or after 9999, or its FREQ needs a time of day that a date does not have.
     #[error("the start of the series is out of range: years up to {} can be expanded", date_of(LAST_SECOND / DAY).0)]
     StartOutOfRange,
+}
+
+/// What the user wrote, short enough for a message.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("\"{}...\"", &text[..end]),
+        None => format!("\"{text}\""),
+    }
 }

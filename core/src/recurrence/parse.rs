@@ -7,7 +7,7 @@
 use chrono::{NaiveDate, Weekday};
 
 use super::civil::day_of;
-use super::error::RuleError;
+use super::error::{RuleError, quoted};
 use super::rule::{Frequency, Rule, Until, WeekdayNumber};
 
 /// Longest text that is read; every value of every part once takes less.
@@ -21,15 +21,6 @@ const PARTS: &str = "The parts are FREQ, UNTIL, COUNT, INTERVAL, BYSECOND, BYMIN
 
 fn error<T>(part: &str, problem: impl Into<String>, hint: &'static str) -> Result<T, RuleError> {
     Err(RuleError { part: part.to_owned(), problem: problem.into(), hint })
-}
-
-/// What the user wrote, short enough for a message.
-fn quoted(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("\"{}...\"", &text[..end]),
-        None => format!("\"{text}\""),
-    }
 }
 
 impl Rule {
