@@ -98,4 +98,19 @@ savepoint before;
 select calendar_ics_export('ada@example.com', visibility => 'secret');
 rollback to before;
 
+-- A cancellation names what it cancels and need say no more; one of an earlier version does nothing.
+create temporary table cancelled as select E'BEGIN:VCALENDAR\nMETHOD:CANCEL\nBEGIN:VEVENT\nUID:single@example.com\nSEQUENCE:2
+DTSTART:20310310T090000Z\nEND:VEVENT\nBEGIN:VEVENT\nUID:weekly@example.com\nSEQUENCE:1\nRECURRENCE-ID:20310331T070000Z
+END:VEVENT\nEND:VCALENDAR' as ics;
+select uid, action from cancelled, calendar_ics_import('ada@example.com', ics);
+select uid, action from cancelled, calendar_ics_import('ada@example.com', ics);
+select title, starts_at, ends_at, event_status
+from calendar_agenda('ada@example.com', '2031-03-01', '2031-05-01')
+where external_source = 'import';
+select uid, action
+from cancelled, calendar_ics_import('ada@example.com', replace(replace(ics, 'RECURRENCE-ID:20310331T', 'DTSTART:20310310T'), 'SEQUENCE:2', 'SEQUENCE:1'));
+select title, starts_at, event_status
+from calendar_agenda('ada@example.com', '2031-03-01', '2031-05-01')
+where external_source = 'import';
+
 rollback;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use calendar_sync_core::cancellation::{self, is_bare};
 use calendar_sync_core::content::{self, Hash};
 use calendar_sync_core::event::{Body, Event, Item, Override, Series};
 use calendar_sync_core::recurrence::Instance;
@@ -211,11 +212,32 @@ impl<'a> Batch<'a> {
         if self.keys.contains(&key) || self.events.len() >= EVENTS_AT_ONCE || self.instances >= INSTANCES_AT_ONCE {
             self.flush()?;
         }
+        self.complete_cancellation(key, &mut item)?;
         let hash = content::of_body(&item.body);
         match item.body {
             Body::Single(event) => self.single(index, key, item.external_id, *event, hash),
             Body::Series(series) => self.series(index, key, item.external_id, series, hash)?,
             Body::Overrides(overrides) => self.overrides(index, key, item.external_id, overrides)?,
+        }
+        Ok(())
+    }
+
+    /// Cancels what is stored as it stands, where that is more than the cancellation says.
+    fn complete_cancellation(&self, key: Key, item: &mut Item) -> SqlResult<()> {
+        let Body::Single(by) = &item.body else { return Ok(()) };
+        if !is_bare(by) {
+            return Ok(());
+        }
+        let is_stored = |slot: &&Slot| !slot.deleted;
+        let stored = if let Some(slot) = self.known.series.get(&key).filter(is_stored) {
+            series::find(self.installation, &[slot.id])?.pop().map(|stored| Body::Series(Box::new(stored.series)))
+        } else if let Some(slot) = self.known.events.get(&key).filter(is_stored) {
+            events::find(self.installation, &[slot.id])?.pop().map(|stored| Body::Single(Box::new(stored.event)))
+        } else {
+            None
+        };
+        if let Some(stored) = stored {
+            item.body = cancellation::of_body(stored, &by.details);
         }
         Ok(())
     }
@@ -390,7 +412,8 @@ impl<'a> Batch<'a> {
             && let Some(stored) = series::find(self.installation, &[series_id])?.pop()
         {
             let mut series = Box::new(stored.series);
-            for one in overrides {
+            for mut one in overrides {
+                cancellation::complete(&mut one, &series);
                 series.overrides.retain(|other| other.recurrence_id != one.recurrence_id);
                 series.overrides.push(one);
             }
