@@ -72,6 +72,8 @@ select count(*) as written from calendar_events e join before_that b using (even
 savepoint before;
 select * from calendar_ics_import('ada@example.com', '<html>Please sign in</html>');
 rollback to before;
+select * from calendar_ics_import('ada@example.com', E' \n');
+rollback to before;
 select count(*) from calendar_ics_import('ada@example.com', E'BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n');
 
 -- Out again; both names of it are one meeting each.
@@ -97,6 +99,16 @@ group by line;
 savepoint before;
 select calendar_ics_export('ada@example.com', visibility => 'secret');
 rollback to before;
+select calendar_ics_export('ada@example.com', '2031-01-02', '2031-01-01');
+rollback to before;
+
+-- Every range that there is.
+select count(distinct length(calendar_ics_export('ada@example.com', range_start, range_end))) as files
+from (
+    values
+        ('-infinity'::timestamptz, 'infinity'::timestamptz),
+        ('4714-11-24 00:00:00+00 BC', '294276-12-31 00:00:00+00')
+) ranges (range_start, range_end);
 
 -- A cancellation names what it cancels and need say no more; one of an earlier version does nothing.
 create temporary table cancelled as select E'BEGIN:VCALENDAR\nMETHOD:CANCEL\nBEGIN:VEVENT\nUID:single@example.com\nSEQUENCE:2

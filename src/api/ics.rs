@@ -39,6 +39,14 @@ fn calendar_ics_export(
     store::reading(|installation| export(installation, &PgZones, &wanted))
 }
 
+/// What a file that can't be read begins with.
+fn begins(ics: &str) -> String {
+    match ics.lines().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => format!("It begins with \"{}\".", line.chars().take(40).collect::<String>()),
+        None => "It is empty.".to_owned(),
+    }
+}
+
 /// Takes the events of a file.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
@@ -63,7 +71,9 @@ fn calendar_ics_import(
     arguments::identifier("name", name)?;
     authorize(user_id)?;
     let unread = |error: String| {
-        invalid_argument(error).set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
+        invalid_argument(error)
+            .set_detail(begins(ics))
+            .set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
     };
     let calendar = ics::read(ics.as_bytes(), MOST_EVENTS).map_err(|error| unread(error.to_string()))?;
     if !calendar.complete {

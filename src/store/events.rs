@@ -2,7 +2,7 @@
 
 use calendar_sync_core::content::Hash;
 use calendar_sync_core::event::{Details, Event, Timing};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
@@ -262,7 +262,7 @@ thread_local! {
                 select *
                 from @calendar_events
                 where user_id = $1
-                  and event_date >= $2::timestamptz - interval '24 hours'
+                  and event_date >= $4
                   and event_date < $3
                 union all
                 select *
@@ -270,14 +270,14 @@ thread_local! {
                 where user_id = $1
                   and event_end > $2
                   and event_end - event_date > interval '24 hours'
-                  and event_date < $2::timestamptz - interval '24 hours'
+                  and event_date < $4
             ) e
             where series_id is null
               and sync_status <> 'deleted'
               and (coalesce(event_end, event_date) > $2 or event_date >= $2)
             order by event_date, event_id"
         ),
-        &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
+        &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
     static LOCK: Statement = const { Statement::new(whole!(" for update"), &[pg_sys::UUIDARRAYOID]) };
@@ -522,7 +522,8 @@ pub fn between(
     to: DateTime<Utc>,
 ) -> SqlResult<Vec<Shown>> {
     within_scratch(|| {
-        let arguments = [user_id.into(), stamp(from).into(), stamp(to).into()];
+        let day_before = from.checked_sub_signed(TimeDelta::hours(24)).unwrap_or(from);
+        let arguments = [user_id.into(), stamp(from).into(), stamp(to).into(), stamp(day_before).into()];
         BETWEEN.with(|statement| {
             statement.run(installation, &arguments, |mut rows| {
                 let mut found = Vec::with_capacity(rows.len());
