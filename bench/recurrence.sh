@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Recurrence rules: occurrences per second of one call through SQL (planned before, the best of three), against libical
 # and DAViCal's PL/pgSQL in the same database, and python-dateutil and the rrule crate outside of it. Then what must not
-# cost much: far windows, hostile rules, the first of many.
+# cost much: far windows, hostile rules, the first of many. A peer that is absent, or gives another number of
+# occurrences, shows as "-".
+#
+# BENCH_SKIP_CRATE=1 leaves out the crate, or takes what core's benchmark measured last.
 . "$(dirname "$0")/lib.sh"
 here=$(dirname "$0")/recurrence
 peers=$(pwd)/target/bench

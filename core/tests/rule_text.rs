@@ -1,5 +1,6 @@
 //! Rules in English: as people say them, and never two that differ in the same words.
 
+mod common;
 mod strategies;
 
 use calendar_sync_core::recurrence::{Occurrences, Rule, Until, WeekdayNumber, Window};
@@ -107,7 +108,7 @@ fn gives_the_same(rule: &Rule, other: &Rule) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases(100))]
 
     #[test]
     fn rules_that_read_the_same_give_the_same(rule in rule()) {

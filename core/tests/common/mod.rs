@@ -11,7 +11,10 @@ use serde_json::Value;
 /// So many random cases of a property; LONG_RUN times as many in a long run (`make test-long`).
 pub fn cases(usual: u32) -> ProptestConfig {
     let times = std::env::var("LONG_RUN").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    ProptestConfig { cases: usual.saturating_mul(times), failure_persistence: None, ..ProptestConfig::default() }
+    let cases = usual.saturating_mul(times);
+    // A property may leave out many cases, however many there are.
+    let max_global_rejects = cases.saturating_mul(20);
+    ProptestConfig { cases, max_global_rejects, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 pub fn rows(path: PathBuf) -> Vec<Value> {
