@@ -64,6 +64,7 @@ create table calendar_events (
     last_updated timestamptz,
     last_synced_at timestamptz,
     content_hash bytea,
+    source_hash bytea,
     changed_at timestamptz not null default now(),
 
     created_by uuid,
@@ -149,6 +150,7 @@ comment on column calendar_events.sync_status is 'synced, pending, error (last g
 comment on column calendar_events.last_updated is 'when it last changed, as the origin says';
 comment on column calendar_events.last_synced_at is 'when it was last written by a sync';
 comment on column calendar_events.content_hash is 'hash of the content, its first byte the version of the hash; NULL for interactions, whose fields are compared';
+comment on column calendar_events.source_hash is 'hash of what it was read from in a calendar file and of all else that decides how that is read: where it is the same the file need not be read; NULL where it does not come from a file alone';
 comment on column calendar_events.changed_at is 'when its content last changed here';
 comment on column calendar_events.created_by is 'the CRM''s user who made the interaction; NULL for what comes from outside';
 comment on column calendar_events.updated_by is 'the CRM''s user who last changed the interaction; NULL for what comes from outside';

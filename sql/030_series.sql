@@ -59,6 +59,7 @@ create table calendar_series (
     last_updated timestamptz,
     last_synced_at timestamptz,
     content_hash bytea,
+    source_hash bytea,
     changed_at timestamptz not null default now(),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
@@ -121,6 +122,7 @@ comment on column calendar_series.sync_status is 'synced, pending, error (last g
 comment on column calendar_series.last_updated is 'when it last changed, as the origin says';
 comment on column calendar_series.last_synced_at is 'when it was last written by a sync';
 comment on column calendar_series.content_hash is 'hash of the content, its first byte the version of the hash';
+comment on column calendar_series.source_hash is 'hash of what it was read from in a calendar file and of all else that decides how that is read: where it is the same the file need not be read; NULL where it does not come from a file alone';
 comment on column calendar_series.changed_at is 'when its content last changed here';
 comment on column calendar_series.created_at is 'when it was first stored';
 comment on column calendar_series.updated_at is 'when it was last written';

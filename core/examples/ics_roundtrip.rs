@@ -9,7 +9,7 @@ use calendar_sync_core::zones::ChronoZones;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args_os().nth(1).ok_or("usage: ics_roundtrip FILE")?;
-    let calendar = ics::read(&std::fs::read(file)?, 1_000_000)?;
+    let calendar = ics::read(std::fs::read(file)?, 1_000_000)?;
     if !calendar.complete {
         eprintln!("the file is cut off");
     }

@@ -4,6 +4,7 @@
 //! (last_updated) stay out: a feed that makes new UIDs or stamps at every fetch has not changed.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::event::{Body, Details, Duration, Event, Override, Series, Timing};
 
 /// Stands in the first byte of every hash. To be raised with every change of what goes in, or how; rows with an older
 /// version are then written once more without counting as changed.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// `VERSION` and the first 16 bytes of a SHA-256.
 pub type Hash = [u8; 17];
@@ -62,6 +63,29 @@ pub fn digest(bytes: &[u8]) -> u128 {
     u128::from_le_bytes(first)
 }
 
+/// Hashes the keys of a map that are digests: they are as good as random already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DigestHasher(u64);
+
+/// For maps whose keys are digests.
+pub type ByDigest = BuildHasherDefault<DigestHasher>;
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+}
+
 /// Longest identifier that is kept as it is; a B-tree key has a limit of 2,704 bytes.
 const LONGEST_KEY: usize = 1_024;
 
@@ -74,26 +98,27 @@ pub fn key(identifier: &str) -> Cow<'_, str> {
     Cow::Owned(digest.iter().fold(String::from("sha256:"), |key, byte| key + &format!("{byte:02x}")))
 }
 
-struct Feed(Sha256);
+/// What is hashed, gathered before it is: many small pieces cost a hash more than one large one.
+struct Feed(Vec<u8>);
 
 impl Feed {
     fn new() -> Self {
-        Self(Sha256::new())
+        Self(Vec::with_capacity(1_000))
     }
 
     fn finish(self) -> Hash {
         let mut hash = [VERSION; 17];
-        hash[1..].copy_from_slice(&self.0.finalize()[..16]);
+        hash[1..].copy_from_slice(&Sha256::digest(&self.0)[..16]);
         hash
     }
 
     fn tag(&mut self, tag: u8) {
-        self.0.update([tag]);
+        self.0.push(tag);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.length(bytes.len());
+        self.0.extend_from_slice(bytes);
     }
 
     fn text(&mut self, text: Option<&str>) {
@@ -110,13 +135,18 @@ impl Feed {
         }
     }
 
-    fn length(&mut self, length: usize) {
-        self.0.update((length as u64).to_le_bytes());
+    /// Seven bits a byte, the last byte below 128.
+    fn length(&mut self, mut length: usize) {
+        while length >= 0x80 {
+            self.0.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        self.0.push(length as u8);
     }
 
     fn instant(&mut self, instant: DateTime<Utc>) {
-        self.0.update(instant.timestamp().to_le_bytes());
-        self.0.update(instant.timestamp_subsec_micros().to_le_bytes());
+        self.0.extend(instant.timestamp().to_le_bytes());
+        self.0.extend(instant.timestamp_subsec_micros().to_le_bytes());
     }
 
     fn instants(&mut self, instants: &[DateTime<Utc>]) {
@@ -159,7 +189,7 @@ impl Feed {
             self.text(attendee.response.as_deref());
         }
         self.texts(&details.participants);
-        self.0.update(details.sequence.to_le_bytes());
+        self.0.extend(details.sequence.to_le_bytes());
         self.tag(u8::from(details.metadata.is_some()));
         if let Some(metadata) = &details.metadata {
             self.json(metadata);
@@ -176,8 +206,8 @@ impl Feed {
     fn duration(&mut self, duration: Option<Duration>) {
         if let Some(duration) = duration {
             self.tag(2);
-            self.0.update(duration.days.to_le_bytes());
-            self.0.update(duration.seconds.to_le_bytes());
+            self.0.extend(duration.days.to_le_bytes());
+            self.0.extend(duration.seconds.to_le_bytes());
         }
     }
 

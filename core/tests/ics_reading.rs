@@ -185,7 +185,9 @@ fn what_cannot_be_read_costs_one_event() {
 
 #[test]
 fn a_file_is_a_calendar_and_complete_or_is_said_not_to_be() {
-    let read = |text: &str| ics::read(text.as_bytes(), LIMIT);
+    fn read(text: &str) -> Result<ics::Calendar<'_>, ReadError> {
+        ics::read(text.as_bytes(), LIMIT)
+    }
     for text in ["", "<html><body>Sign in</body></html>", "BEGIN:VEVENT\nDTSTART:20240101\nEND:VEVENT"] {
         assert_eq!(read(text).unwrap_err(), ReadError::NotACalendar);
     }

@@ -298,7 +298,7 @@ fn every_golden_file_is_written_and_read_again_as_it_was() {
     };
     let zones = ChronoZones::default();
     for path in files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "ics")) {
-        let calendar = ics::read(&std::fs::read(&path).unwrap(), 100_000).unwrap();
+        let calendar = ics::read(std::fs::read(&path).unwrap(), 100_000).unwrap();
         let items: Vec<Item> = ics::resolve(calendar, &zones, "UTC").unwrap().flatten().collect();
         let file = write(&items, &DETAILS);
         assert_eq!(file, write(&items, &DETAILS));

@@ -11,7 +11,7 @@ use super::arguments::{self, given};
 use super::caller::authorize;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store::{self, installation_row};
-use crate::sync::apply::{self, BadItem, Source, Terms};
+use crate::sync::apply::{self, Source, Terms};
 use crate::sync::export::{Publication, export};
 use crate::zones::PgZones;
 
@@ -85,13 +85,14 @@ fn calendar_ics_import(
     let applied = store::as_owner(|installation| {
         // So that the worker moves the windows of series forward.
         installation_row::ensure(installation)?;
-        apply::calendar(installation, &source, &PgZones, items.map(|item| item.map_err(BadItem::from)), &terms)
+        apply::file(installation, &source, &PgZones, items, &terms)
     })?;
     Ok(TableIterator::new(applied.outcomes.into_iter().map(|outcome| {
         let event_id = outcome.event_id.map(arguments::uuid);
+        let external_id = outcome.external_id.map(String::from);
         match outcome.action {
-            Ok(action) => (outcome.external_id, event_id, Some(action.word().to_owned()), None),
-            Err(error) => (outcome.external_id, None, None, Some(error)),
+            Ok(action) => (external_id, event_id, Some(action.word().to_owned()), None),
+            Err(error) => (external_id, None, None, Some(error)),
         }
     })))
 }

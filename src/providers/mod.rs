@@ -52,7 +52,7 @@ pub enum Answer {
 pub struct Fetched {
     pub validators: Validators,
     pub body_hash: Vec<u8>,
-    pub calendar: Calendar,
+    pub calendar: Calendar<'static>,
 }
 
 /// Why a pull gave nothing; it changes no event.

@@ -5,7 +5,8 @@ use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
-use super::datum::{Columns, column, stamp, uuid, within_scratch};
+use super::datum::{column, stamp, uuid, within_scratch};
+use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -117,15 +118,7 @@ pub fn overlapping(
             zone.into(),
             column(writable, |id| uuid(*id)),
         ];
-        OVERLAPPING.with(|statement| {
-            statement.run(installation, &arguments, |mut rows| {
-                let mut entries = Vec::with_capacity(rows.len());
-                while rows.next().is_some() {
-                    entries.push(read(&mut Columns::of(&rows))?);
-                }
-                Ok(entries)
-            })
-        })
+        OVERLAPPING.with(|statement| statement.rows(installation, &arguments, read))
     })
 }
 
@@ -150,13 +143,6 @@ fn read(columns: &mut Columns) -> SpiResult<Entry> {
 
 /// The user's connections that take changes.
 pub fn writable_connections(installation: &Installation, user_id: &str) -> SqlResult<Vec<Uuid>> {
-    WRITABLE.with(|statement| {
-        statement.run(installation, &[user_id.into()], |mut rows| {
-            let mut ids = Vec::with_capacity(rows.len());
-            while rows.next().is_some() {
-                ids.extend(Columns::of(&rows).uuid()?);
-            }
-            Ok(ids)
-        })
-    })
+    let found = WRITABLE.with(|statement| statement.rows(installation, &[user_id.into()], Columns::uuid))?;
+    Ok(found.into_iter().flatten().collect())
 }

@@ -1,11 +1,9 @@
-//! Values on their way into statements and out of rows.
+//! Values on their way into statements.
 
-use calendar_sync_core::content::Hash;
 use chrono::{DateTime, TimeDelta, Utc};
-use pgrx::datum::{DatumWithOid, FromDatum, IntoDatum, TimestampWithTimeZone};
+use pgrx::datum::{DatumWithOid, IntoDatum, TimestampWithTimeZone};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
-use pgrx::spi::{SpiResult, SpiTupleTable};
 use uuid::Uuid;
 
 /// PostgreSQL counts from 2000-01-01, in microseconds.
@@ -78,67 +76,4 @@ pub fn within_scratch<T>(work: impl FnOnce() -> T) -> T {
     let mut context = PgMemoryContexts::new("calendar_sync batch");
     // SAFETY: what `work` returns is Rust's own; no datum leaves it.
     unsafe { context.switch_to(|_| work()) }
-}
-
-/// Reads the columns of the current row one after the other.
-pub struct Columns<'a, 'c> {
-    row: &'a SpiTupleTable<'c>,
-    next: usize,
-}
-
-impl<'a, 'c> Columns<'a, 'c> {
-    pub fn of(row: &'a SpiTupleTable<'c>) -> Self {
-        Self { row, next: 1 }
-    }
-
-    fn value<T: FromDatum>(&mut self) -> SpiResult<Option<T>> {
-        let datum = self.row.get_datum_by_ordinal(self.next)?;
-        self.next += 1;
-        // SAFETY: the store's statements give columns of the types that are read; the value is copied out at once.
-        Ok(datum.and_then(|datum| unsafe { T::from_datum(datum, false) }))
-    }
-
-    pub fn text(&mut self) -> SpiResult<Option<String>> {
-        self.value()
-    }
-
-    /// A column that is never NULL, or counts as empty.
-    pub fn word(&mut self) -> SpiResult<String> {
-        Ok(self.text()?.unwrap_or_default())
-    }
-
-    pub fn texts(&mut self) -> SpiResult<Vec<String>> {
-        Ok(self.value::<Vec<Option<String>>>()?.unwrap_or_default().into_iter().flatten().collect())
-    }
-
-    pub fn flag(&mut self) -> SpiResult<bool> {
-        Ok(self.value()?.unwrap_or_default())
-    }
-
-    pub fn int(&mut self) -> SpiResult<Option<i32>> {
-        self.value()
-    }
-
-    pub fn instant(&mut self) -> SpiResult<Option<DateTime<Utc>>> {
-        Ok(self.value()?.map(instant))
-    }
-
-    pub fn instants(&mut self) -> SpiResult<Vec<DateTime<Utc>>> {
-        let stamps = self.value::<Vec<Option<TimestampWithTimeZone>>>()?.unwrap_or_default();
-        Ok(stamps.into_iter().flatten().map(instant).collect())
-    }
-
-    pub fn uuid(&mut self) -> SpiResult<Option<Uuid>> {
-        Ok(self.value::<pgrx::Uuid>()?.map(|id| Uuid::from_bytes(*id.as_bytes())))
-    }
-
-    /// A content hash; one of another length is of another version.
-    pub fn hash(&mut self) -> SpiResult<Option<Hash>> {
-        Ok(self.value::<&[u8]>()?.and_then(|bytes| bytes.try_into().ok()))
-    }
-
-    /// A jsonb column that the statement gives as text; NULL, and what can't be read, is the default.
-    pub fn json<T: serde::de::DeserializeOwned + Default>(&mut self) -> SpiResult<T> {
-        Ok(self.text()?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-    }
 }

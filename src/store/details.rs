@@ -4,30 +4,11 @@ use std::borrow::Cow;
 
 use calendar_sync_core::content;
 use calendar_sync_core::event::{Details, EventStatus, EventType, Importance, Sensitivity, ShowAs, TeamsMeeting};
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::SpiResult;
 
-use super::datum::{Columns, column, stamp, text_array};
-
-/// The columns' names, in the order of [`arguments`].
-macro_rules! names {
-    () => {
-        "title, description, location, event_type, event_status, show_as, sensitivity, metadata, participants, \
-         organizer, attendees, ical_uid, sequence, importance, categories, conversation_id, teams_enabled, \
-         teams_meeting_url, teams_conference_id, teams_dial_in_url, last_updated"
-    };
-}
-
-/// The columns as an unnested row `r` gives them.
-macro_rules! values {
-    () => {
-        "r.title, r.description, r.location, r.event_type, r.event_status, r.show_as, r.sensitivity, \
-         r.metadata::jsonb, r.participants::text[], r.organizer, r.attendees::jsonb, r.ical_uid, r.sequence, \
-         r.importance::@calendar_importance, r.categories::text[], r.conversation_id, r.teams_enabled, \
-         r.teams_meeting_url, r.teams_conference_id, r.teams_dial_in_url, r.last_updated"
-    };
-}
+use super::datum::{stamp, text_array};
+use super::outside::columns;
+use super::rows::Columns;
 
 /// The columns as `select` reads them for [`read`].
 macro_rules! selected {
@@ -38,59 +19,32 @@ macro_rules! selected {
     };
 }
 
-/// What ON CONFLICT DO UPDATE sets.
-macro_rules! taken_over {
-    () => {
-        "title = excluded.title, description = excluded.description, location = excluded.location, \
-         event_type = excluded.event_type, event_status = excluded.event_status, show_as = excluded.show_as, \
-         sensitivity = excluded.sensitivity, metadata = excluded.metadata, participants = excluded.participants, \
-         organizer = excluded.organizer, attendees = excluded.attendees, ical_uid = excluded.ical_uid, \
-         sequence = excluded.sequence, importance = excluded.importance, categories = excluded.categories, \
-         conversation_id = excluded.conversation_id, teams_enabled = excluded.teams_enabled, \
-         teams_meeting_url = excluded.teams_meeting_url, teams_conference_id = excluded.teams_conference_id, \
-         teams_dial_in_url = excluded.teams_dial_in_url, last_updated = excluded.last_updated"
-    };
-}
+pub(super) use selected;
 
-pub(super) use {names, selected, taken_over, values};
-
-/// How many columns these are.
-pub const COUNT: usize = 21;
-
-/// Types of [`arguments`].
-pub const TYPES: [Oid; COUNT] = {
-    let mut types = [pg_sys::TEXTARRAYOID; COUNT];
-    types[12] = pg_sys::INT4ARRAYOID;
-    types[16] = pg_sys::BOOLARRAYOID;
-    types[20] = pg_sys::TIMESTAMPTZARRAYOID;
-    types
-};
-
-/// One array a column.
-pub fn arguments<'a>(rows: &'a [&'a Details]) -> [DatumWithOid<'a>; COUNT] {
-    [
-        column(rows, |d| d.title.as_str()),
-        column(rows, |d| d.description.as_deref()),
-        column(rows, |d| d.location.as_deref()),
-        column(rows, |d| d.event_type.0.as_str()),
-        column(rows, |d| d.event_status.word()),
-        column(rows, |d| d.show_as.word()),
-        column(rows, |d| d.sensitivity.word()),
-        column(rows, |d| d.metadata.as_ref().map(|metadata| metadata.to_string())),
-        column(rows, |d| text_array(&d.participants)),
-        column(rows, |d| d.organizer.as_deref()),
-        column(rows, |d| (!d.attendees.is_empty()).then(|| serde_json::json!(d.attendees).to_string())),
-        column(rows, |d| d.ical_uid.as_deref()),
-        column(rows, |d| d.sequence),
-        column(rows, |d| d.importance.word()),
-        column(rows, |d| text_array(&d.categories)),
-        column(rows, |d| d.conversation_id.as_deref().map(content::key).map(Cow::into_owned)),
-        column(rows, |d| d.teams.is_some()),
-        column(rows, |d| d.teams.as_ref().and_then(|teams| teams.url.as_deref())),
-        column(rows, |d| d.teams.as_ref().and_then(|teams| teams.conference_id.as_deref())),
-        column(rows, |d| d.teams.as_ref().and_then(|teams| teams.dial_in_url.as_deref())),
-        column(rows, |d| d.last_updated.map(stamp)),
-    ]
+columns! {
+    row: &'a Details;
+    "title" => row.title.as_str(),
+    "description" => row.description.as_deref(),
+    "location" => row.location.as_deref(),
+    "event_type" => row.event_type.0.as_str(),
+    "event_status" => row.event_status.word(),
+    "show_as" => row.show_as.word(),
+    "sensitivity" => row.sensitivity.word(),
+    "metadata" as "r.metadata::jsonb" => row.metadata.as_ref().map(|metadata| metadata.to_string()),
+    "participants" as "r.participants::text[]" => text_array(&row.participants),
+    "organizer" => row.organizer.as_deref(),
+    "attendees" as "r.attendees::jsonb" =>
+        (!row.attendees.is_empty()).then(|| serde_json::json!(row.attendees).to_string()),
+    "ical_uid" => row.ical_uid.as_deref(),
+    "sequence" => row.sequence,
+    "importance" as "r.importance::@calendar_importance" => row.importance.word(),
+    "categories" as "r.categories::text[]" => text_array(&row.categories),
+    "conversation_id" => row.conversation_id.as_deref().map(content::key).map(Cow::into_owned),
+    "teams_enabled" => row.teams.is_some(),
+    "teams_meeting_url" => row.teams.as_ref().and_then(|teams| teams.url.as_deref()),
+    "teams_conference_id" => row.teams.as_ref().and_then(|teams| teams.conference_id.as_deref()),
+    "teams_dial_in_url" => row.teams.as_ref().and_then(|teams| teams.dial_in_url.as_deref()),
+    "last_updated" => row.last_updated.map(stamp),
 }
 
 /// Reads what [`selected`] gives.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use pgrx::pg_sys;
 use uuid::Uuid;
 
-use super::datum::{Columns, column, uuid, within_scratch};
+use super::datum::{column, uuid, within_scratch};
 use super::details::{self, selected};
 use super::{Installation, Statement, events};
 use crate::errors::SqlResult;
@@ -45,18 +45,12 @@ pub fn of_series(installation: &Installation, series: &[Uuid]) -> SqlResult<Vec<
     }
     within_scratch(|| {
         OF_SERIES.with(|statement| {
-            statement.run(installation, &[column(series, |id| uuid(*id))], |mut rows| {
-                let mut found = Vec::with_capacity(rows.len());
-                while rows.next().is_some() {
-                    let mut columns = Columns::of(&rows);
-                    let series_id = columns.uuid()?.unwrap_or_default();
-                    let recurrence_id = columns.instant()?.unwrap_or_default();
-                    let deleted = columns.flag()?;
-                    let event =
-                        Event { timing: events::read_timing(&mut columns)?, details: details::read(&mut columns)? };
-                    found.push(Deviation { series_id, recurrence_id, event: (!deleted).then_some(event) });
-                }
-                Ok(found)
+            statement.rows(installation, &[column(series, |id| uuid(*id))], |columns| {
+                let series_id = columns.uuid()?.unwrap_or_default();
+                let recurrence_id = columns.instant()?.unwrap_or_default();
+                let deleted = columns.flag()?;
+                let event = Event { timing: events::read_timing(columns)?, details: details::read(columns)? };
+                Ok(Deviation { series_id, recurrence_id, event: (!deleted).then_some(event) })
             })
         })
     })

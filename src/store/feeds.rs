@@ -4,7 +4,8 @@ use pgrx::pg_sys;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::datum::{Columns, uuid};
+use super::datum::uuid;
+use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -107,33 +108,20 @@ pub fn add(installation: &Installation, feed: &NewFeed) -> SqlResult<Option<Uuid
 
 /// Whose feed it is; `None` where there is none.
 pub fn owner(installation: &Installation, feed_id: Uuid) -> SqlResult<Option<String>> {
-    OWNER.with(|owner| {
-        owner.run(installation, &[uuid(feed_id).into()], |mut rows| match rows.next() {
-            Some(_) => Columns::of(&rows).text(),
-            None => Ok(None),
-        })
-    })
+    OWNER.with(|owner| owner.first(installation, &[uuid(feed_id).into()], Columns::word))
 }
 
 /// The user's feed of that name.
 pub fn by_name(installation: &Installation, user_id: &str, name: &str) -> SqlResult<Option<Uuid>> {
-    BY_NAME.with(|by_name| {
-        by_name.run(installation, &[user_id.into(), name.into()], |mut rows| match rows.next() {
-            Some(_) => Columns::of(&rows).uuid(),
-            None => Ok(None),
-        })
-    })
+    let found = BY_NAME.with(|by_name| by_name.first(installation, &[user_id.into(), name.into()], Columns::uuid))?;
+    Ok(found.flatten())
 }
 
 /// The feed whose token has that hash, unless it is switched off.
 pub fn open(installation: &Installation, token_hash: TokenHash) -> SqlResult<Option<Feed>> {
     OPEN.with(|open| {
-        open.run(installation, &[token_hash.as_slice().into()], |mut rows| {
-            if rows.next().is_none() {
-                return Ok(None);
-            }
-            let mut columns = Columns::of(&rows);
-            Ok(Some(Feed {
+        open.first(installation, &[token_hash.as_slice().into()], |columns| {
+            Ok(Feed {
                 feed_id: columns.uuid()?.unwrap_or_default(),
                 user_id: columns.word()?,
                 name: columns.word()?,
@@ -142,7 +130,7 @@ pub fn open(installation: &Installation, token_hash: TokenHash) -> SqlResult<Opt
                 days_back: columns.int()?.unwrap_or_default(),
                 days_ahead: columns.int()?.unwrap_or_default(),
                 is_to_be_noted: columns.flag()?,
-            }))
+            })
         })
     })
 }

@@ -2,16 +2,19 @@
 
 use calendar_sync_core::content::Hash;
 use calendar_sync_core::event::{Details, Event, Series, Timing};
+use calendar_sync_core::ics::SourceHash;
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
-use super::datum::{Columns, column, instant_array, stamp, uuid, within_scratch};
-use super::details::{self, names, selected, taken_over, values};
+use super::datum::{instant_array, stamp, uuid, within_scratch};
+use super::details::{self, selected};
+use super::outside::{self, Kind, Outside, columns, source_hash};
+use super::rows::Columns;
 use super::{Installation, Source, Statement, Wanted};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 /// What is stored of a series beside what its origin gave: how far its instances stand in `calendar_events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Row<'a> {
     pub external_id_full: Option<&'a str>,
     pub series: &'a Series,
     pub hash: Hash,
+    /// What tells that it stands in a file as it does now.
+    pub source_hash: Option<SourceHash>,
     pub expansion: Expansion,
 }
 
@@ -43,6 +48,7 @@ pub struct Known {
     pub series_id: Uuid,
     pub external_id: String,
     pub hash: Option<Hash>,
+    pub source_hash: Option<SourceHash>,
     pub deleted: bool,
     pub in_error: bool,
     /// Not deleted and not over.
@@ -65,18 +71,6 @@ pub struct Stored {
     pub series: Series,
 }
 
-/// `$from` names the series `s`.
-macro_rules! known {
-    ($from:literal) => {
-        concat!(
-            "select s.series_id, s.external_id, s.content_hash, s.sync_status = 'deleted', s.sync_status = 'error',
-                s.sync_status <> 'deleted' and s.ends_at > $5, s.expanded_from
-            from ",
-            $from
-        )
-    };
-}
-
 macro_rules! whole {
     ($rest:literal) => {
         concat!(
@@ -91,141 +85,45 @@ macro_rules! whole {
     };
 }
 
-macro_rules! upsert {
-    ($end:literal) => {
-        concat!(
-            "insert into @calendar_series as s (
-                user_id, connection_id, external_source, synced_from, last_synced_at, changed_at, created_at, updated_at,
-                series_id, external_id, external_id_full, dtstart, duration, local_start, nominal_duration, all_day,
-                time_zone, floating, rrule, exrule, rdates, rdate_ends, exdates, overrides, expanded_from,
-                expanded_until, expand_at, ends_at, content_hash, ",
-            names!(),
-            ")
-            select $1, $2, $3, $47, $4, $4, $4, $4, r.series_id, r.external_id, r.external_id_full, r.dtstart,
-                make_interval(secs => r.duration), r.local_start::timestamp, r.nominal_duration, r.all_day, r.time_zone, r.floating, r.rrule, r.exrule,
-                r.rdates::timestamptz[], r.rdate_ends::jsonb, r.exdates::timestamptz[], r.overrides::jsonb,
-                r.expanded_from, r.expanded_until, r.expand_at, r.ends_at, r.content_hash, ",
-            values!(),
-            " from unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46)
-            as r (
-                series_id, external_id, external_id_full, dtstart, duration, local_start, nominal_duration, all_day,
-                time_zone, floating, rrule, exrule, rdates, rdate_ends, exdates, overrides, expanded_from,
-                expanded_until, expand_at, ends_at, content_hash, ",
-            names!(),
-            ")
-            on conflict (user_id, external_source, connection_id, external_id)
-            do update set
-                external_id_full = excluded.external_id_full, dtstart = excluded.dtstart,
-                duration = excluded.duration, local_start = excluded.local_start,
-                nominal_duration = excluded.nominal_duration, all_day = excluded.all_day,
-                time_zone = excluded.time_zone,
-                floating = excluded.floating, rrule = excluded.rrule, exrule = excluded.exrule,
-                rdates = excluded.rdates, rdate_ends = excluded.rdate_ends, exdates = excluded.exdates,
-                overrides = excluded.overrides, expanded_from = excluded.expanded_from,
-                expanded_until = excluded.expanded_until, expand_at = excluded.expand_at,
-                ends_at = excluded.ends_at, synced_from = excluded.synced_from,
-                content_hash = excluded.content_hash, sync_status = 'synced', last_synced_at = $4,
-                updated_at = $4, ",
-            taken_over!(),
-            $end,
-            " returning series_id"
-        )
-    };
+columns! {
+    row: Row<'a>;
+    "series_id" => uuid(row.series_id),
+    "external_id" => row.external_id,
+    "external_id_full" => row.external_id_full,
+    "dtstart" => stamp(row.series.template.timing.start),
+    "duration" as "make_interval(secs => r.duration)" => seconds(&row.series.template.timing),
+    "local_start" as "r.local_start::timestamp" => row.series.local_start.map(|local| local.to_string()),
+    "nominal_duration" => row.series.duration.map(|duration| duration.to_string()),
+    "all_day" => row.series.template.timing.all_day,
+    "time_zone" => row.series.template.timing.time_zone.as_deref(),
+    "floating" => row.series.template.timing.floating,
+    "rrule" => lines(&row.series.rrules),
+    "exrule" => lines(&row.series.exrules),
+    "rdates" as "r.rdates::timestamptz[]" => instant_array(&row.series.rdates),
+    "rdate_ends" as "r.rdate_ends::jsonb" => json(&row.series.rdate_ends),
+    "exdates" as "r.exdates::timestamptz[]" => instant_array(&row.series.exdates),
+    "overrides" as "r.overrides::jsonb" => json(&row.series.overrides),
+    "expanded_from" => stamp(row.expansion.from),
+    "expanded_until" => stamp(row.expansion.until),
+    "expand_at" => stamp(row.expansion.again_at),
+    "ends_at" => stamp(row.expansion.ends_at),
+    "content_hash" => row.hash.as_slice(),
+    "source_hash" => source_hash(&row.source_hash),
 }
 
-const UPSERT_TYPES: [pg_sys::Oid; 47] = {
-    let mut types = [pg_sys::TEXTARRAYOID; 47];
-    let first = [
-        pg_sys::TEXTOID,
-        pg_sys::UUIDOID,
-        pg_sys::TEXTOID,
-        pg_sys::TIMESTAMPTZOID,
-        pg_sys::UUIDARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TIMESTAMPTZARRAYOID,
-        pg_sys::FLOAT8ARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::BOOLARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::BOOLARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TEXTARRAYOID,
-        pg_sys::TIMESTAMPTZARRAYOID,
-        pg_sys::TIMESTAMPTZARRAYOID,
-        pg_sys::TIMESTAMPTZARRAYOID,
-        pg_sys::TIMESTAMPTZARRAYOID,
-        pg_sys::BYTEAARRAYOID,
-    ];
-    let mut place = 0;
-    while place < types.len() {
-        types[place] = if place < first.len() {
-            first[place]
-        } else if place < first.len() + details::COUNT {
-            details::TYPES[place - first.len()]
-        } else {
-            pg_sys::TEXTOID
-        };
-        place += 1;
-    }
-    types
+const SERIES_KIND: Kind = Kind {
+    table: "calendar_series",
+    id: "series_id",
+    columns: COLUMNS,
+    keys: &["series_id", "external_id"],
+    rows: "true",
+    known: "t.series_id, t.external_id, t.content_hash, t.source_hash, t.sync_status = 'deleted', \
+            t.sync_status = 'error', t.sync_status <> 'deleted' and t.ends_at > $5, t.expanded_from",
+    conflict: "(user_id, external_source, connection_id, external_id)",
 };
 
-const SOURCE_TYPES: [pg_sys::Oid; 5] =
-    [pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::TIMESTAMPTZOID];
-
 thread_local! {
-    static KNOWN_OF_CONNECTION: Statement = const { Statement::new(
-        known!("(select * from @calendar_series
-                where connection_id = $3 and user_id = $1 and external_source = $2 and $4 is null) s"),
-        &SOURCE_TYPES,
-    ) };
-    static KNOWN_OF_APPLICATION: Statement = const { Statement::new(
-        known!("(select * from @calendar_series
-                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
-                limit $4) s"),
-        &[pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    // By key: see the events.
-    static KNOWN_BY_KEY_OF_CONNECTION: Statement = const { Statement::new(
-        known!("unnest($4) k (external_id)
-            cross join lateral (
-                select * from @calendar_series
-                where user_id = $1 and external_source = $2 and connection_id = $3 and external_id = k.external_id
-                offset 0
-            ) s"),
-        &SOURCE_TYPES,
-    ) };
-    static KNOWN_BY_KEY_OF_APPLICATION: Statement = const { Statement::new(
-        known!("unnest($4) k (external_id)
-            cross join lateral (
-                select * from @calendar_series
-                where user_id = $1 and external_source = $2 and connection_id is null and $3 is null
-                  and external_id = k.external_id
-                offset 0
-            ) s"),
-        &SOURCE_TYPES,
-    ) };
-    static UPSERT: Statement = const { Statement::new(upsert!(", changed_at = $4"), &UPSERT_TYPES) };
-    static UPSERT_SILENTLY: Statement = const { Statement::new(upsert!(""), &UPSERT_TYPES) };
-    static DELETE: Statement = const { Statement::new(
-        "update @calendar_series
-         set sync_status = 'deleted', event_status = 'cancelled', last_synced_at = $2, changed_at = $2, updated_at = $2
-         where series_id = any ($1) and sync_status <> 'deleted'",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    static MARK: Statement = const { Statement::new(
-        "update @calendar_series
-         set sync_status = $2, updated_at = $3
-         where series_id = any ($1) and sync_status <> $2",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID],
-    ) };
+    static SERIES: Outside = const { Outside::new(&SERIES_KIND) };
     static FIND: Statement = const { Statement::new(whole!("where series_id = any ($1)"), &[pg_sys::UUIDARRAYOID]) };
     static LOCK: Statement = const { Statement::new(
         whole!("where series_id = any ($1) for update"),
@@ -267,21 +165,10 @@ pub fn known(
     now: DateTime<Utc>,
     mut take: impl FnMut(Known),
 ) -> SqlResult<()> {
-    let statement = match (source.connection_id, wanted) {
-        (Some(_), Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_CONNECTION,
-        (Some(_), _) => &KNOWN_OF_CONNECTION,
-        (None, Wanted::Keys(_)) => &KNOWN_BY_KEY_OF_APPLICATION,
-        (None, _) => &KNOWN_OF_APPLICATION,
-    };
-    within_scratch(|| {
-        let arguments = source.arguments(wanted, now);
-        statement.with(|statement| {
-            statement.run(installation, &arguments, |mut rows| {
-                while rows.next().is_some() {
-                    take(read_known(&mut Columns::of(&rows))?);
-                }
-                Ok(())
-            })
+    SERIES.with(|series| {
+        series.known(installation, source, wanted, now, |columns| {
+            take(read_known(columns)?);
+            Ok(())
         })
     })
 }
@@ -291,6 +178,7 @@ fn read_known(columns: &mut Columns) -> SpiResult<Known> {
         series_id: columns.uuid()?.unwrap_or_default(),
         external_id: columns.word()?,
         hash: columns.hash()?,
+        source_hash: columns.hash()?,
         deleted: columns.flag()?,
         in_error: columns.flag()?,
         upcoming: columns.flag()?,
@@ -306,62 +194,14 @@ pub fn upsert(
     silently: bool,
     now: DateTime<Utc>,
 ) -> SqlResult<Vec<Uuid>> {
-    let statement = if silently { &UPSERT_SILENTLY } else { &UPSERT };
-    let ids = within_scratch(|| {
-        let details: Vec<&Details> = rows.iter().map(|row| &row.series.template.details).collect();
-        let arguments = upsert_arguments(source, rows, &details, now);
-        statement.with(|statement| {
-            statement.run(installation, &arguments, |mut rows| {
-                let mut ids = Vec::with_capacity(rows.len());
-                while rows.next().is_some() {
-                    ids.push(Columns::of(&rows).uuid()?.unwrap_or_default());
-                }
-                Ok(ids)
-            })
+    let details: Vec<&Details> = rows.iter().map(|row| &row.series.template.details).collect();
+    SERIES.with(|series| {
+        series.upsert(installation, source, now, silently, rows.len(), || {
+            let mut arguments = arguments(rows);
+            arguments.extend(details::arguments(&details));
+            arguments
         })
-    })?;
-    if ids.len() != rows.len() {
-        return Err(internal("calendar_sync: a trigger on calendar_series suppressed rows"));
-    }
-    Ok(ids)
-}
-
-fn upsert_arguments<'a>(
-    source: &'a Source,
-    rows: &'a [Row],
-    details: &'a [&'a Details],
-    now: DateTime<Utc>,
-) -> Vec<DatumWithOid<'a>> {
-    let mut arguments: Vec<DatumWithOid> = vec![
-        source.user_id.into(),
-        source.connection_id.map(uuid).into(),
-        source.external_source.into(),
-        stamp(now).into(),
-        column(rows, |row| uuid(row.series_id)),
-        column(rows, |row| row.external_id),
-        column(rows, |row| row.external_id_full),
-        column(rows, |row| stamp(row.series.template.timing.start)),
-        column(rows, |row| seconds(&row.series.template.timing)),
-        column(rows, |row| row.series.local_start.map(|local| local.to_string())),
-        column(rows, |row| row.series.duration.map(|duration| duration.to_string())),
-        column(rows, |row| row.series.template.timing.all_day),
-        column(rows, |row| row.series.template.timing.time_zone.as_deref()),
-        column(rows, |row| row.series.template.timing.floating),
-        column(rows, |row| lines(&row.series.rrules)),
-        column(rows, |row| lines(&row.series.exrules)),
-        column(rows, |row| instant_array(&row.series.rdates)),
-        column(rows, |row| json(&row.series.rdate_ends)),
-        column(rows, |row| instant_array(&row.series.exdates)),
-        column(rows, |row| json(&row.series.overrides)),
-        column(rows, |row| stamp(row.expansion.from)),
-        column(rows, |row| stamp(row.expansion.until)),
-        column(rows, |row| stamp(row.expansion.again_at)),
-        column(rows, |row| stamp(row.expansion.ends_at)),
-        column(rows, |row| row.hash.as_slice()),
-    ];
-    arguments.extend(details::arguments(details));
-    arguments.push(source.synced_from.into());
-    arguments
+    })
 }
 
 /// Length of an instance in seconds.
@@ -379,40 +219,22 @@ fn json<T: serde::Serialize>(values: &[T]) -> Option<String> {
 
 /// Marks series as deleted; they stay as history. Returns how many were not deleted before.
 pub fn delete(installation: &Installation, ids: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    within_scratch(|| {
-        let arguments = [column(ids, |id| uuid(*id)), stamp(now).into()];
-        DELETE.with(|statement| statement.execute(installation, &arguments))
-    })
+    SERIES.with(|series| series.delete(installation, ids, now))
 }
 
 /// Sets the sync_status of series that have another.
 pub fn mark(installation: &Installation, ids: &[Uuid], sync_status: &str, now: DateTime<Utc>) -> SqlResult<u64> {
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    within_scratch(|| {
-        let arguments = [column(ids, |id| uuid(*id)), sync_status.into(), stamp(now).into()];
-        MARK.with(|statement| statement.execute(installation, &arguments))
-    })
+    SERIES.with(|series| series.mark(installation, ids, sync_status, now))
 }
 
 /// The series of these ids.
 pub fn find(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    select(installation, &FIND, || vec![column(ids, |id| uuid(*id))])
+    outside::find(installation, &FIND, ids, read_stored)
 }
 
 /// The same, locked until the end of the transaction.
 pub fn lock(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    select(installation, &LOCK, || vec![column(ids, |id| uuid(*id))])
+    outside::find(installation, &LOCK, ids, read_stored)
 }
 
 /// Up to `limit` series whose stored window is to be moved on, locked; those longest in want of it first.
@@ -459,15 +281,7 @@ fn select<'a>(
 ) -> SqlResult<Vec<Stored>> {
     within_scratch(|| {
         let arguments = arguments();
-        statement.with(|statement| {
-            statement.run(installation, &arguments, |mut rows| {
-                let mut found = Vec::with_capacity(rows.len());
-                while rows.next().is_some() {
-                    found.push(read_stored(&mut Columns::of(&rows))?);
-                }
-                Ok(found)
-            })
-        })
+        statement.with(|statement| statement.rows(installation, &arguments, read_stored))
     })
 }
 

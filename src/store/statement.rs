@@ -1,15 +1,21 @@
 //! A statement of the store: its text with the schema's name to be filled in, prepared once per backend.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiTupleTable};
+use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiResult, SpiTupleTable};
 use pgrx::{PgOid, pg_sys};
 
 use super::Installation;
+use super::outside::Kind;
+use super::rows::{Columns, Rows};
 use crate::errors::{SqlResult, spi};
+
+/// Rows that [`Statement::stream`] fetches at once.
+const ROWS_AT_ONCE: i64 = 500;
 
 /// Keep one in a `thread_local!`:
 ///
@@ -23,10 +29,14 @@ use crate::errors::{SqlResult, spi};
 /// `@calendar_` stands for `calendar_` in the extension's schema. Names of functions and operators resolve in pg_catalog, since
 /// statements run within [`super::as_owner`].
 pub struct Statement {
-    text: &'static str,
-    arguments: &'static [pg_sys::Oid],
+    text: Text,
     /// The plan, and the extension that it was made for (it may have been dropped and created anew since).
     plan: RefCell<Option<(pg_sys::Oid, Rc<Plan>)>>,
+}
+
+enum Text {
+    Written(&'static str, &'static [pg_sys::Oid]),
+    Made(fn(&Kind) -> String, &'static Kind),
 }
 
 thread_local! {
@@ -51,7 +61,12 @@ impl Drop for ReadOnly {
 
 impl Statement {
     pub const fn new(text: &'static str, arguments: &'static [pg_sys::Oid]) -> Self {
-        Self { text, arguments, plan: RefCell::new(None) }
+        Self { text: Text::Written(text, arguments), plan: RefCell::new(None) }
+    }
+
+    /// A statement that is made for a table; its arguments are of the types that they are first given in.
+    pub const fn of_kind(text: fn(&Kind) -> String, kind: &'static Kind) -> Self {
+        Self { text: Text::Made(text, kind), plan: RefCell::new(None) }
     }
 
     /// Runs it and hands its rows to `rows`. Sees what this transaction has written.
@@ -62,7 +77,7 @@ impl Statement {
         rows: impl FnOnce(SpiTupleTable) -> Result<T, pgrx::spi::Error>,
     ) -> SqlResult<T> {
         Spi::connect_mut(|client| {
-            let plan = self.plan(client, installation)?;
+            let plan = self.plan(client, installation, arguments)?;
             rows(if READ_ONLY.get() {
                 client.select(&*plan, None, arguments)?
             } else {
@@ -72,19 +87,80 @@ impl Statement {
         .map_err(spi)
     }
 
+    /// Runs it and reads its rows, in their order.
+    pub fn rows<T>(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        mut read: impl FnMut(&mut Columns) -> SpiResult<T>,
+    ) -> SqlResult<Vec<T>> {
+        self.run(installation, arguments, |_| {
+            // SAFETY: this is what `run` has run.
+            let rows = unsafe { Rows::of_last_command() };
+            let mut found = Vec::with_capacity(rows.len());
+            rows.each(|columns| {
+                found.push(read(columns)?);
+                Ok(())
+            })?;
+            Ok(found)
+        })
+    }
+
+    /// Runs it and reads its first row.
+    pub fn first<T>(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
+    ) -> SqlResult<Option<T>> {
+        Ok(self.rows(installation, arguments, read)?.into_iter().next())
+    }
+
+    /// Runs it through a cursor and hands out its rows: however many they are, few are in memory at once.
+    pub fn stream(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        mut take: impl FnMut(&mut Columns) -> SpiResult<()>,
+    ) -> SqlResult<()> {
+        Spi::connect_mut(|client| {
+            let plan = self.plan(client, installation, arguments)?;
+            let mut cursor = client.try_open_cursor_mut(&*plan, arguments)?;
+            loop {
+                cursor.fetch(ROWS_AT_ONCE)?;
+                // SAFETY: this is what was fetched just now.
+                let rows = unsafe { Rows::of_last_command() };
+                if rows.len() == 0 {
+                    return Ok(());
+                }
+                rows.each(&mut take)?;
+            }
+        })
+        .map_err(spi)
+    }
+
     /// Runs it and returns how many rows it gave or touched.
     pub fn execute(&self, installation: &Installation, arguments: &[DatumWithOid]) -> SqlResult<u64> {
         self.run(installation, arguments, |rows| Ok(rows.len() as u64))
     }
 
-    fn plan(&self, client: &SpiClient, installation: &Installation) -> Result<Rc<Plan>, pgrx::spi::Error> {
+    fn plan(
+        &self,
+        client: &SpiClient,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+    ) -> Result<Rc<Plan>, pgrx::spi::Error> {
         if let Some((made_for, plan)) = &*self.plan.borrow()
             && *made_for == installation.extension
         {
             return Ok(plan.clone());
         }
-        let text = self.text.replace("@calendar_", &format!("{}.calendar_", installation.schema));
-        let types: Vec<PgOid> = self.arguments.iter().map(|oid| PgOid::from(*oid)).collect();
+        let (text, types): (Cow<str>, Vec<pg_sys::Oid>) = match self.text {
+            Text::Written(text, types) => (text.into(), types.to_vec()),
+            Text::Made(text, kind) => (text(kind).into(), arguments.iter().map(DatumWithOid::oid).collect()),
+        };
+        let text = text.replace("@calendar_", &format!("{}.calendar_", installation.schema));
+        let types: Vec<PgOid> = types.into_iter().map(PgOid::from).collect();
         let plan = Rc::new(client.prepare(text.as_str(), &types)?.keep());
         self.plan.replace(Some((installation.extension, plan.clone())));
         Ok(plan)

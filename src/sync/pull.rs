@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use calendar_sync_core::event::Item;
-use calendar_sync_core::ics;
+use calendar_sync_core::ics::{self, Items};
 use chrono::Utc;
 use serde_json::json;
 
-use super::apply::{self, Applied, BadItem, HeldBack, Source, Terms};
+use super::apply::{self, Applied, HeldBack, Source, Terms};
 use super::fetch::FetchError;
 use super::schedule;
 use crate::errors::{SqlResult, invalid_argument};
@@ -42,7 +41,7 @@ pub fn apply(
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
     let name = fetched.calendar.name.clone();
-    let vevents = fetched.calendar.len() + fetched.calendar.bad.len();
+    let vevents = fetched.calendar.len();
     let source = Source {
         user_id: &connection.user_id,
         external_source: &connection.provider,
@@ -50,15 +49,15 @@ pub fn apply(
         synced_from: &connection.provider,
     };
     let zone = default_zone(connection);
-    let unknown_zone = |unknown: ics::UnknownZone| invalid_argument(unknown.to_string());
-    let items = ics::resolve(fetched.calendar, &PgZones, &zone).map_err(unknown_zone)?.map(read);
+    let items =
+        |calendar| ics::resolve(calendar, &PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
     let terms = Terms { complete: true, force, outcomes: false, now: Utc::now() };
     let (applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
-        let applied = apply::calendar(installation, &source, &PgZones, items, &terms)?;
+        let applied = apply::file(installation, &source, &PgZones, items(fetched.calendar)?, &terms)?;
         let polls = held_back_polls(connection, applied.held_back.as_ref());
         (applied, polls)
     } else {
-        confirm(installation, connection, &source, items.collect(), &terms)?
+        confirm(installation, connection, &source, || items(fetched.calendar.clone()), &terms)?
     };
     let trouble = applied.held_back.as_ref().map(held_back_message);
     let keep = applied.held_back.is_none();
@@ -94,34 +93,26 @@ impl Counts {
 }
 
 /// The poll that may confirm deletes: if it gives the same ones as those before, they are done.
-fn confirm(
+fn confirm<'f>(
     installation: &Installation,
     connection: &Connection,
     source: &Source,
-    items: Vec<apply::Read>,
+    items: impl Fn() -> SqlResult<Items<'f>>,
     terms: &Terms,
 ) -> SqlResult<(Applied, i32)> {
-    let applied = apply::calendar(installation, source, &PgZones, items.clone(), terms)?;
+    let applied = apply::file(installation, source, &PgZones, items()?, terms)?;
     let polls = held_back_polls(connection, applied.held_back.as_ref());
     if polls < POLLS_TO_CONFIRM {
         return Ok((applied, polls));
     }
     // All but the deletes was written just now; the pull's other counts are of that.
-    let forced = apply::calendar(installation, source, &PgZones, items, &Terms { force: true, ..*terms })?;
+    let forced = apply::file(installation, source, &PgZones, items()?, &Terms { force: true, ..*terms })?;
     Ok((Applied { deleted: forced.deleted, held_back: None, ..applied }, 0))
 }
 
 fn default_zone(connection: &Connection) -> String {
     let setting = || settings::TIME_ZONE.get().and_then(|zone| zone.into_string().ok());
     connection.time_zone.clone().or_else(setting).unwrap_or_else(|| "UTC".into())
-}
-
-fn read(item: Result<Item, ics::BadEvent>) -> apply::Read {
-    item.map_err(|bad| BadItem {
-        external_id: bad.uid,
-        is_override: bad.is_override,
-        message: format!("line {}: {}", bad.line, bad.reason),
-    })
 }
 
 fn held_back_polls(connection: &Connection, held: Option<&HeldBack>) -> i32 {

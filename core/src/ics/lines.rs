@@ -1,8 +1,9 @@
 //! Content lines (RFC 5545, 3.1): bytes of a calendar file, unfolded and split into name, parameters and value.
 //!
 //! A line that is not folded is a slice of the input; a folded one is joined, byte by byte, in one buffer that all
-//! lines share, so a fold inside a UTF-8 sequence heals and memory does not grow with the file. Nothing here calls
-//! itself, and nothing fails: what is not a content line has an empty name.
+//! lines share, so a fold inside a UTF-8 sequence heals and memory grows with the longest line, not with the file. Lines
+//! that nobody wants to read (attachments of megabytes) are passed over without being joined. Nothing here calls itself,
+//! and nothing fails: what is not a content line has an empty name.
 
 use std::borrow::Cow;
 
@@ -10,16 +11,31 @@ use memchr::{memchr, memchr2, memrchr};
 
 use super::text;
 
-/// What is kept of one unfolded line, in bytes. Real calendars have attachments inline that are longer, but no
-/// property that is read here.
-pub const MAX_LINE: usize = 4 << 20;
+/// What is kept of one unfolded line, in bytes: what PostgreSQL takes as one string of a jsonb. A description of some
+/// megabytes is rare, but nothing of it must be lost.
+pub const MAX_LINE: usize = 256 << 20;
 
 /// The content lines of a file.
 pub struct Lines<'a> {
     input: &'a [u8],
-    position: usize,
-    number: u32,
+    place: Place,
     unfolded: Vec<u8>,
+}
+
+/// A place between two lines of a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// Bytes before it.
+    pub position: usize,
+    /// Line ends before it.
+    number: u32,
+}
+
+impl Place {
+    /// So many bytes behind it, on whatever line.
+    pub fn forward(self, bytes: usize) -> Self {
+        Self { position: self.position + bytes, ..self }
+    }
 }
 
 /// One content line: `name *(";" param ) ":" value`.
@@ -27,6 +43,10 @@ pub struct Lines<'a> {
 pub struct Line<'l> {
     /// The first physical line that it stands on, from 1.
     pub number: u32,
+    /// Bytes before it.
+    pub start: usize,
+    /// Where the next one is.
+    pub after: Place,
     /// As written (names are case-insensitive); empty if there is no colon.
     pub name: &'l [u8],
     params: &'l [u8],
@@ -37,69 +57,103 @@ pub struct Line<'l> {
 
 impl<'a> Lines<'a> {
     pub fn new(input: &'a [u8]) -> Self {
-        let input = input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input);
-        Self { input, position: 0, number: 0, unfolded: Vec::new() }
+        let mark = if input.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        Self::from(input, Place { position: mark, number: 0 })
     }
 
-    /// The next line that is not empty.
-    pub fn next(&mut self) -> Option<Line<'_>> {
+    /// The lines from a place in the same input on, such as [`Line::after`].
+    pub fn from(input: &'a [u8], place: Place) -> Self {
+        Self { input, place, unfolded: Vec::new() }
+    }
+
+    /// The next line that `kind` has a use for, judged by its name; that is empty where there is no colon.
+    pub fn next<K>(&mut self, kind: impl Fn(&[u8]) -> Option<K>) -> Option<(K, Line<'_>)> {
+        let (kind, from, unfolded) = loop {
+            self.skip_line_ends();
+            if self.place.position >= self.input.len() {
+                return None;
+            }
+            let from = self.place;
+            let first = self.physical();
+            // A name is hardly ever folded, so that what is not wanted need not be joined.
+            let mut wanted = name_of(first).map(&kind);
+            if let Some(None) = wanted {
+                self.skip_continuations();
+                continue;
+            }
+            let folded = self.at_continuation();
+            if folded {
+                self.unfold(first);
+            }
+            let line = if folded { &self.unfolded } else { first };
+            if let Some(kind) = wanted.take().unwrap_or_else(|| kind(name_of(line).unwrap_or_default())) {
+                break (kind, from, (!folded).then_some(first));
+            }
+        };
         self.skip_line_ends();
-        if self.position >= self.input.len() {
-            return None;
-        }
-        let number = self.number + 1;
-        let first = self.physical();
-        if !self.at_continuation() {
-            return Some(Line::split(number, first));
-        }
+        Some((kind, Line::split(from, self.place, unfolded.unwrap_or(&self.unfolded))))
+    }
+
+    fn unfold(&mut self, first: &[u8]) {
         self.unfolded.clear();
         self.unfolded.extend_from_slice(&first[..first.len().min(MAX_LINE + 1)]);
         while self.at_continuation() {
-            self.position += 1;
+            self.place.position += 1;
             let more = self.physical();
             // One byte over the limit is kept: it marks the line as cut.
             let room = (MAX_LINE + 1).saturating_sub(self.unfolded.len());
             self.unfolded.extend_from_slice(&more[..more.len().min(room)]);
         }
-        Some(Line::split(number, &self.unfolded))
+    }
+
+    fn skip_continuations(&mut self) {
+        while self.at_continuation() {
+            self.place.position += 1;
+            self.physical();
+        }
     }
 
     /// After a line: whether the next one continues it. Empty lines in between are skipped, as other readers do.
     fn at_continuation(&mut self) -> bool {
         self.skip_line_ends();
-        matches!(self.input.get(self.position), Some(b' ' | b'\t'))
+        matches!(self.input.get(self.place.position), Some(b' ' | b'\t'))
     }
 
     fn skip_line_ends(&mut self) {
-        while let Some(end) = self.input.get(self.position) {
+        while let Some(end) = self.input.get(self.place.position) {
             match end {
-                b'\n' => self.number += 1,
-                b'\r' if self.input.get(self.position + 1) != Some(&b'\n') => self.number += 1,
+                b'\n' => self.place.number += 1,
+                b'\r' if self.input.get(self.place.position + 1) != Some(&b'\n') => self.place.number += 1,
                 b'\r' => {}
                 _ => break,
             }
-            self.position += 1;
+            self.place.position += 1;
         }
     }
 
     /// Up to the end of the physical line, which is left standing. LF, CRLF and CRCRLF end a line; a lone CR does
     /// where a line can follow it (old files have no other), else it is a stray character of the value.
     fn physical(&mut self) -> &'a [u8] {
-        let start = self.position;
+        let start = self.place.position;
         let mut from = start;
         loop {
             let Some(found) = memchr2(b'\r', b'\n', &self.input[from..]).map(|at| from + at) else {
-                self.position = self.input.len();
+                self.place.position = self.input.len();
                 return &self.input[start..];
             };
             let after = found + self.input[found..].iter().take_while(|&&byte| byte == b'\r').count();
             if self.input.get(after) == Some(&b'\n') || line_can_start(&self.input[after..]) {
-                self.position = found;
+                self.place.position = found;
                 return &self.input[start..found];
             }
             from = after;
         }
     }
+}
+
+/// The name at the beginning of a line, if it ends there.
+fn name_of(line: &[u8]) -> Option<&[u8]> {
+    memchr2(b':', b';', line).map(|end| line[..end].trim_ascii())
 }
 
 /// Whether what follows a lone CR looks like a line of its own.
@@ -114,23 +168,27 @@ fn line_can_start(rest: &[u8]) -> bool {
 }
 
 impl<'l> Line<'l> {
-    fn split(number: u32, bytes: &'l [u8]) -> Self {
+    fn split(from: Place, after: Place, bytes: &'l [u8]) -> Self {
+        let (number, start) = (from.number + 1, from.position);
         let cut = bytes.len() > MAX_LINE;
         let bytes = bytes[..bytes.len().min(MAX_LINE)].trim_ascii_start();
         let line = |name: usize, colon: usize| Self {
             number,
+            start,
+            after,
             name: bytes[..name].trim_ascii(),
             params: &bytes[name..colon],
             value: &bytes[colon + 1..],
             cut,
         };
+        let nameless = Self { number, start, after, name: b"", params: b"", value: bytes, cut };
         match memchr2(b':', b';', bytes) {
             Some(name) if bytes[name] == b':' => line(name, name),
             Some(name) => match unquoted(b':', &bytes[name..]).or_else(|| memchr(b':', &bytes[name..])) {
                 Some(colon) => line(name, name + colon),
-                None => Self { number, name: b"", params: b"", value: bytes, cut },
+                None => nameless,
             },
-            None => Self { number, name: b"", params: b"", value: bytes, cut },
+            None => nameless,
         }
     }
 
@@ -190,10 +248,14 @@ fn unquoted(wanted: u8, bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn next<'l>(lines: &'l mut Lines<'_>) -> Option<Line<'l>> {
+        lines.next(|_| Some(())).map(|(_, line)| line)
+    }
+
     fn read(input: &[u8]) -> Vec<(u32, String, String)> {
         let mut lines = Lines::new(input);
         let mut read = vec![];
-        while let Some(line) = lines.next() {
+        while let Some(line) = next(&mut lines) {
             read.push((line.number, text::clean(line.name).into(), text::clean(line.value).into()));
         }
         read
@@ -234,7 +296,7 @@ mod tests {
     fn parameters_are_found_whatever_stands_between() {
         let input = b"A;X=\"a;b:c\",\"d\";tzid = \"Europe/Berlin\" ;CN=O^'Hara ^n^^:value:1";
         let mut lines = Lines::new(input);
-        let line = lines.next().unwrap();
+        let line = next(&mut lines).unwrap();
         assert_eq!(line.value, b"value:1");
         assert_eq!(line.param("TZID").unwrap(), "Europe/Berlin");
         assert_eq!(line.param("cn").unwrap(), "O\"Hara \n^");
@@ -244,7 +306,7 @@ mod tests {
     #[test]
     fn an_open_quote_does_not_swallow_the_value() {
         let mut lines = Lines::new(b"A;CN=\"Meier:mailto:a@b");
-        assert_eq!(lines.next().unwrap().value, b"mailto:a@b");
+        assert_eq!(next(&mut lines).unwrap().value, b"mailto:a@b");
     }
 
     #[test]
@@ -252,7 +314,7 @@ mod tests {
         for (tzid, written) in [("(UTC-05:00) Eastern Time", ""), ("tzone://Microsoft/Utc", ""), ("a:b", "\"")] {
             let input = format!("DTSTART;TZID={written}{tzid}{written}:20200101T090000");
             let mut lines = Lines::new(input.as_bytes());
-            let (found, value) = lines.next().unwrap().dates();
+            let (found, value) = next(&mut lines).unwrap().dates();
             assert_eq!((found.unwrap().as_ref(), value), (tzid, b"20200101T090000".as_slice()));
         }
     }
@@ -263,14 +325,33 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_line_is_cut_folded_or_not() {
+    fn a_line_of_megabytes_is_whole_folded_or_not() {
         for fold in ["", "\r\n "] {
             let input = format!("A:{}\r\nB:2\r\n", format!("{}{fold}", "x".repeat(1000)).repeat(8000));
             let mut lines = Lines::new(input.as_bytes());
-            let line = lines.next().unwrap();
-            assert!(line.cut && line.value.len() == MAX_LINE - 2);
-            assert!(lines.unfolded.capacity() <= 2 * MAX_LINE + 2);
-            assert!(lines.next().unwrap().is("b"));
+            let line = next(&mut lines).unwrap();
+            assert!(!line.cut && line.value.len() == 8_000_000);
+            assert!(next(&mut lines).unwrap().is("b"));
         }
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_passed_over_and_not_kept() {
+        let input = format!("ATTACH:{}\r\nNOTHING\r\nSUM\r\n MARY:x\r\n", "YWJj\r\n ".repeat(100_000));
+        let mut lines = Lines::new(input.as_bytes());
+        let (_, line) = lines.next(|name| (name == b"SUMMARY").then_some(())).unwrap();
+        assert_eq!((line.number, line.value), (100_003, b"x".as_slice()));
+        assert!(lines.unfolded.capacity() < 1_000);
+        assert!(lines.next(|_| Some(())).is_none());
+    }
+
+    #[test]
+    fn reading_goes_on_from_a_place() {
+        let input = b"\xEF\xBB\xBFA:1\r\nB:2\r\nC:3\r\n";
+        let mut lines = Lines::new(input);
+        let after = next(&mut lines).unwrap().after;
+        let mut again = Lines::from(input, after);
+        let line = next(&mut again).unwrap();
+        assert_eq!((line.number, line.name), (2, b"B".as_slice()));
     }
 }

@@ -2,7 +2,8 @@
 //! [`Writer`] turns those into one.
 //!
 //! Reading has two steps, since zones belong to the main thread where this runs inside of PostgreSQL: [`read()`] takes
-//! bytes to a [`Calendar`] on any thread, [`resolve()`] looks its zones up and joins each series with its overrides.
+//! bytes to a [`Calendar`] on any thread and finds the events in it, [`resolve()`] takes these one after the other,
+//! looks their zones up and joins each series with its overrides.
 //!
 //! The reader is this crate's own, written against files as they are. The `icalendar` crate was tried: it parses
 //! nested components by recursion, so that 6,200 BEGINs (86 KB) overflow the stack, which no one can catch and which
@@ -11,10 +12,13 @@
 
 mod escape;
 mod excluded_days;
+mod file;
 mod lines;
 mod places;
+mod property;
 mod read;
 mod resolve;
+mod source;
 mod table_zone;
 mod text;
 mod tzid;
@@ -27,6 +31,7 @@ mod write;
 mod zone_text;
 
 pub use read::{Calendar, ReadError, read};
-pub use resolve::{Items, UnknownZone, resolve};
+pub use resolve::{Items, Sourced, UnknownZone, resolve};
+pub use source::SourceHash;
 pub use vevent::BadEvent;
 pub use write::{Head, Visibility, Writer};

@@ -15,13 +15,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::read::Calendar;
 use super::table_zone::TableZone;
 use super::tzid;
+use super::vevent::Tzids;
 use super::vtimezone::VTimeZone;
-use crate::zones::{Resolver, Zone, Zones};
+use crate::zones::{Resolver, Span, Zone, Zones};
 
 /// Definitions that may fail before no more are tried: a file of nothing but rules that are hard to follow ends soon.
 const MAX_FAILURES: u32 = 10;
@@ -55,6 +56,11 @@ impl<'z> Place<'z> {
         DateTime::from_timestamp(instant, 0).unwrap_or_default()
     }
 
+    /// The zone's offset at a second since 1970.
+    pub fn span(&self, utc: i64) -> Span {
+        self.resolver.borrow().zone().span(utc)
+    }
+
     pub fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         let local = self.resolver.borrow().to_local(instant.timestamp());
         DateTime::from_timestamp(local, 0).unwrap_or_default().naive_utc()
@@ -64,7 +70,7 @@ impl<'z> Place<'z> {
 /// The zones of one file.
 pub(super) struct Places<'z> {
     zones: &'z dyn Zones,
-    tzids: Vec<String>,
+    pub tzids: Tzids,
     /// Definitions by their TZID, each with the index of the VCALENDAR from which on it holds; in that order.
     definitions: HashMap<String, Vec<(u32, VTimeZone)>>,
     /// X-WR-TIMEZONE of each VCALENDAR.
@@ -80,7 +86,7 @@ pub(super) struct Places<'z> {
 
 impl<'z> Places<'z> {
     /// Takes the zones out of a file. `None` if `default_zone` is not known.
-    pub fn new(calendar: &mut Calendar, zones: &'z dyn Zones, default_zone: &str) -> Option<Self> {
+    pub fn new(calendar: &mut Calendar<'_>, zones: &'z dyn Zones, default_zone: &str) -> Option<Self> {
         let default = named(zones, default_zone)?;
         let mut definitions: HashMap<String, Vec<(u32, VTimeZone)>> = HashMap::new();
         for (head, zone) in calendar.zones.drain(..) {
@@ -88,13 +94,13 @@ impl<'z> Places<'z> {
         }
         Some(Self {
             zones,
-            tzids: std::mem::take(&mut calendar.tzids.0),
+            tzids: std::mem::take(&mut calendar.tzids),
             definitions,
             calendars: calendar.heads.iter_mut().map(|head| head.time_zone.take()).collect(),
             default,
             found: HashMap::new(),
             floating: HashMap::new(),
-            years: years_of(calendar),
+            years: years_from(calendar.year.unwrap_or(2020)),
             failures: 0,
         })
     }
@@ -116,7 +122,7 @@ impl<'z> Places<'z> {
 
     /// The zone that a TZID names in that VCALENDAR, if it names one.
     pub fn zone(&mut self, tzid: u32, calendar: u32) -> Option<Rc<Place<'z>>> {
-        let name = self.tzids.get(tzid as usize).map_or("", String::as_str);
+        let name = self.tzids.0.get(tzid as usize).map_or("", String::as_str);
         let definition = self
             .definitions
             .get(tzid::normal(name))
@@ -131,7 +137,7 @@ impl<'z> Places<'z> {
     }
 
     fn find(&mut self, tzid: u32, definition: Option<u32>, home: &Rc<Place<'z>>) -> Option<Rc<Place<'z>>> {
-        let name = tzid::normal(self.tzids.get(tzid as usize)?);
+        let name = tzid::normal(self.tzids.0.get(tzid as usize)?);
         let definition = definition.and_then(|head| {
             let all = self.definitions.get(name)?;
             all.iter().find(|(from, _)| *from == head).map(|(_, zone)| zone)
@@ -198,13 +204,10 @@ fn named<'z>(zones: &'z dyn Zones, name: &str) -> Option<Rc<Place<'z>>> {
     tzid::offset_in_name(name).map(|offset| Place::own(TableZone::fixed(offset)))
 }
 
-/// The year in which the file was last changed, as far as its events say, and the one after: the years for which a
-/// program knew what it wrote as a zone's rules (Windows' definitions have only the present ones, said to hold since
-/// 1601).
-fn years_of(calendar: &Calendar) -> (i64, i64) {
-    let stamps = calendar.events.iter().filter_map(|event| event.stamp).map(|stamp| stamp.year());
-    let starts = || calendar.events.iter().map(|event| event.start.value.year());
-    let year = stamps.max().or_else(|| starts().max()).unwrap_or(2020).clamp(1970, 2036);
+/// The year in which a file was last changed and the one after: the years for which a program knew what it wrote as a
+/// zone's rules (Windows' definitions have only the present ones, said to hold since 1601).
+fn years_from(year: i32) -> (i64, i64) {
+    let year = year.clamp(1970, 2036);
     let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(Default::default());
     (new_year(year).and_utc().timestamp(), new_year(year + 2).and_utc().timestamp())
 }

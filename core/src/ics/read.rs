@@ -1,22 +1,30 @@
-//! Reading a calendar file: bytes to events whose zones are not looked up yet.
+//! Reading a calendar file: what it says of itself, and where its events are.
 //!
 //! One pass over the content lines with a state of fixed size: nesting is counted, never followed by recursion, so
-//! 200,000 BEGINs cost nothing. What cannot be understood costs its own event and no more.
+//! 200,000 BEGINs cost nothing. Of an event no more is looked at than its UID and its stamps; see [`File::event`].
 
-use chrono::TimeDelta;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
 
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+
+use super::file::{self, File, Kind, Vevent, kind, of};
 use super::lines::{Line, Lines};
 use super::text;
 use super::values;
-use super::vevent::{BadEvent, Builder, ParsedEvent, Tzids};
+use super::vevent::{self, Tzids};
 use super::vtimezone::VTimeZone;
+use crate::content::{self, ByDigest};
 
 /// Distinct VTIMEZONEs of a file that are kept.
 const MAX_ZONES: usize = 10_000;
+/// Of more TZIDs it is not noted that they are used.
+const MAX_USED: usize = 100;
 
 /// What was read of a file. Made without any zone, so on whatever thread; see [`super::resolve`] for what comes next.
-#[derive(Debug)]
-pub struct Calendar {
+#[derive(Debug, Clone)]
+pub struct Calendar<'a> {
     /// NAME (RFC 7986) or X-WR-CALNAME of the first VCALENDAR that has one; so with the three that follow.
     pub name: Option<String>,
     /// X-WR-TIMEZONE, as it came.
@@ -28,14 +36,15 @@ pub struct Calendar {
     /// Whether each VCALENDAR that begins also ends. If not, the file is cut off: that an event is not in it means
     /// nothing.
     pub complete: bool,
-    /// Events that could not be read, in the order of the file.
-    pub bad: Vec<BadEvent>,
-    #[expect(clippy::vec_box, reason = "each is freed once it has become an item, not all after the last")]
-    pub(super) events: Vec<Box<ParsedEvent>>,
+    pub(super) file: File<'a>,
     pub(super) tzids: Tzids,
+    /// The TZIDs that its events name, each with the VCALENDAR that it is named in; `None` if they are too many.
+    pub(super) used: Option<Vec<(u32, u32)>>,
     pub(super) heads: Vec<Head>,
     /// Each with the index of the VCALENDAR where it is first defined so.
     pub(super) zones: Vec<(u32, VTimeZone)>,
+    /// The year in which it was last changed, as far as its events say.
+    pub(super) year: Option<i32>,
 }
 
 /// What a VCALENDAR says of all its events.
@@ -49,28 +58,41 @@ pub(super) struct Head {
 pub enum ReadError {
     #[error("this is not a calendar: there is no BEGIN:VCALENDAR")]
     NotACalendar,
+    #[error("the calendar is longer than four gigabytes")]
+    TooLong,
     #[error("the calendar has more than {0} events")]
     TooManyEvents(usize),
 }
 
-impl Calendar {
-    /// Events that were read, good ones only; overrides count for themselves.
+impl Calendar<'_> {
+    /// VEVENTs, good and bad; overrides count for themselves.
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.file.vevents.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.file.vevents.is_empty()
     }
 }
 
 /// Reads a file of one or more VCALENDARs, of which at most `max_events` VEVENTs, good and bad.
 ///
-/// Memory: what is kept of the events, and at most some 8 MiB more whatever the file is (one in UTF-16 is held in UTF-8,
-/// too). Time is linear in its length.
-pub fn read(input: &[u8], max_events: usize) -> Result<Calendar, ReadError> {
-    let in_utf_8 = text::from_utf_16(input);
-    let input = in_utf_8.as_deref().map_or(input, str::as_bytes);
+/// Memory: the file, if it is handed over or in UTF-16, and some 100 bytes for each event. Time is linear in its length.
+pub fn read<'a>(input: impl Into<Cow<'a, [u8]>>, max_events: usize) -> Result<Calendar<'a>, ReadError> {
+    let mut input = input.into();
+    if let Some(in_utf_8) = text::from_utf_16(&input) {
+        input = in_utf_8.into_bytes().into();
+    }
+    if input.len() > u32::MAX as usize {
+        return Err(ReadError::TooLong);
+    }
+    let mut calendar: Calendar<'a> = scan(&input, max_events)?;
+    calendar.file.input = input;
+    Ok(calendar)
+}
+
+/// What the file says, without the file.
+fn scan(input: &[u8], max_events: usize) -> Result<Calendar<'static>, ReadError> {
     let mut reader = Reader {
         calendar: Calendar {
             name: None,
@@ -78,13 +100,17 @@ pub fn read(input: &[u8], max_events: usize) -> Result<Calendar, ReadError> {
             method: None,
             refresh: None,
             complete: false,
-            bad: vec![],
-            events: vec![],
+            file: File { input: Cow::Borrowed(&[]), vevents: vec![] },
             tzids: Tzids::default(),
+            used: Some(vec![]),
             heads: vec![],
             zones: vec![],
+            year: None,
         },
+        input,
         inside: Inside::Calendar,
+        last_of: HashMap::default(),
+        last_start: None,
         head_is_used: false,
         named_by: Standard::No,
         refresh_by: Standard::No,
@@ -93,21 +119,24 @@ pub fn read(input: &[u8], max_events: usize) -> Result<Calendar, ReadError> {
         max_events,
     };
     let mut lines = Lines::new(input);
-    while let Some(line) = lines.next() {
-        if line.is("BEGIN") {
-            reader.begin(&line)?;
-        } else if line.is("END") {
-            reader.end(&line)?;
-        } else {
-            reader.property(&line);
+    while let Some((kind, line)) = lines.next(|name| kind(name, |name| reader.inside.reads(name).then_some(()))) {
+        match kind {
+            Kind::Begin => reader.begin(&line)?,
+            Kind::End => reader.end(&line)?,
+            Kind::Property(()) => reader.property(&line),
         }
     }
-    reader.finish()
+    reader.finish(input.len())
 }
 
-struct Reader {
-    calendar: Calendar,
+struct Reader<'i> {
+    calendar: Calendar<'static>,
+    input: &'i [u8],
     inside: Inside,
+    /// The last event so far of each UID, by the UID's digest.
+    last_of: HashMap<u128, u32, ByDigest>,
+    /// The last year in which an event starts.
+    last_start: Option<i32>,
     /// Whether an event belongs to the last of `calendar.heads`; if none does, the next VCALENDAR takes its place.
     head_is_used: bool,
     named_by: Standard,
@@ -117,7 +146,6 @@ struct Reader {
     open: usize,
     max_events: usize,
 }
-
 /// By what a property of the calendar was given: an older X- property, or the standard's own, which goes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standard {
@@ -130,7 +158,7 @@ enum Inside {
     Calendar,
     /// `depth`: sub-components (VALARM) that are open in it.
     Event {
-        builder: Box<Builder>,
+        event: Seen,
         depth: u32,
     },
     Zone {
@@ -143,11 +171,73 @@ enum Inside {
     },
 }
 
-impl Reader {
+/// What is looked at of an event on the way through the file.
+struct Seen {
+    /// Its length is not known yet.
+    vevent: Vevent,
+    uid: Option<u128>,
+    last_modified: Option<DateTime<Utc>>,
+    dtstamp: Option<DateTime<Utc>>,
+}
+
+impl Inside {
+    /// Whether a property of that name is read here.
+    fn reads(&self, name: &[u8]) -> bool {
+        let is = |read: &[u8]| name.eq_ignore_ascii_case(read);
+        match self {
+            Self::Calendar | Self::Zone { .. } => true,
+            // This is asked of each line of the file.
+            Self::Event { depth: 0, .. } => match name.len() {
+                3 => is(b"UID"),
+                5 => is(b"DTEND") || is(b"RDATE"),
+                6 => is(b"EXDATE"),
+                7 => is(b"DTSTAMP") || is(b"DTSTART"),
+                13 => is(b"LAST-MODIFIED") || is(b"RECURRENCE-ID"),
+                _ => false,
+            },
+            Self::Event { .. } | Self::Other { .. } => false,
+        }
+    }
+}
+
+impl Seen {
+    fn new(line: &Line<'_>) -> Self {
+        let vevent = Vevent {
+            place: line.after,
+            length: 0,
+            dtstamp: (0, 0),
+            uid: None,
+            stamp: None,
+            line: line.number,
+            calendar: 0,
+            first: true,
+            next: None,
+        };
+        Self { vevent, uid: None, last_modified: None, dtstamp: None }
+    }
+
+    fn property(&mut self, line: &Line<'_>) {
+        let before = (line.start - self.vevent.place.position) as u32;
+        if line.is("UID") {
+            if self.uid.is_none()
+                && let Some(uid) = vevent::uid(line.value)
+            {
+                self.uid = Some(content::digest(uid.as_bytes()));
+                self.vevent.uid = Some(before);
+            }
+        } else if line.is("LAST-MODIFIED") {
+            self.last_modified = vevent::instant(line.value);
+        } else if line.is("DTSTAMP") {
+            self.dtstamp = vevent::instant(line.value);
+            self.vevent.dtstamp = (before, (line.after.position - line.start) as u32);
+        }
+    }
+}
+
+impl Reader<'_> {
     fn begin(&mut self, line: &Line<'_>) -> Result<(), ReadError> {
-        let what = line.value.trim_ascii();
-        if what.eq_ignore_ascii_case(b"VCALENDAR") {
-            self.leave("the event has no END:VEVENT")?;
+        if of(line, b"VCALENDAR") {
+            self.leave(line.start)?;
             self.begun = true;
             self.open += 1;
             if !self.head_is_used {
@@ -155,12 +245,12 @@ impl Reader {
             }
             self.calendar.heads.push(Head::default());
             self.head_is_used = false;
-        } else if what.eq_ignore_ascii_case(b"VEVENT") {
-            self.leave("the event has no END:VEVENT")?;
-            self.inside = Inside::Event { builder: Box::new(Builder::new(line.number)), depth: 0 };
+        } else if of(line, b"VEVENT") {
+            self.leave(line.start)?;
+            self.inside = Inside::Event { event: Seen::new(line), depth: 0 };
         } else {
             match &mut self.inside {
-                Inside::Calendar if what.eq_ignore_ascii_case(b"VTIMEZONE") => {
+                Inside::Calendar if of(line, b"VTIMEZONE") => {
                     self.inside = Inside::Zone { zone: Box::default(), in_observance: false };
                 }
                 Inside::Calendar => self.inside = Inside::Other { depth: 1 },
@@ -175,17 +265,16 @@ impl Reader {
     }
 
     fn end(&mut self, line: &Line<'_>) -> Result<(), ReadError> {
-        let what = line.value.trim_ascii();
-        if what.eq_ignore_ascii_case(b"VCALENDAR") {
-            self.leave("the event has no END:VEVENT")?;
+        if of(line, b"VCALENDAR") {
+            self.leave(line.start)?;
             self.open = self.open.saturating_sub(1);
             return Ok(());
         }
         match &mut self.inside {
             Inside::Calendar => {}
-            Inside::Event { .. } if what.eq_ignore_ascii_case(b"VEVENT") => return self.leave(""),
+            Inside::Event { .. } if of(line, b"VEVENT") => return self.leave(line.start),
             Inside::Event { depth, .. } => *depth = depth.saturating_sub(1),
-            Inside::Zone { .. } if what.eq_ignore_ascii_case(b"VTIMEZONE") => return self.leave(""),
+            Inside::Zone { .. } if of(line, b"VTIMEZONE") => return self.leave(line.start),
             Inside::Zone { in_observance, .. } => *in_observance = false,
             Inside::Other { depth: 1 } => self.inside = Inside::Calendar,
             Inside::Other { depth } => *depth -= 1,
@@ -195,10 +284,36 @@ impl Reader {
 
     fn property(&mut self, line: &Line<'_>) {
         match &mut self.inside {
-            Inside::Event { builder, depth: 0 } => builder.property(line, &mut self.calendar.tzids),
+            Inside::Event { event, .. } => {
+                event.property(line);
+                self.dates(line);
+            }
             Inside::Zone { zone, in_observance } => zone.property(line, *in_observance),
             Inside::Calendar => self.calendar_property(line),
-            Inside::Event { .. } | Inside::Other { .. } => {}
+            Inside::Other { .. } => {}
+        }
+    }
+
+    /// Notes what years and zones its events are in.
+    fn dates(&mut self, line: &Line<'_>) {
+        const DATES: [&str; 5] = ["DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"];
+        if !DATES.iter().any(|name| line.is(name)) {
+            return;
+        }
+        let (tzid, value) = line.dates();
+        if self.calendar.year.is_none() && line.is("DTSTART") {
+            self.last_start = values::time(value).map(values::Value::year).max(self.last_start);
+        }
+        let Some(tzid) = tzid else { return };
+        let key = (self.calendar.tzids.index(&tzid), self.head());
+        if let Some(used) = &mut self.calendar.used
+            && !used.contains(&key)
+        {
+            if used.len() < MAX_USED {
+                used.push(key);
+            } else {
+                self.calendar.used = None;
+            }
         }
     }
 
@@ -228,10 +343,10 @@ impl Reader {
         }
     }
 
-    /// Ends the component that is being read; an event with `fault` if that is not empty.
-    fn leave(&mut self, fault: &str) -> Result<(), ReadError> {
+    /// Ends the component that is being read; `end`: bytes before what ends it.
+    fn leave(&mut self, end: usize) -> Result<(), ReadError> {
         match std::mem::replace(&mut self.inside, Inside::Calendar) {
-            Inside::Event { builder, .. } => self.add_event(*builder, fault),
+            Inside::Event { event, .. } => self.add_event(event, end),
             Inside::Zone { zone, .. } => {
                 self.add_zone(*zone);
                 Ok(())
@@ -248,19 +363,29 @@ impl Reader {
         (self.calendar.heads.len() - 1) as u32
     }
 
-    fn add_event(&mut self, mut builder: Builder, fault: &str) -> Result<(), ReadError> {
-        if !fault.is_empty() {
-            builder.unfinished(fault);
-        }
-        let head = self.head();
-        self.head_is_used = true;
-        match builder.finish(head) {
-            Ok(event) => self.calendar.events.push(event),
-            Err(bad) => self.calendar.bad.push(bad),
-        }
-        if self.calendar.events.len() + self.calendar.bad.len() > self.max_events {
+    fn add_event(&mut self, event: Seen, end: usize) -> Result<(), ReadError> {
+        if self.calendar.file.vevents.len() >= self.max_events {
             return Err(ReadError::TooManyEvents(self.max_events));
         }
+        let stamp = event.last_modified.or(event.dtstamp);
+        self.calendar.year = self.calendar.year.max(stamp.map(|stamp| stamp.year()));
+        let mut vevent = event.vevent;
+        vevent.length = (end - vevent.place.position) as u32;
+        vevent.stamp = stamp.map(|stamp| stamp.timestamp());
+        vevent.calendar = self.head();
+        self.head_is_used = true;
+        // Without a UID it has one derived from what it says; a bad one has none.
+        let uid = event.uid.or_else(|| {
+            let read = file::event(self.input, &vevent, &mut Tzids::default()).ok()?;
+            Some(content::digest(read.id().as_bytes()))
+        });
+        let vevents = &mut self.calendar.file.vevents;
+        let index = vevents.len() as u32;
+        if let Some(last) = uid.and_then(|uid| self.last_of.insert(uid, index)) {
+            vevents[last as usize].next = NonZeroU32::new(index);
+            vevent.first = false;
+        }
+        vevents.push(vevent);
         Ok(())
     }
 
@@ -275,12 +400,13 @@ impl Reader {
         }
     }
 
-    fn finish(mut self) -> Result<Calendar, ReadError> {
+    fn finish(mut self, end: usize) -> Result<Calendar<'static>, ReadError> {
         if !self.begun {
             return Err(ReadError::NotACalendar);
         }
-        self.leave("the file ends before END:VEVENT")?;
+        self.leave(end)?;
         self.calendar.complete = self.open == 0;
+        self.calendar.year = self.calendar.year.or(self.last_start);
         Ok(self.calendar)
     }
 }

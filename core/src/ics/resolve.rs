@@ -1,14 +1,15 @@
 //! From parsed events to items: zones looked up, each series joined with its overrides.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 
 use super::excluded_days::occurrences_on;
+use super::file::{self, File};
 use super::places::Places;
 use super::read::Calendar;
+use super::source::{SourceHash, Surroundings};
 use super::table_zone::TableZone;
 use super::until::conform;
 use super::values::Value;
@@ -29,8 +30,8 @@ const MAX_UNLISTED: u32 = 10;
 #[error("time zone \"{0}\" is not known")]
 pub struct UnknownZone(pub String);
 
-/// Turns what was read of a file into items, in the order in which their UIDs first appear. Floating times are taken
-/// in the file's X-WR-TIMEZONE, else in `default_zone`.
+/// Turns what was read of a file into items, in the order in which their UIDs first appear; what is bad stands with its
+/// UID. Floating times are taken in the file's X-WR-TIMEZONE, else in `default_zone`.
 ///
 /// Of several versions of an event the one with the highest SEQUENCE counts, then the one last modified, then the
 /// last. Where neither tells versions apart and they start at different times, they are different events that share a
@@ -39,101 +40,139 @@ pub struct UnknownZone(pub String);
 ///
 /// A series in a zone that only its file knows is stored as dates instead of rules, from two years before the file was
 /// written to five years after: nothing else could expand such a rule later.
-pub fn resolve<'z>(mut calendar: Calendar, zones: &'z dyn Zones, default_zone: &str) -> Result<Items<'z>, UnknownZone> {
+pub fn resolve<'a>(
+    mut calendar: Calendar<'a>,
+    zones: &'a dyn Zones,
+    default_zone: &str,
+) -> Result<Items<'a>, UnknownZone> {
     let places = Places::new(&mut calendar, zones, default_zone).ok_or_else(|| UnknownZone(default_zone.into()))?;
-    let spoilt = calendar.bad.iter().filter(|bad| !bad.is_override).filter_map(|bad| bad.uid.clone()).collect();
     let cancelled = |head: &super::read::Head| head.method.as_deref() == Some("CANCEL");
-    let mut events: Vec<_> = calendar.events.into_iter().map(Some).collect();
-    let groups = groups(&mut events);
+    let cancelled: Vec<bool> = calendar.heads.iter().map(cancelled).collect();
     Ok(Items {
         places,
-        cancelled: calendar.heads.iter().map(cancelled).collect(),
-        spoilt,
-        groups: groups.into_iter(),
-        events,
-        ready: calendar.bad.into_iter().map(Err).collect::<Vec<_>>().into_iter(),
+        surroundings: None,
+        used: calendar.used,
+        cancelled,
+        file: calendar.file,
+        next: 0,
+        ready: vec![].into_iter(),
         unlisted: 0,
     })
 }
 
-/// Events of one UID, as indices; ordered by that UID's first appearance. Events without a UID get one.
-fn groups(events: &mut [Option<Box<ParsedEvent>>]) -> Vec<Vec<u32>> {
-    let mut group_of: HashMap<&str, usize> = HashMap::with_capacity(events.len());
-    let mut groups: Vec<Vec<u32>> = Vec::with_capacity(events.len());
-    for event in events.iter_mut().flatten() {
-        if event.uid.is_none() {
-            event.derived_uid = Some(derived_uid(event));
-            // It names an occurrence of nothing that can be found, and is one event.
-            if event.recurrence_id.take().is_some() {
-                event.recurrence = None;
-            }
-        }
-    }
-    for (index, event) in events.iter().enumerate() {
-        let Some(uid) = event.as_deref().map(ParsedEvent::id) else { continue };
-        let group = *group_of.entry(uid).or_insert_with(|| {
-            groups.push(Vec::with_capacity(1));
-            groups.len() - 1
-        });
-        groups[group].push(index as u32);
-    }
-    groups
-}
-
-/// The same for the same event at every reading.
-fn derived_uid(event: &ParsedEvent) -> String {
-    let mut hash = Sha256::new();
-    let rules = event.recurrence.as_ref().map(|recurrence| &recurrence.rrules);
-    hash.update(format!("{:?}", (event.start.value, event.recurrence_id.map(|(id, _)| id.value))));
-    for text in rules.into_iter().flatten().map(|(_, rule)| rule).chain([&event.details.title]) {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    hash.finalize()[..16].iter().fold("no-uid-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
-}
-
-/// Items of a file, each made as it is asked for.
+/// Items of a file, each read and made as it is asked for.
 pub struct Items<'z> {
+    file: File<'z>,
     places: Places<'z>,
+    surroundings: Option<Surroundings>,
+    /// The TZIDs that its events name, each with its VCALENDAR.
+    used: Option<Vec<(u32, u32)>>,
     /// For each VCALENDAR, whether its METHOD is CANCEL.
     cancelled: Vec<bool>,
-    /// UIDs of bad events. Their good overrides are not given: they would replace what is known of the series.
-    spoilt: HashSet<String>,
-    events: Vec<Option<Box<ParsedEvent>>>,
-    groups: std::vec::IntoIter<Vec<u32>>,
-    ready: std::vec::IntoIter<Result<Item, BadEvent>>,
+    /// The VEVENT whose turn it is.
+    next: usize,
+    ready: std::vec::IntoIter<Result<Sourced, BadEvent>>,
     unlisted: u32,
+}
+
+/// An item, and what tells that it stands in a file as it did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sourced {
+    pub item: Item,
+    /// `None` for what can't be told apart by its UID, or stands beside something bad.
+    pub source: Option<SourceHash>,
 }
 
 impl Iterator for Items<'_> {
     type Item = Result<Item, BadEvent>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.next_unless(|_, _| false).map(|found| found.map(|sourced| sourced.item))
+    }
+}
+
+impl Items<'_> {
+    /// Gives source hashes from now on.
+    pub fn with_sources(mut self) -> Self {
+        let used = self.used.take();
+        self.surroundings = used.and_then(|used| Surroundings::new(&used, &self.cancelled, &mut self.places));
+        self
+    }
+
+    /// The next item of which `is_known` does not say, by its external id and its source hash, that it need not be
+    /// read.
+    pub fn next_unless(
+        &mut self,
+        mut is_known: impl FnMut(&str, &SourceHash) -> bool,
+    ) -> Option<Result<Sourced, BadEvent>> {
         loop {
-            if let Some(item) = self.ready.next() {
-                return Some(item);
+            if let Some(found) = self.ready.next() {
+                return Some(found);
             }
-            let group = self.groups.next()?;
-            let events =
-                group.into_iter().filter_map(|index| self.events[index as usize].take().map(|event| *event)).collect();
-            self.ready = self.join(events).into_iter();
+            let (first, vevent) = (self.next, self.file.vevents.get(self.next)?);
+            self.next += 1;
+            if !vevent.first {
+                continue;
+            }
+            let source = self.surroundings.as_ref().and_then(|surroundings| surroundings.hash(&self.file, first));
+            if let (Some(source), Some(uid)) = (&source, self.file.uid(vevent))
+                && is_known(&uid, source)
+            {
+                continue;
+            }
+            if vevent.next.is_none() {
+                match file::event(&self.file.input, vevent, &mut self.places.tzids) {
+                    // Nearly all are events of their own.
+                    Ok(event) if event.recurrence.is_none() && event.recurrence_id.is_none() => {
+                        return Some(self.single(event).map(|item| Sourced { item, source }));
+                    }
+                    Ok(event) => self.ready = sourced(self.join(vec![event], vec![]), source),
+                    Err(bad) => return Some(Err(bad)),
+                }
+                continue;
+            }
+            self.ready = sourced(self.group(first), source);
         }
     }
+}
+
+/// What comes alone of a UID has its source hash.
+fn sourced(
+    items: Vec<Result<Item, BadEvent>>,
+    source: Option<SourceHash>,
+) -> std::vec::IntoIter<Result<Sourced, BadEvent>> {
+    let source = source.filter(|_| items.len() == 1);
+    let items: Vec<_> = items.into_iter().map(|found| found.map(|item| Sourced { item, source })).collect();
+    items.into_iter()
 }
 
 /// Result of resolving one component: its own faults name it.
 type Resolved<T> = Result<T, BadEvent>;
 
 impl<'z> Items<'z> {
-    /// Items of the events of one UID.
-    fn join(&mut self, events: Vec<ParsedEvent>) -> Vec<Resolved<Item>> {
+    /// Items of the VEVENTs that share the UID of the one that stands at `first`.
+    fn group(&mut self, first: usize) -> Vec<Resolved<Item>> {
+        let (mut events, mut bad) = (vec![], vec![]);
+        for vevent in self.file.group(first) {
+            match file::event(&self.file.input, vevent, &mut self.places.tzids) {
+                Ok(event) => events.push(event),
+                Err(fault) => bad.push(fault),
+            }
+        }
+        self.join(events, bad)
+    }
+
+    /// Items of the good events of one UID, behind the bad ones.
+    fn join(&mut self, events: Vec<ParsedEvent>, bad: Vec<BadEvent>) -> Vec<Resolved<Item>> {
+        // Good overrides of a bad series are not given: they would replace what is known of it.
+        let spoilt = bad.iter().any(|bad| !bad.is_override);
+        let mut items: Vec<_> = bad.into_iter().map(Err).collect();
         let (overrides, versions): (Vec<_>, Vec<_>) =
             events.into_iter().partition(|event| event.recurrence_id.is_some());
         let mut masters = latest(versions).into_iter();
-        let mut items = vec![];
         match masters.next() {
             Some(master) => self.series_or_single(master, overrides, &mut items),
-            None => self.orphans(overrides, &mut items),
+            None => self.orphans(overrides, spoilt, &mut items),
         }
         for other in masters {
             let id = format!("{}#{}", other.id(), written(other.start));
@@ -151,6 +190,12 @@ impl<'z> Items<'z> {
         items
     }
 
+    fn single(&mut self, event: ParsedEvent) -> Resolved<Item> {
+        let span = Span::new(&event, &mut self.places).map_err(|reason| bad(&event, reason))?;
+        let external_id = event.id().to_owned();
+        Ok(Item { external_id, body: Body::Single(Box::new(self.event(event, &span))) })
+    }
+
     fn series_or_single(
         &mut self,
         mut master: ParsedEvent,
@@ -158,15 +203,13 @@ impl<'z> Items<'z> {
         items: &mut Vec<Resolved<Item>>,
     ) {
         let recurrence = master.recurrence.take();
+        if recurrence.is_none() && overrides.is_empty() {
+            return items.push(self.single(master));
+        }
         let span = match Span::new(&master, &mut self.places) {
             Ok(span) => span,
             Err(reason) => return items.push(Err(bad(&master, reason))),
         };
-        if recurrence.is_none() && overrides.is_empty() {
-            let external_id = master.id().to_owned();
-            let body = Body::Single(Box::new(self.event(master, &span)));
-            return items.push(Ok(Item { external_id, body }));
-        }
         let mut series = match self.rules(&master, recurrence.map(|it| *it).unwrap_or_default(), &span) {
             Ok(series) => series,
             Err(bad) => return items.push(Err(bad)),
@@ -200,7 +243,7 @@ impl<'z> Items<'z> {
         overrides.into_iter().filter(|event| !is_stale(event)).collect()
     }
 
-    fn orphans(&mut self, overrides: Vec<ParsedEvent>, items: &mut Vec<Resolved<Item>>) {
+    fn orphans(&mut self, overrides: Vec<ParsedEvent>, spoilt: bool, items: &mut Vec<Resolved<Item>>) {
         let Some(external_id) = overrides.first().map(|first| first.id().to_owned()) else { return };
         let mut good = vec![];
         for result in self.overrides(overrides, None) {
@@ -209,7 +252,7 @@ impl<'z> Items<'z> {
                 Err(bad) => items.push(Err(bad)),
             }
         }
-        if !good.is_empty() && !self.spoilt.contains(&external_id) {
+        if !good.is_empty() && !spoilt {
             items.push(Ok(Item { external_id, body: Body::Overrides(good) }));
         }
     }

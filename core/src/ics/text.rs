@@ -15,7 +15,8 @@ pub fn from_utf_16(file: &[u8]) -> Option<String> {
 pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     // Much faster than the lossy way where nothing is lost.
     let text = std::str::from_utf8(bytes).map_or_else(|_| decode(bytes), Cow::Borrowed);
-    if !bytes.iter().any(|&byte| byte < 0x20 || byte == 0x7F) {
+    // To the end, since a loop that may stop early is not done in wide registers.
+    if !bytes.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == 0x7F)) {
         return text;
     }
     Cow::Owned(text.chars().filter_map(storable).collect())

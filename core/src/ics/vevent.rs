@@ -1,8 +1,10 @@
 //! One VEVENT (RFC 5545, 3.6.1) as its lines say it, before zones are known.
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 
 use super::lines::Line;
+use super::property::Property;
 use super::text;
 use super::values::{self, Value};
 use crate::event::{Attendee, Details, Duration, EventStatus, Importance, Sensitivity, ShowAs, TeamsMeeting};
@@ -82,14 +84,14 @@ pub(super) struct Recurrence {
 }
 
 /// TZIDs of a file, each once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tzids(pub Vec<String>);
 
 impl Tzids {
     /// More than this many names in a file are not looked up again: the last stands for the rest.
     const MAX: usize = 10_000;
 
-    fn index(&mut self, name: &str) -> u32 {
+    pub fn index(&mut self, name: &str) -> u32 {
         let name = name.trim();
         // Nearly always the one that was used last; and files have a handful.
         if let Some(index) = self.0.iter().rposition(|known| known == name) {
@@ -154,58 +156,64 @@ impl Builder {
         self.fault(self.line, reason);
     }
 
-    /// Takes one property. What is not used here, or is empty, is passed over.
-    pub fn property(&mut self, line: &Line<'_>, tzids: &mut Tzids) {
-        let mut upper = [0; 40];
-        let Some(name) = upper.get_mut(..line.name.len()) else { return };
-        name.copy_from_slice(line.name);
-        name.make_ascii_uppercase();
-        let used = match &*name {
-            _ if line.value.trim_ascii().is_empty() => return,
-            b"DTSTART" | b"DTEND" | b"DURATION" | b"RECURRENCE-ID" | b"RRULE" | b"EXRULE" | b"RDATE" | b"EXDATE" => {
-                self.timing(name, line, tzids)
+    /// Takes one property. What is empty is passed over, and of what may stand there once all but the first.
+    pub fn property(&mut self, property: Property, line: &Line<'_>, tzids: &mut Tzids) {
+        use Property as P;
+        if line.value.trim_ascii().is_empty() {
+            return;
+        }
+        let read = match property {
+            _ if line.cut => Err(format!("{} is too long", text::clean(line.name).to_ascii_uppercase())),
+            P::DtStart | P::DtEnd | P::Duration | P::RecurrenceId => self.timing(property, line, tzids),
+            P::RRule | P::ExRule => self.rule(property, line),
+            P::RDate | P::ExDate => self.dates(property, line, tzids),
+            P::Attendee => self.attendee(line),
+            P::Categories => self.categories(line),
+            P::Summary | P::Description | P::Location | P::Uid => {
+                self.text(property, line);
+                Ok(())
             }
-            b"ATTENDEE" => self.attendee(line),
-            b"CATEGORIES" => self.categories(line),
-            _ => self.detail(name, line),
+            _ => {
+                self.detail(property, line);
+                Ok(())
+            }
         };
-        match used {
-            Ok(true) | Err(_) if line.cut => self.fault(line.number, format!("{} is too long", text::clean(name))),
-            Ok(_) => {}
-            Err(reason) => self.fault(line.number, reason),
+        if let Err(reason) = read {
+            self.fault(line.number, reason);
         }
     }
 
-    fn timing(&mut self, name: &[u8], line: &Line<'_>, tzids: &mut Tzids) -> Result<bool, String> {
-        match name {
-            b"DTSTART" if self.start.is_none() => self.start = Some(one_time(line, tzids)?),
-            b"DTEND" if self.end == End::None => self.end = End::At(one_time(line, tzids)?),
-            b"DURATION" if self.end == End::None => {
+    fn timing(&mut self, property: Property, line: &Line<'_>, tzids: &mut Tzids) -> Result<(), String> {
+        match property {
+            Property::DtStart if self.start.is_none() => self.start = Some(one_time(line, tzids)?),
+            Property::DtEnd if self.end == End::None => self.end = End::At(one_time(line, tzids)?),
+            Property::Duration if self.end == End::None => {
                 self.end = End::After(values::duration(line.value).ok_or_else(|| unreadable(line))?);
             }
-            b"RECURRENCE-ID" if self.recurrence_id.is_none() => {
+            Property::RecurrenceId if self.recurrence_id.is_none() => {
                 let range = line.param("RANGE").is_some_and(|range| range.eq_ignore_ascii_case("THISANDFUTURE"));
                 self.recurrence_id = Some((one_time(line, tzids)?, range));
             }
-            b"RRULE" | b"EXRULE" => {
-                let rule = (line.number, text::clean(line.value.trim_ascii()).into_owned());
-                let recurrence = self.recurrence.get_or_insert_default();
-                if recurrence.rrules.len() + recurrence.exrules.len() >= MAX_RULES {
-                    return Err(format!("more than {MAX_RULES} rules"));
-                }
-                let rules = if name == b"RRULE" { &mut recurrence.rrules } else { &mut recurrence.exrules };
-                // The same rule twice says the same as once.
-                if !rules.iter().any(|(_, known)| *known == rule.1) {
-                    rules.push(rule);
-                }
-            }
-            b"RDATE" | b"EXDATE" => self.dates(name, line, tzids)?,
             _ => {}
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn dates(&mut self, name: &[u8], line: &Line<'_>, tzids: &mut Tzids) -> Result<(), String> {
+    fn rule(&mut self, property: Property, line: &Line<'_>) -> Result<(), String> {
+        let rule = (line.number, text::clean(line.value.trim_ascii()).into_owned());
+        let recurrence = self.recurrence.get_or_insert_default();
+        if recurrence.rrules.len() + recurrence.exrules.len() >= MAX_RULES {
+            return Err(format!("more than {MAX_RULES} rules"));
+        }
+        let rules = if property == Property::RRule { &mut recurrence.rrules } else { &mut recurrence.exrules };
+        // The same rule twice says the same as once.
+        if !rules.iter().any(|(_, known)| *known == rule.1) {
+            rules.push(rule);
+        }
+        Ok(())
+    }
+
+    fn dates(&mut self, property: Property, line: &Line<'_>, tzids: &mut Tzids) -> Result<(), String> {
         let (tzid, value) = line.dates();
         let tzid = tzid.map(|tzid| tzids.index(&tzid));
         let recurrence = self.recurrence.get_or_insert_default();
@@ -217,7 +225,7 @@ impl Builder {
             let time = |value| read_time(value, tzid, line).ok_or_else(|| unreadable(line));
             match value.iter().position(|&byte| byte == b'/').map(|slash| value.split_at(slash)) {
                 // A PERIOD in EXDATE is not allowed; its start says what is meant.
-                Some((start, _)) if name == b"EXDATE" => recurrence.exdates.push(time(start)?),
+                Some((start, _)) if property == Property::ExDate => recurrence.exdates.push(time(start)?),
                 Some((start, end)) => {
                     let end = match values::duration(&end[1..]) {
                         Some(duration) => End::After(duration),
@@ -225,14 +233,14 @@ impl Builder {
                     };
                     recurrence.periods.push((time(start)?, end));
                 }
-                None if name == b"EXDATE" => recurrence.exdates.push(time(value)?),
+                None if property == Property::ExDate => recurrence.exdates.push(time(value)?),
                 None => recurrence.rdates.push(time(value)?),
             }
         }
         Ok(())
     }
 
-    fn attendee(&mut self, line: &Line<'_>) -> Result<bool, String> {
+    fn attendee(&mut self, line: &Line<'_>) -> Result<(), String> {
         let attendees = &mut self.details.attendees;
         if attendees.len() >= MAX_LIST {
             return Err(format!("more than {MAX_LIST} attendees"));
@@ -244,54 +252,62 @@ impl Builder {
             // Exchange's invalid:nomail: only the name is known.
             None => attendees.extend(name.map(|name| Attendee { address: name, name: None, response })),
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn categories(&mut self, line: &Line<'_>) -> Result<bool, String> {
+    fn categories(&mut self, line: &Line<'_>) -> Result<(), String> {
         for category in text::unescape_list(line.value) {
             if self.details.categories.len() >= MAX_LIST {
                 return Err(format!("more than {MAX_LIST} categories"));
             }
             self.details.categories.push(category);
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn detail(&mut self, name: &[u8], line: &Line<'_>) -> Result<bool, String> {
+    fn text(&mut self, property: Property, line: &Line<'_>) {
+        let details = &mut self.details;
+        match property {
+            Property::Uid if self.uid.is_none() => self.uid = uid(line.value),
+            Property::Summary if details.title.is_empty() => {
+                details.title = text::said(line.value).unwrap_or_default();
+            }
+            Property::Description if details.description.is_none() => {
+                details.description = text::said(line.value);
+            }
+            Property::Location if details.location.is_none() => details.location = text::said(line.value),
+            _ => {}
+        }
+    }
+
+    fn detail(&mut self, property: Property, line: &Line<'_>) {
         let details = &mut self.details;
         let value = line.value.trim_ascii();
-        match name {
-            b"UID" if self.uid.is_none() => {
-                self.uid = Some(text::word(value)).filter(|uid| !uid.trim().is_empty());
-            }
-            b"SUMMARY" if details.title.is_empty() => details.title = text::said(line.value).unwrap_or_default(),
-            b"DESCRIPTION" if details.description.is_none() => details.description = text::said(line.value),
-            b"LOCATION" if details.location.is_none() => details.location = text::said(line.value),
-            b"ORGANIZER" if details.organizer.is_none() => {
+        match property {
+            Property::Organizer if details.organizer.is_none() => {
                 details.organizer = address(line)
                     .or_else(|| line.param("CN").map(|name| name.trim().to_owned()))
                     .filter(|organizer| !organizer.is_empty());
             }
-            b"STATUS" => details.event_status = status(value),
-            b"TRANSP" => self.transparent = value.eq_ignore_ascii_case(b"TRANSPARENT"),
-            b"X-CALENDAR-SYNC-FLOATING" => self.floating = value.eq_ignore_ascii_case(b"TRUE"),
-            b"X-MICROSOFT-CDO-BUSYSTATUS" => self.busy_status = busy_status(value),
-            b"CLASS" => details.sensitivity = sensitivity(value),
-            b"PRIORITY" => self.priority = priority(value),
-            b"X-MICROSOFT-CDO-IMPORTANCE" => self.importance = importance(value),
-            b"SEQUENCE" => details.sequence = text::clean(value).parse().unwrap_or_default(),
-            b"X-MICROSOFT-SKYPETEAMSMEETINGURL" => {
+            Property::Status => details.event_status = status(value),
+            Property::Transp => self.transparent = value.eq_ignore_ascii_case(b"TRANSPARENT"),
+            Property::Floating => self.floating = value.eq_ignore_ascii_case(b"TRUE"),
+            Property::MsBusyStatus => self.busy_status = busy_status(value),
+            Property::Class => details.sensitivity = sensitivity(value),
+            Property::Priority => self.priority = priority(value),
+            Property::MsImportance => self.importance = importance(value),
+            Property::Sequence => details.sequence = text::clean(value).parse().unwrap_or_default(),
+            Property::MsTeamsUrl => {
                 let url = Some(text::word(value));
                 details.teams = Some(TeamsMeeting { url, ..Default::default() });
             }
-            b"LAST-MODIFIED" => self.last_modified = instant(value),
-            b"DTSTAMP" => self.dtstamp = instant(value),
-            _ => return Ok(false),
+            Property::LastModified => self.last_modified = instant(value),
+            Property::DtStamp => self.dtstamp = instant(value),
+            _ => {}
         }
-        Ok(true)
     }
 
-    pub fn finish(self, calendar: u32) -> Result<Box<ParsedEvent>, BadEvent> {
+    pub fn finish(self, calendar: u32) -> Result<ParsedEvent, BadEvent> {
         let is_override = self.recurrence_id.is_some();
         let bad = |uid, line, reason| Err(BadEvent { uid, is_override, line, reason });
         if let Some((line, reason)) = self.fault {
@@ -306,9 +322,7 @@ impl Builder {
         details.importance = self.importance.or(self.priority).unwrap_or_default();
         // Not DTSTAMP: many servers write the time of the request there, and then nothing would ever be unchanged.
         details.last_updated = self.last_modified;
-        details.categories.shrink_to_fit();
-        details.attendees.shrink_to_fit();
-        Ok(Box::new(ParsedEvent {
+        let mut event = ParsedEvent {
             line: self.line,
             calendar,
             uid: self.uid,
@@ -320,8 +334,33 @@ impl Builder {
             recurrence: self.recurrence,
             details,
             stamp: self.last_modified.or(self.dtstamp),
-        }))
+        };
+        if event.uid.is_none() {
+            event.derived_uid = Some(derived_uid(&event));
+            // It names an occurrence of nothing that can be found, and is one event.
+            if event.recurrence_id.take().is_some() {
+                event.recurrence = None;
+            }
+        }
+        Ok(event)
     }
+}
+
+/// A UID; `None` where there is none in it.
+pub(super) fn uid(value: &[u8]) -> Option<String> {
+    Some(text::word(value)).filter(|uid| !uid.trim().is_empty())
+}
+
+/// The same for the same event at every reading.
+fn derived_uid(event: &ParsedEvent) -> String {
+    let mut hash = Sha256::new();
+    let rules = event.recurrence.as_ref().map(|recurrence| &recurrence.rrules);
+    hash.update(format!("{:?}", (event.start.value, event.recurrence_id.map(|(id, _)| id.value))));
+    for text in rules.into_iter().flatten().map(|(_, rule)| rule).chain([&event.details.title]) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize()[..16].iter().fold("no-uid-".to_owned(), |id, byte| id + &format!("{byte:02x}"))
 }
 
 fn unreadable(line: &Line<'_>) -> String {
@@ -352,7 +391,7 @@ fn is_midnight(time: chrono::NaiveTime) -> bool {
 }
 
 /// A time that must be UTC (3.8.7); without `Z` it is taken as if it had one.
-fn instant(value: &[u8]) -> Option<DateTime<Utc>> {
+pub(super) fn instant(value: &[u8]) -> Option<DateTime<Utc>> {
     match values::time(value)? {
         Value::Date(date) => Some(date.and_time(chrono::NaiveTime::MIN).and_utc()),
         Value::Local(local) => Some(local.and_utc()),

@@ -51,6 +51,10 @@ impl<Z: Zone> Resolver<Z> {
         Self { zone, low: 0, high: 0, offset: 0 }
     }
 
+    pub const fn zone(&self) -> &Z {
+        &self.zone
+    }
+
     /// What the zone's clocks show at an instant, in local seconds since 1970.
     pub fn to_local(&self, instant: i64) -> i64 {
         instant.saturating_add(i64::from(self.zone.span(instant).offset))

@@ -1,38 +1,32 @@
-//! One batch of items on its way into the tables.
-
-use std::collections::HashSet;
+//! One batch of items on its way into the tables: each is compared with what is stored of it.
 
 use calendar_sync_core::cancellation::{self, is_bare};
 use calendar_sync_core::content::{self, Hash};
 use calendar_sync_core::event::{Body, Event, Item, Override, Series};
-use calendar_sync_core::recurrence::Instance;
+use calendar_sync_core::ics::{SourceHash, Sourced};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
 use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
-use super::expansion::{self, Rows};
+use super::expansion;
 use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
-use super::{Action, Applied, BadItem, Outcome, Read, Terms, absent, intake};
+use super::pending::{NewEvent, NewSeries, Pending};
+use super::{Action, Applied, BadItem, Outcome, Terms, absent, intake, renamed};
 use crate::errors::SqlResult;
-use crate::store::series::Expansion;
-use crate::store::{Installation, Source, Wanted, events, new_id, series};
+use crate::store::{Installation, Source, Wanted, events, series};
 
 /// Items that are looked up at once, where not all that is stored is read beforehand.
 const ITEMS_AT_ONCE: usize = 1_000;
 /// A batch of more than [`ITEMS_AT_ONCE`] is compared with all that is stored of an application's source, unless that
 /// is more than this: one scan instead of a look-up for each item.
 const MOST_READ_BEFOREHAND: i64 = 100_000;
-/// Events that are written at once.
-const EVENTS_AT_ONCE: usize = 1_000;
-/// Instances of series that are computed before they are written.
-const INSTANCES_AT_ONCE: usize = 5_000;
 /// Bad items that are told by name.
 const MOST_BAD: usize = 100;
 
-/// Sync status of an item that could not be read: its last good data stays.
-const IN_ERROR: &str = "error";
+/// What a reader of calendars gives.
+type Read = Result<Sourced, BadItem>;
 
 pub struct Batch<'a> {
     pub installation: &'a Installation,
@@ -45,45 +39,21 @@ pub struct Batch<'a> {
     pub upcoming: usize,
     pub applied: Applied,
     /// New items, held until it is known whether the origin has changed its identifiers.
-    pub unsettled: Vec<(usize, Item)>,
+    pub unsettled: Vec<(usize, Sourced)>,
     /// All new items are settled as they come.
     pub settle: bool,
     waiting: Vec<(usize, Read)>,
     /// All that is stored is known.
     all_known: Option<bool>,
-    events: Vec<NewEvent>,
-    series: Vec<NewSeries>,
-    instances: usize,
-    /// Keys of what waits to be written.
-    keys: HashSet<Key>,
-    /// What became a series, or ceased to be one: its old form goes.
-    replaced_events: Vec<Uuid>,
-    /// Each with the start of the single event that takes its place.
-    replaced_series: Vec<(Uuid, DateTime<Utc>)>,
-    events_in_error: Vec<Uuid>,
-    series_in_error: Vec<Uuid>,
+    pending: Pending,
 }
 
-struct NewEvent {
+/// An item under its key: its place in the batch, and what it is compared by.
+struct Mark {
     index: usize,
     key: Key,
-    external_id: String,
-    recurrence_id: Option<DateTime<Utc>>,
-    event: Event,
     hash: Hash,
-    silent: bool,
-}
-
-struct NewSeries {
-    index: usize,
-    key: Key,
-    external_id: String,
-    series: Box<Series>,
-    hash: Hash,
-    silent: bool,
-    is_new: bool,
-    instances: Vec<Instance>,
-    expansion: Expansion,
+    source_hash: Option<SourceHash>,
 }
 
 impl<'a> Batch<'a> {
@@ -111,38 +81,53 @@ impl<'a> Batch<'a> {
             settle,
             waiting: Vec::new(),
             all_known: terms.complete.then_some(true),
-            events: Vec::new(),
-            series: Vec::new(),
-            instances: 0,
-            keys: HashSet::new(),
-            replaced_events: Vec::new(),
-            replaced_series: Vec::new(),
-            events_in_error: Vec::new(),
-            series_in_error: Vec::new(),
+            pending: Pending::default(),
         })
     }
 
     pub fn take(&mut self, read: Read) -> SqlResult<()> {
-        let index = self.applied.fetched as usize;
-        self.applied.fetched += 1;
-        if self.terms.outcomes {
-            let external_id = match &read {
-                Ok(item) => Some(item.external_id.clone()),
-                Err(bad) => bad.external_id.clone(),
-            };
-            self.applied.outcomes.push(Outcome { external_id, event_id: None, action: Ok(Action::Unchanged) });
-        }
-        if self.terms.complete {
+        let external_id = match &read {
+            Ok(Sourced { item, .. }) => Some(&item.external_id),
+            Err(bad) => bad.external_id.as_ref(),
+        };
+        let index = self.count(external_id.map(String::as_str), None);
+        if self.all_known == Some(true) {
             return self.read(index, read);
         }
         self.waiting.push((index, read));
         if self.waiting.len() < ITEMS_AT_ONCE { Ok(()) } else { self.look_up() }
     }
 
+    /// Whether an item is stored as it stands in its file; then it is counted, and is not to be taken.
+    pub fn passes(&mut self, external_id: &str, source_hash: &SourceHash) -> bool {
+        check_for_interrupts!();
+        if self.all_known != Some(true) {
+            return false;
+        }
+        let key = known::key(&content::key(external_id));
+        let Some(slot) = self.known.as_in_source(key, source_hash) else { return false };
+        slot.seen = true;
+        let id = slot.id;
+        self.applied.unchanged += 1;
+        self.count(Some(external_id), Some(id));
+        true
+    }
+
+    /// Counts an item. Returns its place in the batch.
+    fn count(&mut self, external_id: Option<&str>, event_id: Option<Uuid>) -> usize {
+        let index = self.applied.fetched as usize;
+        self.applied.fetched += 1;
+        if self.terms.outcomes {
+            let external_id = external_id.map(Into::into);
+            self.applied.outcomes.push(Outcome { external_id, event_id, action: Ok(Action::Unchanged) });
+        }
+        index
+    }
+
     pub fn finish(mut self) -> SqlResult<Applied> {
         self.look_up()?;
         if self.terms.complete {
-            absent::settle(&mut self)?;
+            renamed::settle(&mut self)?;
         }
         self.flush()?;
         if self.terms.complete {
@@ -160,7 +145,7 @@ impl<'a> Batch<'a> {
         let keys: Vec<_> = waiting
             .iter()
             .filter_map(|(_, read)| match read {
-                Ok(item) => Some(content::key(&item.external_id)),
+                Ok(Sourced { item, .. }) => Some(content::key(&item.external_id)),
                 Err(bad) => bad.external_id.as_deref().map(content::key),
             })
             .collect();
@@ -196,7 +181,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    pub fn item(&mut self, index: usize, mut item: Item) -> SqlResult<()> {
+    pub fn item(&mut self, index: usize, sourced: Sourced) -> SqlResult<()> {
+        let Sourced { mut item, source } = sourced;
         if let Err(message) = intake::check(&mut item, &mut self.known_zones) {
             self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
             return Ok(());
@@ -206,27 +192,29 @@ impl<'a> Batch<'a> {
             && !self.known.series.contains_key(&key)
             && !matches!(item.body, Body::Overrides(_));
         if is_new && !self.settle {
-            self.unsettled.push((index, item));
+            self.unsettled.push((index, Sourced { item, source }));
             return Ok(());
         }
-        if self.keys.contains(&key) || self.events.len() >= EVENTS_AT_ONCE || self.instances >= INSTANCES_AT_ONCE {
+        if self.pending.blocks(key) {
             self.flush()?;
         }
-        self.complete_cancellation(key, &mut item)?;
-        let hash = content::of_body(&item.body);
+        let cancels_stored = self.complete_cancellation(key, &mut item)?;
+        // What it then says does not come from its source alone.
+        let source_hash = source.filter(|_| !cancels_stored);
+        let mark = Mark { index, key, hash: content::of_body(&item.body), source_hash };
         match item.body {
-            Body::Single(event) => self.single(index, key, item.external_id, *event, hash),
-            Body::Series(series) => self.series(index, key, item.external_id, series, hash)?,
-            Body::Overrides(overrides) => self.overrides(index, key, item.external_id, overrides)?,
+            Body::Single(event) => self.single(mark, item.external_id, *event),
+            Body::Series(series) => self.series(mark, item.external_id, series)?,
+            Body::Overrides(overrides) => self.overrides(mark, item.external_id, overrides)?,
         }
         Ok(())
     }
 
-    /// Cancels what is stored as it stands, where that is more than the cancellation says.
-    fn complete_cancellation(&self, key: Key, item: &mut Item) -> SqlResult<()> {
-        let Body::Single(by) = &item.body else { return Ok(()) };
+    /// Cancels what is stored as it stands, where that is more than the cancellation says. Returns whether it is.
+    fn complete_cancellation(&self, key: Key, item: &mut Item) -> SqlResult<bool> {
+        let Body::Single(by) = &item.body else { return Ok(false) };
         if !is_bare(by) {
-            return Ok(());
+            return Ok(false);
         }
         let is_stored = |slot: &&Slot| !slot.deleted;
         let stored = if let Some(slot) = self.known.series.get(&key).filter(is_stored) {
@@ -236,41 +224,34 @@ impl<'a> Batch<'a> {
         } else {
             None
         };
-        if let Some(stored) = stored {
-            item.body = cancellation::of_body(stored, &by.details);
-        }
-        Ok(())
+        let Some(stored) = stored else { return Ok(false) };
+        item.body = cancellation::of_body(stored, &by.details);
+        Ok(true)
     }
 
-    fn single(&mut self, index: usize, key: Key, external_id: String, event: Event, hash: Hash) {
-        let counted = self.counted();
-        let replaces = match self.known.series.get_mut(&key) {
+    fn single(&mut self, mark: Mark, external_id: String, event: Event) {
+        let (index, counted) = (mark.index, self.counted());
+        let replaces = match self.known.series.get_mut(&mark.key) {
             Some(series) if !series.deleted => {
                 series.deleted = true;
-                self.replaced_series.push((series.id, event.timing.start));
+                self.pending.replaced_series.push((series.id, event.timing.start));
                 true
             }
             _ => false,
         };
-        self.event(index, key, external_id, None, event, hash);
+        self.event(mark, external_id, None, event);
         if replaces {
             self.count_as_updated(index, counted);
         }
     }
 
-    fn event(
-        &mut self,
-        index: usize,
-        external_key: Key,
-        external_id: String,
-        recurrence_id: Option<DateTime<Utc>>,
-        event: Event,
-        hash: Hash,
-    ) {
+    /// `mark.key` is of the external id alone.
+    fn event(&mut self, mark: Mark, external_id: String, recurrence_id: Option<DateTime<Utc>>, event: Event) {
+        let Mark { index, key: external_key, hash, source_hash } = mark;
         let key = event_key(external_key, recurrence_id);
         let Some(silent) = self.compare(index, key, &hash, false) else { return };
-        self.keys.extend([key, external_key]);
-        self.events.push(NewEvent { index, key, external_id, recurrence_id, event, hash, silent });
+        let event = NewEvent { index, key, external_id, recurrence_id, event, hash, source_hash, silent };
+        self.pending.add_event(event, external_key);
     }
 
     /// Counts an item by what is stored of it. `None`: nothing to write; else whether its content is unchanged all the
@@ -310,8 +291,8 @@ impl<'a> Batch<'a> {
         if let Some(external_id) = &bad.external_id {
             let key = known::key(&content::key(external_id));
             let lists = [
-                (self.known.events.get_mut(&key), &mut self.events_in_error),
-                (self.known.series.get_mut(&key), &mut self.series_in_error),
+                (self.known.events.get_mut(&key), &mut self.pending.events_in_error),
+                (self.known.series.get_mut(&key), &mut self.pending.series_in_error),
             ];
             for (slot, list) in lists {
                 let Some(slot) = slot else { continue };
@@ -331,14 +312,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn series(
-        &mut self,
-        index: usize,
-        key: Key,
-        external_id: String,
-        mut series: Box<Series>,
-        hash: Hash,
-    ) -> SqlResult<()> {
+    fn series(&mut self, mark: Mark, external_id: String, mut series: Box<Series>) -> SqlResult<()> {
+        let Mark { index, key, hash, source_hash } = mark;
         self.adopt(key, &mut series)?;
         let stored = self.known.series.get(&key).copied();
         if stored.is_some_and(|slot| slot.is(&hash)) {
@@ -353,10 +328,8 @@ impl<'a> Batch<'a> {
         let (instances, expansion) = match expansion::expand(&series, self.zones, from, expanded_from, now) {
             Ok(expanded) => expanded,
             Err(error) => {
-                self.bad(
-                    index,
-                    BadItem { external_id: Some(external_id), is_override: false, message: error.to_string() },
-                );
+                let message = error.to_string();
+                self.bad(index, BadItem { external_id: Some(external_id), is_override: false, message });
                 return Ok(());
             }
         };
@@ -366,13 +339,13 @@ impl<'a> Batch<'a> {
             && !single.deleted
         {
             single.deleted = true;
-            self.replaced_events.push(single.id);
+            self.pending.replaced_events.push(single.id);
             self.count_as_updated(index, counted);
         }
-        self.keys.insert(key);
-        self.instances += instances.len();
         let is_new = stored.is_none();
-        self.series.push(NewSeries { index, key, external_id, series, hash, silent, is_new, instances, expansion });
+        let series =
+            NewSeries { index, key, external_id, series, hash, source_hash, silent, is_new, instances, expansion };
+        self.pending.add_series(series);
         Ok(())
     }
 
@@ -405,7 +378,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Overrides without their series: they join the one that is stored, or stand for themselves.
-    fn overrides(&mut self, index: usize, key: Key, external_id: String, overrides: Vec<Override>) -> SqlResult<()> {
+    fn overrides(&mut self, mark: Mark, external_id: String, overrides: Vec<Override>) -> SqlResult<()> {
+        let Mark { index, key, .. } = mark;
         let stored =
             self.known.series.get(&key).filter(|slot| !slot.deleted && !self.terms.complete).map(|slot| slot.id);
         if let Some(series_id) = stored
@@ -420,12 +394,12 @@ impl<'a> Batch<'a> {
             let body = Body::Series(series);
             let hash = content::of_body(&body);
             let Body::Series(series) = body else { return Ok(()) };
-            return self.series(index, key, external_id, series, hash);
+            return self.series(Mark { index, key, hash, source_hash: None }, external_id, series);
         }
         let counted = self.counted();
         for one in overrides {
-            let hash = content::of_event(&one.event);
-            self.event(index, key, external_id.clone(), Some(one.recurrence_id), one.event, hash);
+            let mark = Mark { index, key, hash: content::of_event(&one.event), source_hash: None };
+            self.event(mark, external_id.clone(), Some(one.recurrence_id), one.event);
         }
         self.count_as_one(counted);
         Ok(())
@@ -462,121 +436,13 @@ impl<'a> Batch<'a> {
     /// Writes what waits.
     pub fn flush(&mut self) -> SqlResult<()> {
         check_for_interrupts!();
-        self.flush_marks()?;
-        self.flush_series()?;
-        self.flush_events()?;
-        self.keys.clear();
-        Ok(())
-    }
-
-    fn flush_marks(&mut self) -> SqlResult<()> {
-        let now = self.terms.now;
-        events::delete(self.installation, &std::mem::take(&mut self.replaced_events), now)?;
-        let singles = std::mem::take(&mut self.replaced_series);
-        let replaced: Vec<Uuid> = singles.iter().map(|(series_id, _)| *series_id).collect();
-        series::delete(self.installation, &replaced, now)?;
-        events::delete_instances(self.installation, &replaced, now, now)?;
-        events::delete_occurrences(self.installation, &singles, now)?;
-        events::mark(self.installation, &std::mem::take(&mut self.events_in_error), IN_ERROR, now)?;
-        series::mark(self.installation, &std::mem::take(&mut self.series_in_error), IN_ERROR, now)?;
-        Ok(())
-    }
-
-    fn flush_events(&mut self) -> SqlResult<()> {
-        let (silent, changed): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.events).into_iter().partition(|event| event.silent);
-        for (events, silently) in [(changed, false), (silent, true)] {
-            if events.is_empty() {
-                continue;
+        for written in self.pending.write(self.installation, self.source, self.terms.now)? {
+            if let Some(outcome) = self.applied.outcomes.get_mut(written.index) {
+                outcome.event_id = Some(written.slot.id);
             }
-            let keys: Vec<_> = events.iter().map(|event| content::key(&event.external_id)).collect();
-            let rows: Vec<events::Row> = events.iter().zip(&keys).map(|(event, key)| event.row(key)).collect();
-            let ids = events::upsert(self.installation, self.source, &rows, silently, self.terms.now)?;
-            for (event, id) in events.iter().zip(ids) {
-                self.written(event.index, id);
-                let slot = Slot::written(id, event.hash, DateTime::<Utc>::MIN_UTC);
-                self.known.events.insert(event.key, slot);
-            }
+            let slots = if written.is_series { &mut self.known.series } else { &mut self.known.events };
+            slots.insert(written.key, written.slot);
         }
         Ok(())
-    }
-
-    fn flush_series(&mut self) -> SqlResult<()> {
-        self.instances = 0;
-        let all = std::mem::take(&mut self.series);
-        let (silent, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(|series| series.silent);
-        for (all, silently) in [(changed, false), (silent, true)] {
-            if !all.is_empty() {
-                self.write_series(&all, silently)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_series(&mut self, all: &[NewSeries], silently: bool) -> SqlResult<()> {
-        let now = self.terms.now;
-        let keys: Vec<_> = all.iter().map(|series| content::key(&series.external_id)).collect();
-        let rows: Vec<series::Row> = all.iter().zip(&keys).map(|(series, key)| series.row(key)).collect();
-        let ids = series::upsert(self.installation, self.source, &rows, silently, now)?;
-        let changed: Vec<Uuid> = all.iter().zip(&ids).filter(|(series, _)| !series.is_new).map(|(_, id)| *id).collect();
-        let given: Vec<(Uuid, DateTime<Utc>)> = all
-            .iter()
-            .zip(&ids)
-            .filter(|(series, _)| !series.is_new)
-            .flat_map(|(series, id)| series.instances.iter().map(|instance| (*id, instance.recurrence_id)))
-            .collect();
-        events::remove_instances(self.installation, &changed, now, &given)?;
-        let rows: Vec<Rows> = all
-            .iter()
-            .zip(keys.iter().zip(&ids))
-            .map(|(series, (key, id))| Rows {
-                series_id: *id,
-                external_id: key,
-                series: &series.series,
-                instances: &series.instances,
-            })
-            .collect();
-        expansion::store(self.installation, self.source, &rows, now)?;
-        for (series, id) in all.iter().zip(ids) {
-            self.written(series.index, id);
-            let slot = Slot::written(id, series.hash, series.expansion.from);
-            self.known.series.insert(series.key, slot);
-        }
-        Ok(())
-    }
-
-    fn written(&mut self, index: usize, id: Uuid) {
-        if let Some(outcome) = self.applied.outcomes.get_mut(index) {
-            outcome.event_id = Some(id);
-        }
-    }
-}
-
-impl NewEvent {
-    fn row<'b>(&'b self, key: &'b str) -> events::Row<'b> {
-        events::Row {
-            event_id: new_id(),
-            external_id: key,
-            recurrence_id: self.recurrence_id,
-            series_id: None,
-            is_override: self.recurrence_id.is_some(),
-            timing: &self.event.timing,
-            details: &self.event.details,
-            recurrence: None,
-            hash: self.hash,
-        }
-    }
-}
-
-impl NewSeries {
-    fn row<'b>(&'b self, key: &'b str) -> series::Row<'b> {
-        series::Row {
-            series_id: new_id(),
-            external_id: key,
-            external_id_full: (key != self.external_id).then_some(self.external_id.as_str()),
-            series: &self.series,
-            hash: self.hash,
-            expansion: self.expansion,
-        }
     }
 }

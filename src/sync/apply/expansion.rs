@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
+use super::pending::{BYTES_AT_ONCE, weight};
 use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::series::{self, Expansion, Stored};
@@ -15,6 +16,10 @@ use crate::store::{Installation, Source, events, new_id};
 
 /// Instances that are stored of one series: one that gives more within the window is stored less far ahead.
 const MOST_INSTANCES: usize = 10_000;
+
+/// Bytes of text that are stored with the instances of one series: each carries the whole description, and one of
+/// megabytes would fill the disk. What is stored less far ahead is computed when it is asked for.
+const MOST_BYTES: usize = 64 << 20;
 
 /// A series that gives so many instances within this time is none of meetings, and is refused: it would keep whoever
 /// asks for a month of it from seeing anything.
@@ -54,6 +59,7 @@ pub fn expand(
     let horizon = horizon(now);
     let mut instances: Vec<Instance> = Vec::new();
     let mut until = horizon;
+    let most = (MOST_BYTES / weight(&series.template.details).max(1)).clamp(1, MOST_INSTANCES);
     for instance in Instances::new(series, zones, window(from, horizon))? {
         let instance = instance?;
         if instance.start >= horizon {
@@ -63,9 +69,10 @@ pub fn expand(
         if instance.start < from && !goes_on_at_first {
             continue;
         }
-        if instances.len() >= MOST_INSTANCES {
+        if instances.len() >= most {
             until = instance.start;
-            if instances.first().is_some_and(|first| until - first.start < TOO_SHORT_FOR_MOST) {
+            let short = || instances.first().is_some_and(|first| until - first.start < TOO_SHORT_FOR_MOST);
+            if most == MOST_INSTANCES && short() {
                 return Err(Unexpandable::TooDense);
             }
             instances.retain(|earlier| earlier.start < until);
@@ -170,15 +177,21 @@ pub fn store(installation: &Installation, source: &Source, all: &[Rows], now: Da
         is_override: bool,
     }
     let rules: Vec<String> = all.iter().map(|rows| rule(rows.series)).collect();
-    let mut rows = all.iter().zip(&rules).flat_map(|(of, rule)| {
+    let rows = all.iter().zip(&rules).flat_map(|(of, rule)| {
         of.instances.iter().map(move |instance| {
             let (timing, details, is_override) = shown(of.series, instance);
             Row { of, rule, instance, timing, details, is_override }
         })
     });
+    let mut rows = rows.peekable();
     loop {
         check_for_interrupts!();
-        let chunk: Vec<Row> = rows.by_ref().take(ROWS_AT_ONCE).collect();
+        let mut bytes = 0;
+        let mut room = |row: &Row| {
+            bytes += weight(row.details);
+            bytes <= BYTES_AT_ONCE || bytes == weight(row.details)
+        };
+        let chunk: Vec<Row> = std::iter::from_fn(|| rows.next_if(&mut room)).take(ROWS_AT_ONCE).collect();
         if chunk.is_empty() {
             return Ok(());
         }
@@ -194,6 +207,7 @@ pub fn store(installation: &Installation, source: &Source, all: &[Rows], now: Da
                 details: row.details,
                 recurrence: Some(row.rule),
                 hash: content::of_instance(&row.timing, row.details, row.is_override),
+                source_hash: None,
             })
             .collect();
         events::upsert_instances(installation, source, &chunk, now)?;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use calendar_sync_core::content::{self, Hash};
+use calendar_sync_core::content::{self, ByDigest, Hash};
+use calendar_sync_core::ics::SourceHash;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -34,6 +35,8 @@ pub fn event_key(external_id: Key, recurrence_id: Option<DateTime<Utc>>) -> Key 
 pub struct Slot {
     pub id: Uuid,
     pub hash: Option<Hash>,
+    /// Of what it was read from.
+    pub source_hash: Option<SourceHash>,
     pub deleted: bool,
     pub in_error: bool,
     pub upcoming: bool,
@@ -45,8 +48,9 @@ pub struct Slot {
 
 impl Slot {
     /// Of what has just been written.
-    pub const fn written(id: Uuid, hash: Hash, expanded_from: DateTime<Utc>) -> Self {
-        Self { id, hash: Some(hash), deleted: false, in_error: false, upcoming: false, seen: true, expanded_from }
+    pub const fn written(id: Uuid, hash: Hash, source_hash: Option<SourceHash>, expanded_from: DateTime<Utc>) -> Self {
+        let (deleted, in_error, upcoming, seen) = (false, false, false, true);
+        Self { id, hash: Some(hash), source_hash, deleted, in_error, upcoming, seen, expanded_from }
     }
 
     /// Stored as it is: nothing to write.
@@ -62,6 +66,8 @@ impl Slot {
     }
 }
 
+pub type Slots = HashMap<Key, Slot, ByDigest>;
+
 /// An override whose series is not here.
 pub struct Orphan {
     pub event_id: Uuid,
@@ -70,9 +76,9 @@ pub struct Orphan {
 
 #[derive(Default)]
 pub struct Known {
-    pub events: HashMap<Key, Slot>,
-    pub series: HashMap<Key, Slot>,
-    pub orphans: HashMap<Key, Vec<Orphan>>,
+    pub events: Slots,
+    pub series: Slots,
+    pub orphans: HashMap<Key, Vec<Orphan>, ByDigest>,
 }
 
 impl Known {
@@ -96,6 +102,7 @@ impl Known {
             let slot = Slot {
                 id: stored.event_id,
                 hash: stored.hash,
+                source_hash: stored.source_hash,
                 deleted: stored.deleted,
                 in_error: stored.in_error,
                 upcoming: stored.upcoming,
@@ -109,6 +116,7 @@ impl Known {
             let slot = Slot {
                 id: stored.series_id,
                 hash: stored.hash,
+                source_hash: stored.source_hash,
                 deleted: stored.deleted,
                 in_error: stored.in_error,
                 upcoming: stored.upcoming,
@@ -117,6 +125,18 @@ impl Known {
             };
             series.insert(key(&stored.external_id), slot);
         })
+    }
+
+    /// The one event or series of that key, if it was read from just that.
+    pub fn as_in_source(&mut self, key: Key, source_hash: &SourceHash) -> Option<&mut Slot> {
+        // Overrides that are to join their series are for whoever reads it.
+        if self.orphans.contains_key(&key) {
+            return None;
+        }
+        let slots = [self.events.get_mut(&key), self.series.get_mut(&key)];
+        let mut stored = slots.into_iter().flatten().filter(|slot| !slot.deleted);
+        let slot = stored.next().filter(|slot| !slot.in_error && slot.source_hash.as_ref() == Some(source_hash));
+        slot.filter(|_| stored.next().is_none())
     }
 
     /// How many events and series these are.

@@ -5,11 +5,13 @@ mod batch;
 mod expansion;
 mod intake;
 mod known;
+mod pending;
+mod renamed;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
 
 use calendar_sync_core::event::Item;
-use calendar_sync_core::ics::BadEvent;
+use calendar_sync_core::ics::{BadEvent, Items, Sourced};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -83,7 +85,7 @@ pub struct HeldBack {
 /// What became of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    pub external_id: Option<String>,
+    pub external_id: Option<Box<str>>,
     /// The event, or the series of a recurring one.
     pub event_id: Option<Uuid>,
     /// An error's message.
@@ -125,7 +127,23 @@ pub fn calendar(
 ) -> SqlResult<Applied> {
     let mut batch = Batch::new(installation, source, zones, terms)?;
     for item in items {
-        batch.take(item)?;
+        batch.take(item.map(|item| Sourced { item, source: None }))?;
+    }
+    batch.finish()
+}
+
+/// The same for the items of a calendar file; what stands in it as it did is not even read.
+pub fn file(
+    installation: &Installation,
+    source: &Source,
+    zones: &dyn Zones,
+    items: Items,
+    terms: &Terms,
+) -> SqlResult<Applied> {
+    let mut batch = Batch::new(installation, source, zones, terms)?;
+    let mut items = items.with_sources();
+    while let Some(found) = items.next_unless(|uid, source_hash| batch.passes(uid, source_hash)) {
+        batch.take(found.map_err(BadItem::from))?;
     }
     batch.finish()
 }

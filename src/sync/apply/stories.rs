@@ -1,11 +1,12 @@
 //! Whole batches against the tables: what is written, what is deleted, and what is held back.
 
 use calendar_sync_core::event::{Body, Details, Event, Item, Override, Series, Timing};
+use calendar_sync_core::ics;
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::{Applied, BadItem, Read, Source, Terms, calendar, extend};
+use super::{Applied, BadItem, Read, Source, Terms, calendar, extend, file};
 use crate::store::as_owner;
 use crate::zones::PgZones;
 
@@ -62,6 +63,12 @@ fn apply_at(items: Vec<Read>, complete: bool, force: bool, now: DateTime<Utc>) -
 
 fn fetch(items: Vec<Read>) -> Applied {
     apply_at(items, true, false, now())
+}
+
+fn fetch_file(text: &str) -> Applied {
+    let terms = Terms { complete: true, force: false, outcomes: false, now: now() };
+    let items = ics::resolve(ics::read(text.as_bytes(), 100).unwrap(), &PgZones, "UTC").unwrap();
+    as_owner(|installation| file(installation, &FEED, &PgZones, items, &terms)).unwrap()
 }
 
 /// created, updated, deleted, unchanged, errors
@@ -216,6 +223,28 @@ mod tests {
         assert_eq!(counts(&applied), [2, 0, 0, 0, 3]);
         assert_eq!(text("select title from calendar_events where external_id = 'nul'"), "ab");
         assert_eq!(count("select count(*) from calendar_events where external_id = 'good'"), 1);
+    }
+
+    #[pg_test]
+    fn what_stands_in_its_file_as_it_did_is_unchanged_and_not_gone() {
+        let event = |uid: &str, title: &str| {
+            format!(
+                "BEGIN:VEVENT\nUID:{uid}\nDTSTAMP:20260101T000000Z\nDTSTART:20310401T090000Z\nSUMMARY:{title}\nEND:VEVENT\n"
+            )
+        };
+        let series = event("s", "weekly").replace("SUMMARY", "RRULE:FREQ=WEEKLY;COUNT=3\nSUMMARY");
+        let whole = format!("BEGIN:VCALENDAR\n{}{}{series}END:VCALENDAR\n", event("a", "one"), event("b", "two"));
+        assert_eq!(counts(&fetch_file(&whole)), [3, 0, 0, 0, 0]);
+        let before = versions();
+        assert_eq!(counts(&fetch_file(&whole.replace("DTSTAMP:2026", "DTSTAMP:2027"))), [0, 0, 0, 3, 0]);
+        assert_eq!(versions(), before);
+        assert_eq!(counts(&fetch_file(&whole.replace("two", "three"))), [0, 1, 0, 2, 0]);
+        assert_eq!(counts(&fetch_file(&whole)), [0, 1, 0, 2, 0]);
+        let without = whole.replace(&event("a", "one"), "");
+        assert_eq!(counts(&fetch_file(&without)), [0, 0, 1, 2, 0]);
+        // It comes again as it was.
+        assert_eq!(counts(&fetch_file(&whole)), [0, 1, 0, 2, 0]);
+        assert_eq!(count("select count(*) from calendar_events where sync_status = 'synced'"), 5);
     }
 
     #[pg_test]
