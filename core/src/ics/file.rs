@@ -15,6 +15,8 @@ use super::vevent::{self, BadEvent, Builder, ParsedEvent, Tzids};
 pub(super) struct File<'a> {
     pub input: Cow<'a, [u8]>,
     pub vevents: Vec<Vevent>,
+    /// The sets of TZIDs that VEVENTs name, each once.
+    pub zone_sets: Vec<Vec<u32>>,
 }
 
 /// Where a VEVENT is.
@@ -34,6 +36,8 @@ pub(super) struct Vevent {
     pub line: u32,
     /// Index of its VCALENDAR in the file.
     pub calendar: u32,
+    /// Index of the set of TZIDs that it names; `None` where the file has too many.
+    pub zone_set: Option<u32>,
     /// Whether no VEVENT before it has its UID.
     pub first: bool,
     /// The next VEVENT with the same UID.

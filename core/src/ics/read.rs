@@ -19,8 +19,8 @@ use crate::content::{self, ByDigest};
 
 /// Distinct VTIMEZONEs of a file that are kept.
 const MAX_ZONES: usize = 10_000;
-/// Of more TZIDs it is not noted that they are used.
-const MAX_USED: usize = 100;
+/// Distinct sets of TZIDs, and TZIDs in one, that are kept.
+const MAX_ZONE_SETS: usize = 100;
 
 /// What was read of a file. Made without any zone, so on whatever thread; see [`super::resolve`] for what comes next.
 #[derive(Debug, Clone)]
@@ -38,8 +38,6 @@ pub struct Calendar<'a> {
     pub complete: bool,
     pub(super) file: File<'a>,
     pub(super) tzids: Tzids,
-    /// The TZIDs that its events name, each with the VCALENDAR that it is named in; `None` if they are too many.
-    pub(super) used: Option<Vec<(u32, u32)>>,
     pub(super) heads: Vec<Head>,
     /// Each with the index of the VCALENDAR where it is first defined so.
     pub(super) zones: Vec<(u32, VTimeZone)>,
@@ -100,9 +98,8 @@ fn scan(input: &[u8], max_events: usize) -> Result<Calendar<'static>, ReadError>
             method: None,
             refresh: None,
             complete: false,
-            file: File { input: Cow::Borrowed(&[]), vevents: vec![] },
+            file: File { input: Cow::Borrowed(&[]), vevents: vec![], zone_sets: vec![] },
             tzids: Tzids::default(),
-            used: Some(vec![]),
             heads: vec![],
             zones: vec![],
             year: None,
@@ -176,6 +173,8 @@ struct Seen {
     /// Its length is not known yet.
     vevent: Vevent,
     uid: Option<u128>,
+    /// The TZIDs that it names, each once.
+    tzids: Vec<u32>,
     last_modified: Option<DateTime<Utc>>,
     dtstamp: Option<DateTime<Utc>>,
 }
@@ -210,10 +209,11 @@ impl Seen {
             stamp: None,
             line: line.number,
             calendar: 0,
+            zone_set: None,
             first: true,
             next: None,
         };
-        Self { vevent, uid: None, last_modified: None, dtstamp: None }
+        Self { vevent, uid: None, tzids: vec![], last_modified: None, dtstamp: None }
     }
 
     fn property(&mut self, line: &Line<'_>) {
@@ -304,17 +304,25 @@ impl Reader<'_> {
         if self.calendar.year.is_none() && line.is("DTSTART") {
             self.last_start = values::time(value).map(values::Value::year).max(self.last_start);
         }
-        let Some(tzid) = tzid else { return };
-        let key = (self.calendar.tzids.index(&tzid), self.head());
-        if let Some(used) = &mut self.calendar.used
-            && !used.contains(&key)
-        {
-            if used.len() < MAX_USED {
-                used.push(key);
-            } else {
-                self.calendar.used = None;
+        if let (Some(tzid), Inside::Event { event, .. }) = (tzid, &mut self.inside) {
+            let tzid = self.calendar.tzids.index(&tzid);
+            if event.tzids.len() <= MAX_ZONE_SETS && !event.tzids.contains(&tzid) {
+                event.tzids.push(tzid);
             }
         }
+    }
+
+    fn zone_set(&mut self, tzids: Vec<u32>) -> Option<u32> {
+        let sets = &mut self.calendar.file.zone_sets;
+        // Most name one of a few.
+        let index = sets.iter().position(|known| *known == tzids).unwrap_or(sets.len());
+        if index == sets.len() {
+            if index >= MAX_ZONE_SETS || tzids.len() > MAX_ZONE_SETS {
+                return None;
+            }
+            sets.push(tzids);
+        }
+        Some(index as u32)
     }
 
     fn calendar_property(&mut self, line: &Line<'_>) {
@@ -373,6 +381,7 @@ impl Reader<'_> {
         vevent.length = (end - vevent.place.position) as u32;
         vevent.stamp = stamp.map(|stamp| stamp.timestamp());
         vevent.calendar = self.head();
+        vevent.zone_set = self.zone_set(event.tzids);
         self.head_is_used = true;
         // Without a UID it has one derived from what it says; a bad one has none.
         let uid = event.uid.or_else(|| {

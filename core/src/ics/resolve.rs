@@ -9,7 +9,7 @@ use super::excluded_days::occurrences_on;
 use super::file::{self, File};
 use super::places::Places;
 use super::read::Calendar;
-use super::source::{SourceHash, Surroundings};
+use super::source::{self, SourceHash, Surroundings};
 use super::table_zone::TableZone;
 use super::until::conform;
 use super::values::Value;
@@ -51,7 +51,6 @@ pub fn resolve<'a>(
     Ok(Items {
         places,
         surroundings: None,
-        used: calendar.used,
         cancelled,
         file: calendar.file,
         next: 0,
@@ -65,8 +64,6 @@ pub struct Items<'z> {
     file: File<'z>,
     places: Places<'z>,
     surroundings: Option<Surroundings>,
-    /// The TZIDs that its events name, each with its VCALENDAR.
-    used: Option<Vec<(u32, u32)>>,
     /// For each VCALENDAR, whether its METHOD is CANCEL.
     cancelled: Vec<bool>,
     /// The VEVENT whose turn it is.
@@ -94,8 +91,7 @@ impl Iterator for Items<'_> {
 impl Items<'_> {
     /// Gives source hashes from now on.
     pub fn with_sources(mut self) -> Self {
-        let used = self.used.take();
-        self.surroundings = used.and_then(|used| Surroundings::new(&used, &self.cancelled, &mut self.places));
+        self.surroundings = Some(Surroundings::default());
         self
     }
 
@@ -114,7 +110,11 @@ impl Items<'_> {
             if !vevent.first {
                 continue;
             }
-            let source = self.surroundings.as_ref().and_then(|surroundings| surroundings.hash(&self.file, first));
+            let source = self.surroundings.as_mut().and_then(|surroundings| {
+                source::hash(&self.file, first, |vevent| {
+                    surroundings.of(&self.file, vevent, &self.cancelled, &mut self.places)
+                })
+            });
             if let (Some(source), Some(uid)) = (&source, self.file.uid(vevent))
                 && is_known(&uid, source)
             {
