@@ -9,7 +9,7 @@ help:
 	@echo "make install    build for production and install into the server that PG_CONFIG names (or the distribution's)"
 	@echo "make package    the same as a tarball, in target/"
 	@echo "make bench      ratios against the alternatives, on this machine"
-	@echo "make bench-core the core alone, with criterion: recurrence against the rrule crate"
+	@echo "make bench-core the core alone, with criterion: recurrence and calendar files against the usual crates"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
