@@ -459,3 +459,14 @@ fn a_fault_is_told_with_its_line() {
     let bad = bad("UID:x\r\nDTSTART:20240101T000000Z\r\nEXDATE:never");
     assert_eq!(bad.to_string(), "line 5: EXDATE cannot be read: never");
 }
+
+#[test]
+fn a_cancelled_occurrence_that_is_only_named_is_the_one_that_was_to_be() {
+    let file = calendar(
+        "BEGIN:VEVENT\r\nUID:1\r\nRECURRENCE-ID:20240702T100000Z\r\nSTATUS:CANCELLED\r\nSEQUENCE:3\r\nEND:VEVENT\r\n\
+         BEGIN:VEVENT\r\nUID:1\r\nDTSTART:20240701T100000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY\r\nSUMMARY:daily\r\nEND:VEVENT",
+    );
+    let one = &series(&file).overrides[0].event;
+    assert_eq!((one.details.title.as_str(), one.details.event_status), ("daily", EventStatus::Cancelled));
+    assert_eq!((one.timing.end, one.details.sequence), (Some(at("2024-07-02T11:00:00Z")), 3));
+}

@@ -69,7 +69,9 @@ impl<'a> Arbitrary<'a> for Case {
                 let moved = utc(recurrence_id.timestamp() + if u.arbitrary()? { times::distance(u)? } else { 0 });
                 let all_day = if u.ratio(1, 10)? { !all_day } else { all_day };
                 let moved = if all_day { utc(moved.timestamp().div_euclid(DAY) * DAY) } else { moved };
-                Ok(Override { recurrence_id, this_and_future: u.ratio(1, 3)?, event: event(u, moved, all_day)? })
+                let duration = if u.ratio(1, 3)? { Some(duration(u)?) } else { None };
+                let (this_and_future, event) = (u.ratio(1, 3)?, event(u, moved, all_day)?);
+                Ok(Override { recurrence_id, this_and_future, duration, event })
             })?,
         };
         let from = if u.ratio(1, 8)? { i64::MIN } else { seconds.saturating_add(times::distance(u)?) };

@@ -15,6 +15,7 @@ use super::until::conform;
 use super::values::Value;
 use super::vevent::{BadEvent, MAX_DATES, ParsedEvent, Recurrence, Time};
 use super::when::{Span, instant};
+use crate::cancellation;
 use crate::event::{Body, Event, EventStatus, Item, Override, Series};
 use crate::recurrence::{Instances, Occurrences, Rule, Window};
 use crate::zones::Zones;
@@ -220,7 +221,10 @@ impl<'z> Items<'z> {
         for result in self.overrides(overrides, Some(&span)) {
             match result {
                 Ok(one) if !one.this_and_future && series.exdates.binary_search(&one.recurrence_id).is_ok() => {}
-                Ok(one) => series.overrides.push(one),
+                Ok(mut one) => {
+                    cancellation::complete(&mut one, &series);
+                    series.overrides.push(one);
+                }
                 Err(bad) => items.push(Err(bad)),
             }
         }
