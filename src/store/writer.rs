@@ -13,9 +13,10 @@ use pgrx::pg_sys;
 
 use super::installation::Identity;
 use super::key_scan::{self, KeyScan};
+use super::multi_insert::insert_together;
 use super::raw::{Storage, Value};
 use super::tuples::{attribute_form, attribute_named};
-use super::{Installation, unbound, watch};
+use super::{Installation, watch};
 use crate::errors::{SqlResult, internal};
 
 /// A calendar table that is written row by row. Keep it in a `thread_local!`.
@@ -253,58 +254,13 @@ impl Writer {
             match self.waiting {
                 0 => {}
                 1 => pg_sys::ExecSimpleRelationInsert(self.result, self.estate, self.rows[0]),
-                waiting => self.insert_together(waiting),
+                waiting => insert_together(self.result, self.estate, &mut self.rows[..waiting]),
             }
             pg_sys::MemoryContextSwitchTo(before);
             for row in &self.rows[..std::mem::take(&mut self.waiting)] {
                 pg_sys::ExecClearTuple(*row);
             }
             pg_sys::MemoryContextReset((*per_row).ecxt_per_tuple_memory);
-        }
-    }
-
-    /// What ExecSimpleRelationInsert does for one row, with one WAL record and one visit to the page for many (as COPY
-    /// does). There are no triggers.
-    unsafe fn insert_together(&mut self, count: usize) {
-        // SAFETY: the caller's.
-        unsafe {
-            let relation = (*self.result).ri_RelationDesc;
-            let has_constraints = !(*(*relation).rd_att).constr.is_null();
-            for row in &self.rows[..count] {
-                if has_constraints && (*(*(*relation).rd_att).constr).has_generated_stored {
-                    unbound::exec_compute_stored_generated(self.result, self.estate, *row, pg_sys::CmdType::CMD_INSERT);
-                }
-                if has_constraints {
-                    pg_sys::ExecConstraints(self.result, *row, self.estate);
-                }
-            }
-            let command = pg_sys::GetCurrentCommandId(true);
-            if let Some(multi_insert) = (*(*relation).rd_tableam).multi_insert {
-                multi_insert(relation, self.rows.as_mut_ptr(), count as i32, command, 0, ptr::null_mut());
-            }
-            for row in &self.rows[..count] {
-                #[cfg(feature = "pg15")]
-                pg_sys::ExecInsertIndexTuples(
-                    self.result,
-                    *row,
-                    self.estate,
-                    false,
-                    false,
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                );
-                #[cfg(not(feature = "pg15"))]
-                pg_sys::ExecInsertIndexTuples(
-                    self.result,
-                    *row,
-                    self.estate,
-                    false,
-                    false,
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    false,
-                );
-            }
         }
     }
 
