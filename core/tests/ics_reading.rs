@@ -253,6 +253,13 @@ fn a_series_is_joined_with_its_overrides_in_any_order() {
 }
 
 #[test]
+fn a_rule_that_is_given_twice_counts_once_however_it_is_written() {
+    let rules = "RRULE:FREQ=DAILY;UNTIL=20240105T000000Z\r\nRRULE:until=20240105t000000z;freq=daily;interval=1\r\n";
+    let series = series(&calendar(&event(&format!("DTSTART:20240101T100000Z\r\n{rules}"))));
+    assert_eq!(series.rrules, ["FREQ=DAILY;UNTIL=20240105T000000Z"]);
+}
+
+#[test]
 fn recurrence_ids_of_an_all_day_series_are_dates() {
     let mut file =
         "X-WR-TIMEZONE:Europe/Berlin\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:20240701\r\nRRULE:FREQ=DAILY\r\n\

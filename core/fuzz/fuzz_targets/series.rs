@@ -11,7 +11,7 @@ use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
 /// Instances that are looked at.
-const MOST: usize = 400;
+const MOST: usize = 100;
 
 #[derive(Debug)]
 struct Case {

@@ -426,13 +426,16 @@ fn version(event: &ParsedEvent) -> (i32, Option<DateTime<Utc>>) {
 }
 
 fn parse_rules(event: &ParsedEvent, rules: &[(u32, String)], span: &Span<'_>) -> Resolved<Vec<Rule>> {
-    let parse = |(line, text): &(u32, String)| {
+    let mut parsed: Vec<Rule> = Vec::with_capacity(rules.len());
+    for (line, text) in rules {
         let mut rule = Rule::parse(&without_endless_count(text))
             .map_err(|error| BadEvent { line: *line, ..bad(event, error.to_string()) })?;
         conform(&mut rule, span.timing.all_day, |local| instant(local, span.place.as_ref()));
-        Ok(rule)
-    };
-    rules.iter().map(parse).collect()
+        if !parsed.contains(&rule) {
+            parsed.push(rule);
+        }
+    }
+    Ok(parsed)
 }
 
 /// COUNT=-1 is how Exchange's library says that there is no COUNT.
