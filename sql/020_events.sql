@@ -136,7 +136,7 @@ comment on column calendar_events.sequence is 'RFC 5545 SEQUENCE: revision count
 comment on column calendar_events.series_id is 'the series that this is an instance of';
 comment on column calendar_events.series_master_id is 'the provider''s identifier of the series';
 comment on column calendar_events.recurrence_id is 'the original start of this occurrence of its series';
-comment on column calendar_events.recurrence is 'the series'' rule, for readers of this table alone';
+comment on column calendar_events.recurrence is 'the series'' rule, for readers of this table alone; rdate and exdate are null where these are lists of over 1000 dates (calendar_series has them)';
 comment on column calendar_events.is_override is 'this occurrence differs from its rule';
 comment on column calendar_events.importance is 'LOW, NORMAL or HIGH';
 comment on column calendar_events.categories is 'labels';

@@ -12,10 +12,15 @@ use uuid::Uuid;
 use super::expansion;
 use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
-use super::pending::{NewEvent, NewSeries, Pending};
+use super::pending::{NewEvent, NewSeries, Pending, weight};
 use super::{Action, Applied, BadItem, Outcome, Terms, absent, intake, renamed};
 use crate::errors::SqlResult;
 use crate::store::{Installation, Source, Wanted, events, series};
+
+/// What the series of one calendar may have stored together: instances, and bytes of texts. A small file could ask for
+/// terabytes.
+const MOST_INSTANCES: usize = 2_000_000;
+const MOST_BYTES: usize = 4 << 30;
 
 /// Items that are looked up at once, where not all that is stored is read beforehand.
 const ITEMS_AT_ONCE: usize = 1_000;
@@ -45,6 +50,9 @@ pub struct Batch<'a> {
     waiting: Vec<(usize, Read)>,
     /// All that is stored is known.
     all_known: Option<bool>,
+    /// Instances of all series so far, and the bytes of their texts.
+    instances: usize,
+    bytes: usize,
     pending: Pending,
 }
 
@@ -81,6 +89,8 @@ impl<'a> Batch<'a> {
             settle,
             waiting: Vec::new(),
             all_known: terms.complete.then_some(true),
+            instances: 0,
+            bytes: 0,
             pending: Pending::default(),
         })
     }
@@ -325,14 +335,22 @@ impl<'a> Batch<'a> {
             Some(slot) => (now, Some(slot.expanded_from)),
             None => (expansion::first_start(now), None),
         };
-        let (instances, expansion) = match expansion::expand(&series, self.zones, from, expanded_from, now) {
+        // One search for instances ends soon; there may be many.
+        check_for_interrupts!();
+        let expanded = if self.instances < MOST_INSTANCES && self.bytes < MOST_BYTES {
+            expansion::expand(&series, self.zones, from, expanded_from, now).map_err(|error| error.to_string())
+        } else {
+            Err("the calendar's series have more occurrences than are stored of one calendar".to_owned())
+        };
+        let (instances, expansion) = match expanded {
             Ok(expanded) => expanded,
-            Err(error) => {
-                let message = error.to_string();
+            Err(message) => {
                 self.bad(index, BadItem { external_id: Some(external_id), is_override: false, message });
                 return Ok(());
             }
         };
+        self.instances += instances.len();
+        self.bytes += instances.len() * weight(&series.template.details);
         let counted = self.counted();
         let silent = self.compare(index, key, &hash, true).unwrap_or_default();
         if let Some(single) = self.known.events.get_mut(&key)

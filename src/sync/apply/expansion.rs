@@ -35,6 +35,8 @@ pub enum Unexpandable {
     Recurrence(#[from] RecurrenceError),
     #[error("the recurrence rule gives more than {MOST_INSTANCES} occurrences in 400 days")]
     TooDense,
+    #[error("the series has too many occurrences that are not over, or too long a text for as many as it has")]
+    TooLarge,
 }
 
 /// Start of what is stored of a series that is first seen.
@@ -74,6 +76,10 @@ pub fn expand(
             let short = || instances.first().is_some_and(|first| until - first.start < TOO_SHORT_FOR_MOST);
             if most == MOST_INSTANCES && short() {
                 return Err(Unexpandable::TooDense);
+            }
+            // What does not reach the present would be caught up with, by as much again and again.
+            if expanded_from.is_none() && until <= now {
+                return Err(Unexpandable::TooLarge);
             }
             instances.retain(|earlier| earlier.start < until);
             break;
@@ -144,12 +150,14 @@ pub fn shown<'a>(series: &'a Series, instance: &Instance) -> (Timing, &'a Detail
     (timing, &event.details, is_override)
 }
 
-/// The rule as instances carry it.
+/// The rule as instances carry it: each of them, so that longer lists of dates are left to the series' own row.
 fn rule(series: &Series) -> String {
+    const MOST_DATES: usize = 1_000;
+    let few = |dates: &[DateTime<Utc>]| (dates.len() <= MOST_DATES).then(|| dates.to_vec());
     serde_json::json!({
         "rrule": series.rrules,
-        "rdate": series.rdates,
-        "exdate": series.exdates,
+        "rdate": few(&series.rdates),
+        "exdate": few(&series.exdates),
     })
     .to_string()
 }
