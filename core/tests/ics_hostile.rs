@@ -137,6 +137,17 @@ fn ten_thousand_zones_are_looked_up_once_each_and_bad_ones_are_given_up() {
 }
 
 #[test]
+fn hundreds_of_thousands_of_zones_are_not_compared_with_each_other() {
+    let zones: String = (0..200_000)
+        .map(|n| {
+            format!("BEGIN:VTIMEZONE\nTZID:{n}\nBEGIN:STANDARD\nDTSTART:19700101\nTZOFFSETTO:+0100\nEND:STANDARD\nEND:VTIMEZONE\n")
+        })
+        .collect();
+    let times: String = (0..200_000).map(|n| format!("DTEND;TZID=Area/{n}:20240101T120000\n")).collect();
+    assert_eq!(good(&with_event(&zones, &times)).external_id, "good");
+}
+
+#[test]
 fn the_name_of_a_zone_may_be_any_text() {
     // A character that is more than a byte long wherever the name is looked into.
     for at in 0.."Europe/Berlin".len() {

@@ -6,6 +6,7 @@ mod crash;
 mod documentation;
 mod export;
 mod golden_rules;
+mod hostile_input;
 mod outside_calendars;
 mod published_feed;
 mod queries;

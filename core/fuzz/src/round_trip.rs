@@ -57,16 +57,19 @@ fn rewritten(written: &str, zones: &dyn Zones) -> String {
     write(&items, Visibility::Details, zones)
 }
 
-/// Whether it is written in its zone: other years and zones without a name are written in UTC, where a DURATION is as good
-/// as a DTEND and comes back as one.
+/// Whether what is read of it must be the very same. Other years and UTC by name are written in UTC without one; and the
+/// DURATION of what turns out to be no series comes back as its end.
 fn keeps_its_form(item: &Item) -> bool {
     let is = |event: &Event| {
         let timing = &event.timing;
+        if timing.time_zone.as_deref() == Some("UTC") {
+            return false;
+        }
         [Some(timing.start), timing.end].iter().flatten().all(|at| (3..=9998).contains(&at.year()))
     };
     match &item.body {
         Body::Single(event) => is(event),
-        Body::Series(series) if series.duration.is_some() && series.template.timing.time_zone.is_none() => false,
+        Body::Series(series) if series.duration.is_some() => false,
         Body::Series(series) => is(&series.template) && series.overrides.iter().all(|one| is(&one.event)),
         Body::Overrides(overrides) => overrides.iter().all(|one| is(&one.event)),
     }

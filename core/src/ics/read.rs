@@ -112,6 +112,7 @@ fn scan(input: &[u8], max_events: usize) -> Result<Calendar<'static>, ReadError>
         named_by: Standard::No,
         refresh_by: Standard::No,
         begun: false,
+        latest_zones: HashMap::new(),
         open: 0,
         max_events,
     };
@@ -139,6 +140,8 @@ struct Reader<'i> {
     named_by: Standard,
     refresh_by: Standard,
     begun: bool,
+    /// By TZID: the last of its definitions, as an index into `calendar.zones`.
+    latest_zones: HashMap<String, usize>,
     /// VCALENDARs that have begun and not ended.
     open: usize,
     max_events: usize,
@@ -403,8 +406,9 @@ impl Reader<'_> {
     fn add_zone(&mut self, zone: VTimeZone) {
         let head = self.head();
         let zones = &mut self.calendar.zones;
-        let known = zones.iter().rev().find(|(_, known)| known.tzid == zone.tzid);
-        if zones.len() < MAX_ZONES && known.is_none_or(|(_, known)| *known != zone) {
+        let known = self.latest_zones.get(&zone.tzid).map(|index| &zones[*index].1);
+        if zones.len() < MAX_ZONES && known != Some(&zone) {
+            self.latest_zones.insert(zone.tzid.clone(), zones.len());
             zones.push((head, zone));
         }
     }

@@ -1,5 +1,7 @@
 //! One VEVENT (RFC 5545, 3.6.1) as its lines say it, before zones are known.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
@@ -85,7 +87,7 @@ pub(super) struct Recurrence {
 
 /// TZIDs of a file, each once.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tzids(pub Vec<String>);
+pub(super) struct Tzids(pub Vec<String>, HashMap<String, u32>);
 
 impl Tzids {
     /// More than this many names in a file are not looked up again: the last stands for the rest.
@@ -93,11 +95,11 @@ impl Tzids {
 
     pub fn index(&mut self, name: &str) -> u32 {
         let name = name.trim();
-        // Nearly always the one that was used last; and files have a handful.
-        if let Some(index) = self.0.iter().rposition(|known| known == name) {
-            return index as u32;
+        if let Some(index) = self.1.get(name) {
+            return *index;
         }
         if self.0.len() < Self::MAX {
+            self.1.insert(name.to_owned(), self.0.len() as u32);
             self.0.push(name.to_owned());
         }
         (self.0.len() - 1) as u32
