@@ -148,6 +148,15 @@ fn hundreds_of_thousands_of_zones_are_not_compared_with_each_other() {
 }
 
 #[test]
+fn days_are_left_out_of_a_series_that_goes_on_for_millennia() {
+    let start = "DTSTART;TZID=Europe/Berlin:00030101T000000\r\nDTEND;TZID=Europe/Berlin:90010101T000000\r\n";
+    let lines = format!("{start}RRULE:FREQ=SECONDLY;INTERVAL=7\r\nEXDATE;VALUE=DATE:80010101,80010102\r\n");
+    let text = String::from_utf8(with_event("", &lines)).unwrap().replace("DTSTART:20240101T100000Z\r\n", "");
+    let Body::Series(series) = good(text.as_bytes()).body else { panic!() };
+    assert!(series.exdates.len() >= 2 * 86_400 / 7, "{}", series.exdates.len());
+}
+
+#[test]
 fn the_name_of_a_zone_may_be_any_text() {
     // A character that is more than a byte long wherever the name is looked into.
     for at in 0.."Europe/Berlin".len() {

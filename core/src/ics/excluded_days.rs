@@ -21,7 +21,22 @@ pub(super) fn occurrences_on(
     // What has taken place before needs no counting: to exclude what would not take place does no harm.
     let endless = |rule: &String| Rule::parse(rule).map(|rule| Rule { count: None, ..rule }.to_string());
     let rrules = series.rrules.iter().filter_map(|rule| endless(rule).ok()).collect();
-    let series = Series { rrules, exdates: vec![], overrides: vec![], ..series.clone() };
+    let mut rdates = series.rdates.clone();
+    rdates.sort_unstable();
+    // Without lengths: else what goes on for centuries would be asked for on each of these days.
+    let mut template = series.template.clone();
+    template.timing.end = None;
+    let series = Series {
+        template,
+        local_start: series.local_start,
+        duration: None,
+        rrules,
+        exrules: series.exrules.clone(),
+        rdates: vec![],
+        rdate_ends: vec![],
+        exdates: vec![],
+        overrides: vec![],
+    };
     let mut found = vec![];
     for day in days.iter().take(MAX_DAYS) {
         let midnight = day.and_time(Default::default());
@@ -31,7 +46,8 @@ pub(super) fn occurrences_on(
         let Ok(instances) = Instances::new(&series, zones, window) else { continue };
         let room = at_most.saturating_sub(found.len());
         let starts = instances.map_while(Result::ok).map(|instance| instance.recurrence_id);
-        found.extend(starts.filter(|start| (from..to).contains(start)).take(room));
+        let listed = rdates[rdates.partition_point(|date| *date < from)..].iter().take_while(|date| **date < to);
+        found.extend(starts.filter(|start| (from..to).contains(start)).chain(listed.copied()).take(room));
     }
     found
 }
