@@ -361,6 +361,7 @@ fn zones_are_found_by_their_many_names() {
     for (tzid, zone) in [
         ("Europe/Berlin", Some("Europe/Berlin")),
         ("\"/freeassociation.sourceforge.net/Tzfile/Europe/Berlin\"", Some("Europe/Berlin")),
+        ("europe/berlin", Some("Europe/Berlin")),
         ("W. Europe Standard Time", Some("Europe/Berlin")),
         ("(UTC-05:00) Eastern Time (US & Canada)", Some("America/New_York")),
         ("\"tzone://Microsoft/Utc\"", None),

@@ -38,6 +38,8 @@ pub(super) struct Place<'z> {
 
 impl<'z> Place<'z> {
     fn new(name: Option<String>, zone: Box<dyn Zone + 'z>) -> Rc<Self> {
+        // Under a name that is read again as one: see `tzid::is_capitalised`.
+        let name = name.map(tzid::capitalised);
         Rc::new(Self { name, own: None, resolver: RefCell::new(Resolver::new(zone)) })
     }
 

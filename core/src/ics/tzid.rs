@@ -63,6 +63,17 @@ pub fn is_capitalised(name: &str) -> bool {
     name.split('/').all(|part| part.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
+/// The name with a capital at the beginning of each part, if it has an area.
+pub fn capitalised(mut name: String) -> String {
+    let starts: Vec<usize> = name.match_indices('/').map(|(slash, _)| slash + 1).collect();
+    for start in starts.iter().copied().chain((!starts.is_empty()).then_some(0)) {
+        if let Some(first) = name.get_mut(start..start + 1) {
+            first.make_ascii_uppercase();
+        }
+    }
+    name
+}
+
 /// Other IANA names that it may stand for, best first: a name without an area (`CET`), Windows' name or display name,
 /// an offset in whole hours. If the file defines the zone they count only as far as they agree with it.
 pub fn other_names(name: &str) -> impl Iterator<Item = String> {
@@ -157,6 +168,17 @@ mod tests {
             assert!(!all(name).iter().any(|found| found == name), "{name}");
         }
         assert_eq!(all(&"a/".repeat(10_000)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn names_with_an_area_get_their_capitals() {
+        for (written, name) in
+            [("europe/berlin", "Europe/Berlin"), ("America/port-au-Prince", "America/Port-au-Prince")]
+        {
+            assert_eq!(capitalised(written.to_owned()), name);
+        }
+        assert_eq!(capitalised("\u{fc}/\u{fc}".to_owned()), "\u{fc}/\u{fc}");
+        assert_eq!(capitalised("cet".to_owned()), "cet");
     }
 
     #[test]
