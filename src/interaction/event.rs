@@ -1,4 +1,4 @@
-//! The mapping itself: an interaction's columns to its event's (4-behaviour, "Interaction to event").
+//! The mapping itself: an interaction's columns to its event's (docs/interactions.md).
 
 use calendar_sync_core::mapping::Field;
 use pgrx::{FromDatum, IntoDatum};

@@ -1,4 +1,4 @@
-//! Published feeds: calendars that whoever knows their token can read (6-security, "brute force on feed tokens").
+//! Published feeds: calendars that whoever knows their token can read. It has 256 random bits, and only its hash is kept.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

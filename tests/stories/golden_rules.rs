@@ -29,6 +29,7 @@ fn compare(client: &mut Client, file: &str, cases: &str, expected: &str, found: 
          cross join lateral (select ({found})::text[] as found) f
          where f.found is distinct from e.expected"
     );
+    assert_ne!(cases, "[]", "{file} has no cases");
     let wrong = client.query(&query, &[&cases]).unwrap_or_else(|error| panic!("{file}: {error:?}"));
     let say = |row: &postgres::Row| {
         let [id, rule, expected, found] = [0, 1, 2, 3].map(|column| row.get::<_, String>(column));

@@ -5,9 +5,9 @@ use calendar_sync_e2e::{Cluster, count, eventually};
 const ORACLE: &str = include_str!("queries/oracle.sql");
 const RANDOM: &str = include_str!("queries/random.sql");
 
-/// As many calendars are drawn as `CALENDAR_SYNC_SEEDS` says; 1 if it does not.
+/// As many times are calendars drawn as `CALENDAR_SYNC_QUERY_SEEDS` says, up to 1,000; once if it does not.
 fn seeds() -> u32 {
-    std::env::var("CALENDAR_SYNC_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1)
+    std::env::var("CALENDAR_SYNC_QUERY_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1)
 }
 
 #[test]

@@ -146,6 +146,7 @@ struct Reader<'i> {
     open: usize,
     max_events: usize,
 }
+
 /// By what a property of the calendar was given: an older X- property, or the standard's own, which goes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Standard {

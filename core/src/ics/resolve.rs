@@ -36,8 +36,8 @@ pub struct UnknownZone(pub String);
 ///
 /// Of several versions of an event the one with the highest SEQUENCE counts, then the one last modified, then the
 /// last. Where neither tells versions apart and they start at different times, they are different events that share a
-/// UID by mistake: all but the first get `UID#start` as their external id and no `ical_uid`. An override whose occurrence is in EXDATE
-/// is gone. METHOD:CANCEL cancels.
+/// UID by mistake: all but the first get `UID#start` as their external id and no `ical_uid`. An override whose
+/// occurrence is in EXDATE is gone. METHOD:CANCEL cancels.
 ///
 /// A series in a zone that only its file knows is stored as dates instead of rules, from two years before the file was
 /// written to five years after: nothing else could expand such a rule later.

@@ -3,7 +3,7 @@
 //! RFC 5545, 3.3.10 gives for every part and FREQ whether it expands a period's set or limits it. Both come to the
 //! same: a day is in the set if every calendar part allows it, once DTSTART has filled in what no part says.
 
-use super::civil::{DAY, date_of, weekday_of};
+use super::civil::{DAY, Month, date_of, weekday_of};
 use super::cyclic::{Cyclic, weekdays_or};
 use super::days::{DayFilter, DayParts};
 use super::error::RecurrenceError;
@@ -131,7 +131,7 @@ fn phase(rule: &Rule, start: Start) -> Phase {
     let interval = i64::from(rule.interval);
     match rule.frequency {
         Frequency::Yearly => Phase::new(Period::Year, date_of(start.day).0, interval),
-        Frequency::Monthly => Phase::new(Period::Month, month_index(start.day), interval),
+        Frequency::Monthly => Phase::new(Period::Month, Month::containing(start.day).index(), interval),
         Frequency::Weekly => Phase::new(Period::Week, week_start(rule, start), interval),
         _ => Phase::new(Period::Day, start.day, interval),
     }
@@ -228,11 +228,6 @@ fn day_parts(rule: &Rule, start: Start) -> DayParts {
 
 fn or(values: &[u8], own: u8) -> Vec<u8> {
     if values.is_empty() { vec![own] } else { values.to_vec() }
-}
-
-fn month_index(day: i64) -> i64 {
-    let (year, month, _) = date_of(day);
-    year * 12 + i64::from(month) - 1
 }
 
 /// First day of the week (as WKST has it) that DTSTART is in.

@@ -24,7 +24,7 @@ pub enum RecurrenceError {
     /// A zone's name that the [`Zones`](crate::zones::Zones) in use does not know.
     #[error("time zone {} is not known", quoted(.0))]
     UnknownZone(String),
-    /// DTSTART lies before 4714 BC or after 9999, or its FREQ needs a time of day that a date does not have.
+    /// DTSTART lies before 4714 BC or after 9999.
     #[error("the start of the series is out of range: years up to {} can be expanded", date_of(LAST_SECOND / DAY).0)]
     StartOutOfRange,
 }
