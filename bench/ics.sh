@@ -55,8 +55,9 @@ row "a hundredth has changed"
 changed_cpu=$cpu
 
 sql ics >/dev/null <<<"select count(*) from calendar_ics_import('small', pg_read_file('$files/small.ics')); vacuum analyze calendar_events"
-run "select octet_length(calendar_ics_export('small', '-infinity', 'infinity')) || ' bytes'"
-run "select octet_length(calendar_ics_export('small', '-infinity', 'infinity')) || ' bytes'"
+# Ten times, since CPU time is counted in steps of 10 ms.
+run "select max(octet_length(calendar_ics_export('small', '-infinity', 'infinity'))) || ' bytes' from generate_series(1, 10)"
+cpu=$((cpu / 10)) elapsed=$(awk -v ms="$elapsed" 'BEGIN { print ms / 10 }')
 row "export of 10,000 events"
 export_cpu=$cpu
 read -r python_parse python_write <<<"$("$python" "$here/python_icalendar.py" "$files/small.ics")"
