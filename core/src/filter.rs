@@ -3,7 +3,7 @@
 //! `{"event_type": [..], "categories": [..], "external_source": [..], "metadata": {..}}`, every part optional; an event
 //! must meet all that are given.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::event::Details;
 
@@ -97,9 +97,24 @@ fn contains(whole: &Value, part: &Value) -> bool {
         (Value::Array(whole), Value::Array(part)) => {
             part.iter().all(|value| whole.iter().any(|own| contains(own, value)))
         }
-        // 1 and 1.0 are the same number.
-        (Value::Number(whole), Value::Number(part)) => whole == part || whole.as_f64() == part.as_f64(),
+        (Value::Number(whole), Value::Number(part)) => whole == part || decimal(whole) == decimal(part),
         (whole, part) => whole == part,
+    }
+}
+
+/// Whether a number is negative, its digits without zeros at either end, and the power of ten of the last: 1, 1.0 and
+/// 10e-1 are the same number; 9007199254740992 and 9007199254740993 are not, though a float has but one for both.
+fn decimal(number: &Number) -> (bool, String, i64) {
+    let text = number.to_string();
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+    let significant = digits.trim_end_matches('0');
+    let zeros = (digits.len() - significant.len()) as i64;
+    let power = exponent.parse().unwrap_or(i64::MAX).saturating_add(zeros).saturating_sub(fraction.len() as i64);
+    match significant.trim_start_matches('0') {
+        "" => (false, String::new(), 0),
+        significant => (whole.starts_with('-'), significant.to_owned(), power),
     }
 }
 
@@ -145,6 +160,17 @@ mod tests {
         assert!(!takes(json!({"metadata": {"closed": null}})));
         let none = Filter::parse(&json!({"metadata": {}})).unwrap();
         assert!(!none.takes("interaction", &Details::default()));
+    }
+
+    #[test]
+    fn numbers_are_the_same_by_their_value_however_long() {
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| serde_json::from_str(text).unwrap());
+            contains(&one, &other)
+        };
+        assert!(same("7", "7.0") && same("70", "7e1") && same("-0.0", "0") && same("0.50", "5E-1"));
+        assert!(!same("7", "-7") && !same("7", "70") && !same("0.7", "7"));
+        assert!(!same("9007199254740992", "9007199254740993"));
     }
 
     #[test]
