@@ -14,6 +14,7 @@ help:
 	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
+	@echo "make setup      what building and testing need, and no more"
 	@echo "make clean      stop scratch clusters and remove target/"
 
 demo:

@@ -1,4 +1,4 @@
-//! Reads a calendar file and writes it as we export it: what independent readers are given to check.
+//! Reads a calendar file and writes it as we export it: to look at, and to give to other readers.
 //!
 //! `cargo run --example ics_roundtrip -- FILE`. What cannot be read goes to stderr.
 

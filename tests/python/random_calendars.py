@@ -4,7 +4,7 @@ Usage: random_calendars.py <first seed> <how many>
 
 One line of JSON for each: seed, ics, from, to, and occurrences as [start, end, summary], sorted. The same seed gives the
 same calendar. What the reader gets wrong is either corrected here, with the section of RFC 5545 that says so, or not
-made at all (see README.md).
+made at all, as comments say.
 """
 
 import json
