@@ -7,7 +7,7 @@ use calendar_sync_core::event::{Details, EventStatus, EventType, Importance, Sen
 use pgrx::spi::SpiResult;
 
 use super::datum::{stamp, text_array};
-use super::outside::columns;
+use super::kind::columns;
 use super::rows::Columns;
 
 /// The columns as `select` reads them for [`read`].

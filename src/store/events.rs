@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::datum::{column, stamp, uuid, within_scratch};
 use super::details::{self, selected};
-use super::outside::{self, Kind, Outside, columns, source_hash};
+use super::kind::{Kind, columns};
+use super::outside::{self, Outside, source_hash};
 use super::rows::Columns;
 use super::{Installation, Source, Statement, Wanted};
 use crate::errors::SqlResult;

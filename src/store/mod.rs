@@ -15,6 +15,7 @@ mod installation;
 pub mod installation_row;
 pub mod interactions;
 mod key_scan;
+mod kind;
 mod multi_insert;
 pub mod names;
 mod outside;

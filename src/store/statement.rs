@@ -10,7 +10,7 @@ use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiResult, SpiTupleTa
 use pgrx::{PgOid, pg_sys};
 
 use super::Installation;
-use super::outside::Kind;
+use super::kind::Kind;
 use super::rows::{Columns, Rows};
 use crate::errors::{SqlResult, spi};
 
