@@ -1,7 +1,7 @@
 //! Calendar files in and out.
 
 use calendar_sync_core::filter::Filter;
-use calendar_sync_core::ics;
+use calendar_sync_core::ics::{self, ReadError};
 use pgrx::Uuid;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -39,6 +39,19 @@ fn calendar_ics_export(
     store::reading(|installation| export(installation, &PgZones, &wanted))
 }
 
+/// Why a file can't be read, and what to do about it.
+fn unread(error: ReadError, ics: &str) -> ErrorReport {
+    let report = invalid_argument(error.to_string());
+    match error {
+        ReadError::NotACalendar => {
+            report.set_detail(begins(ics)).set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
+        }
+        ReadError::TooLong | ReadError::TooManyEvents(_) => {
+            report.set_hint("Import it in parts, each from BEGIN:VCALENDAR to END:VCALENDAR.")
+        }
+    }
+}
+
 /// What a file that can't be read begins with.
 fn begins(ics: &str) -> String {
     match ics.lines().map(str::trim).find(|line| !line.is_empty()) {
@@ -49,7 +62,6 @@ fn begins(ics: &str) -> String {
 
 /// Takes the events of a file.
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_ics_import(
     user_id: Option<&str>,
     ics: Option<&str>,
@@ -70,16 +82,14 @@ fn calendar_ics_import(
     arguments::identifier("user_id", user_id)?;
     arguments::identifier("name", name)?;
     authorize(user_id)?;
-    let unread = |error: String| {
-        invalid_argument(error)
-            .set_detail(begins(ics))
-            .set_hint("Pass the text of an .ics file: BEGIN:VCALENDAR ... END:VCALENDAR.")
-    };
-    let calendar = ics::read(ics.as_bytes(), MOST_EVENTS).map_err(|error| unread(error.to_string()))?;
+    let calendar = ics::read(ics.as_bytes(), MOST_EVENTS).map_err(|error| unread(error, ics))?;
     if !calendar.complete {
-        return Err(unread("the calendar is cut off: its END:VCALENDAR is missing".to_owned()));
+        return Err(invalid_argument("the calendar is cut off: its END:VCALENDAR is missing")
+            .set_hint("Pass the whole text of the file."));
     }
-    let items = ics::resolve(calendar, &PgZones, &arguments::time_zone()).map_err(|error| unread(error.to_string()))?;
+    let items = ics::resolve(calendar, &PgZones, &arguments::time_zone()).map_err(|error| {
+        invalid_argument(error.to_string()).set_hint("Set calendar_sync.time_zone to one of pg_timezone_names.")
+    })?;
     let source = Source { user_id, external_source: name, connection_id: None, synced_from: "ics" };
     let terms = Terms { complete: false, force: false, outcomes: true, now: arguments::now() };
     let applied = store::as_owner(|installation| {
