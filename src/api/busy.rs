@@ -20,7 +20,6 @@ use crate::zones::PgZones;
 /// The busy ranges of each user, apart and in order, NULL for one who has none; `calendar_free_busy` makes one
 /// multirange a user of them.
 #[pg_extern(stable, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn calendar_busy_ranges(
     user_ids: Option<Vec<Option<String>>>,
     range_start: Option<TimestampWithTimeZone>,
@@ -83,7 +82,6 @@ fn length(duration: Interval) -> SqlResult<TimeDelta> {
 
 /// What the user has booked twice.
 #[pg_extern(stable, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn calendar_overlaps(
     user_id: Option<&str>,
     range_start: Option<TimestampWithTimeZone>,

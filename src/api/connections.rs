@@ -68,7 +68,6 @@ fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgrx::Uuid> {
 }
 
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_sync_now(
     user_id: Option<&str>,
     force: default!(Option<bool>, false),
@@ -145,7 +144,6 @@ fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i
 }
 
 #[pg_extern(stable)]
-#[allow(clippy::type_complexity)]
 fn calendar_sync_status(
     user_id: Option<&str>,
 ) -> Result<
@@ -193,7 +191,6 @@ fn administrators_only(what: &str) -> SqlResult<()> {
 
 /// What the view calendar_worker_status shows.
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_worker_states() -> Result<
     TableIterator<
         'static,

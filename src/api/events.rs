@@ -40,7 +40,6 @@ fn calendar_upsert_event(
 
 /// Creates or changes many events or series of an application's own source.
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_upsert_events(
     user_id: Option<&str>,
     external_source: Option<&str>,
@@ -105,7 +104,6 @@ fn refused(refusal: Refusal) -> ErrorReport {
 
 /// Everything of the user's that overlaps a range.
 #[pg_extern(stable, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn calendar_agenda(
     user_id: Option<&str>,
     range_start: Option<TimestampWithTimeZone>,

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::arguments::given;
+use super::arguments::{given, uuid};
 use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::interaction;
@@ -33,7 +33,6 @@ fn calendar_backfill(interaction: Option<pg_sys::Oid>, since: Option<TimestampWi
 
 /// Tries failures that are due now.
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_retry_failures(
     max_rows: default!(Option<i32>, 100),
 ) -> Result<
@@ -53,7 +52,6 @@ fn calendar_retry_failures(
     if max_rows < 1 {
         return Err(invalid_argument("max_rows must be at least 1").set_hint("The default is 100."));
     }
-    let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
     let rows = interaction::retry_due(max_rows)?;
     Ok(TableIterator::new(
         rows.into_iter()
@@ -63,7 +61,6 @@ fn calendar_retry_failures(
 
 /// What a backfill would do; behind the view calendar_unsynced_interactions.
 #[pg_extern]
-#[allow(clippy::type_complexity)]
 fn calendar_unsynced() -> Result<
     TableIterator<
         'static,
@@ -76,7 +73,6 @@ fn calendar_unsynced() -> Result<
     >,
     ErrorReport,
 > {
-    let uuid = |id: uuid::Uuid| pgrx::Uuid::from_bytes(id.into_bytes());
     let mut rows = Vec::new();
     interaction::each_unsynced(|found| {
         rows.push((found.related_table, uuid(found.interaction_id), found.event_id.map(uuid), found.action.to_owned()));
