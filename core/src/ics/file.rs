@@ -1,12 +1,12 @@
 //! A calendar file, and where its events begin.
 //!
-//! What is kept of an event between [`super::read()`] and the moment when it becomes an item is its place, a few bytes;
+//! What is kept of an event between [`super::read()`] and the moment when it becomes an item is its position, a few bytes;
 //! it is read where it stands when it is wanted, one after the other. So the memory that a file takes is its own text.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
-use super::lines::{Line, Lines, Place};
+use super::lines::{Line, Lines, Position};
 use super::property::Property;
 use super::vevent::{self, BadEvent, Builder, ParsedEvent, Tzids};
 
@@ -23,12 +23,12 @@ pub(super) struct File<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Vevent {
     /// Behind its BEGIN.
-    pub place: Place,
+    pub position: Position,
     /// Bytes from there to its END.
     pub length: u32,
-    /// Its DTSTAMP: bytes from its place on, and how many.
+    /// Its DTSTAMP: bytes from its position on, and how many.
     pub dtstamp: (u32, u32),
-    /// Bytes from its place to its UID, if it has one.
+    /// Bytes from its position to its UID, if it has one.
     pub uid: Option<u32>,
     /// Seconds of LAST-MODIFIED, else of DTSTAMP.
     pub stamp: Option<i64>,
@@ -76,14 +76,14 @@ impl File<'_> {
 
     /// The UID of a VEVENT, as it is read.
     pub fn uid(&self, vevent: &Vevent) -> Option<String> {
-        let mut lines = Lines::from(&self.input, vevent.place.forward(vevent.uid? as usize));
+        let mut lines = Lines::from(&self.input, vevent.position.forward(vevent.uid? as usize));
         let (_, line) = lines.next(|_| Some(()))?;
         vevent::uid(line.value)
     }
 
     /// The bytes of a VEVENT without its DTSTAMP, which servers write anew at every fetch.
     pub fn without_stamp(&self, vevent: &Vevent) -> [&[u8]; 2] {
-        let start = vevent.place.position;
+        let start = vevent.position.bytes;
         let bytes = &self.input[start..start + vevent.length as usize];
         let (from, length) = (vevent.dtstamp.0 as usize, vevent.dtstamp.1 as usize);
         [&bytes[..from], &bytes[from + length..]]
@@ -92,7 +92,7 @@ impl File<'_> {
 
 /// Reads an event where it stands.
 pub(super) fn event(input: &[u8], vevent: &Vevent, tzids: &mut Tzids) -> Result<ParsedEvent, BadEvent> {
-    let mut lines = Lines::from(input, vevent.place);
+    let mut lines = Lines::from(input, vevent.position);
     let mut builder = Builder::new(vevent.line);
     // Sub-components (VALARM) that are open in it.
     let mut depth = 0u32;

@@ -18,23 +18,23 @@ pub const MAX_LINE: usize = 256 << 20;
 /// The content lines of a file.
 pub struct Lines<'a> {
     input: &'a [u8],
-    place: Place,
+    position: Position,
     unfolded: Vec<u8>,
 }
 
-/// A place between two lines of a file.
+/// A position between two lines of a file.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
+pub struct Position {
     /// Bytes before it.
-    pub position: usize,
+    pub bytes: usize,
     /// Line ends before it.
-    number: u32,
+    lines: u32,
 }
 
-impl Place {
+impl Position {
     /// So many bytes behind it, on whatever line.
     pub fn forward(self, bytes: usize) -> Self {
-        Self { position: self.position + bytes, ..self }
+        Self { bytes: self.bytes + bytes, ..self }
     }
 }
 
@@ -46,7 +46,7 @@ pub struct Line<'l> {
     /// Bytes before it.
     pub start: usize,
     /// Where the next one is.
-    pub after: Place,
+    pub after: Position,
     /// As written (names are case-insensitive); empty if there is no colon.
     pub name: &'l [u8],
     params: &'l [u8],
@@ -58,22 +58,22 @@ pub struct Line<'l> {
 impl<'a> Lines<'a> {
     pub fn new(input: &'a [u8]) -> Self {
         let mark = if input.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        Self::from(input, Place { position: mark, number: 0 })
+        Self::from(input, Position { bytes: mark, lines: 0 })
     }
 
-    /// The lines from a place in the same input on, such as [`Line::after`].
-    pub fn from(input: &'a [u8], place: Place) -> Self {
-        Self { input, place, unfolded: Vec::new() }
+    /// The lines from a position in the same input on, such as [`Line::after`].
+    pub fn from(input: &'a [u8], position: Position) -> Self {
+        Self { input, position, unfolded: Vec::new() }
     }
 
     /// The next line that `kind` has a use for, judged by its name; that is empty where there is no colon.
     pub fn next<K>(&mut self, kind: impl Fn(&[u8]) -> Option<K>) -> Option<(K, Line<'_>)> {
         let (kind, from, unfolded) = loop {
             self.skip_line_ends();
-            if self.place.position >= self.input.len() {
+            if self.position.bytes >= self.input.len() {
                 return None;
             }
-            let from = self.place;
+            let from = self.position;
             let first = self.physical();
             // A name is hardly ever folded, so that what is not wanted need not be joined.
             let mut wanted = name_of(first).map(&kind);
@@ -91,14 +91,14 @@ impl<'a> Lines<'a> {
             }
         };
         self.skip_line_ends();
-        Some((kind, Line::split(from, self.place, unfolded.unwrap_or(&self.unfolded))))
+        Some((kind, Line::split(from, self.position, unfolded.unwrap_or(&self.unfolded))))
     }
 
     fn unfold(&mut self, first: &[u8]) {
         self.unfolded.clear();
         self.unfolded.extend_from_slice(&first[..first.len().min(MAX_LINE + 1)]);
         while self.at_continuation() {
-            self.place.position += 1;
+            self.position.bytes += 1;
             let more = self.physical();
             // One byte over the limit is kept: it marks the line as cut.
             let room = (MAX_LINE + 1).saturating_sub(self.unfolded.len());
@@ -108,7 +108,7 @@ impl<'a> Lines<'a> {
 
     fn skip_continuations(&mut self) {
         while self.at_continuation() {
-            self.place.position += 1;
+            self.position.bytes += 1;
             self.physical();
         }
     }
@@ -116,34 +116,34 @@ impl<'a> Lines<'a> {
     /// After a line: whether the next one continues it. Empty lines in between are skipped, as other readers do.
     fn at_continuation(&mut self) -> bool {
         self.skip_line_ends();
-        matches!(self.input.get(self.place.position), Some(b' ' | b'\t'))
+        matches!(self.input.get(self.position.bytes), Some(b' ' | b'\t'))
     }
 
     fn skip_line_ends(&mut self) {
-        while let Some(end) = self.input.get(self.place.position) {
+        while let Some(end) = self.input.get(self.position.bytes) {
             match end {
-                b'\n' => self.place.number += 1,
-                b'\r' if self.input.get(self.place.position + 1) != Some(&b'\n') => self.place.number += 1,
+                b'\n' => self.position.lines += 1,
+                b'\r' if self.input.get(self.position.bytes + 1) != Some(&b'\n') => self.position.lines += 1,
                 b'\r' => {}
                 _ => break,
             }
-            self.place.position += 1;
+            self.position.bytes += 1;
         }
     }
 
     /// Up to the end of the physical line, which is left standing. LF, CRLF and CRCRLF end a line; a lone CR does
     /// where a line can follow it (old files have no other), else it is a stray character of the value.
     fn physical(&mut self) -> &'a [u8] {
-        let start = self.place.position;
+        let start = self.position.bytes;
         let mut from = start;
         loop {
             let Some(found) = memchr2(b'\r', b'\n', &self.input[from..]).map(|at| from + at) else {
-                self.place.position = self.input.len();
+                self.position.bytes = self.input.len();
                 return &self.input[start..];
             };
             let after = found + self.input[found..].iter().take_while(|&&byte| byte == b'\r').count();
             if self.input.get(after) == Some(&b'\n') || line_can_start(&self.input[after..]) {
-                self.place.position = found;
+                self.position.bytes = found;
                 return &self.input[start..found];
             }
             from = after;
@@ -168,8 +168,8 @@ fn line_can_start(rest: &[u8]) -> bool {
 }
 
 impl<'l> Line<'l> {
-    fn split(from: Place, after: Place, bytes: &'l [u8]) -> Self {
-        let (number, start) = (from.number + 1, from.position);
+    fn split(from: Position, after: Position, bytes: &'l [u8]) -> Self {
+        let (number, start) = (from.lines + 1, from.bytes);
         let cut = bytes.len() > MAX_LINE;
         let bytes = bytes[..bytes.len().min(MAX_LINE)].trim_ascii_start();
         let line = |name: usize, colon: usize| Self {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_goes_on_from_a_place() {
+    fn reading_goes_on_from_a_position() {
         let input = b"\xEF\xBB\xBFA:1\r\nB:2\r\nC:3\r\n";
         let mut lines = Lines::new(input);
         let after = next(&mut lines).unwrap().after;

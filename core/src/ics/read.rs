@@ -206,7 +206,7 @@ impl Inside {
 impl Seen {
     fn new(line: &Line<'_>) -> Self {
         let vevent = Vevent {
-            place: line.after,
+            position: line.after,
             length: 0,
             dtstamp: (0, 0),
             uid: None,
@@ -221,7 +221,7 @@ impl Seen {
     }
 
     fn property(&mut self, line: &Line<'_>) {
-        let before = (line.start - self.vevent.place.position) as u32;
+        let before = (line.start - self.vevent.position.bytes) as u32;
         if line.is("UID") {
             if self.uid.is_none()
                 && let Some(uid) = vevent::uid(line.value)
@@ -233,7 +233,7 @@ impl Seen {
             self.last_modified = vevent::instant(line.value);
         } else if line.is("DTSTAMP") {
             self.dtstamp = vevent::instant(line.value);
-            self.vevent.dtstamp = (before, (line.after.position - line.start) as u32);
+            self.vevent.dtstamp = (before, (line.after.bytes - line.start) as u32);
         }
     }
 }
@@ -382,7 +382,7 @@ impl Reader<'_> {
         let stamp = event.last_modified.or(event.dtstamp);
         self.calendar.year = self.calendar.year.max(stamp.map(|stamp| stamp.year()));
         let mut vevent = event.vevent;
-        vevent.length = (end - vevent.place.position) as u32;
+        vevent.length = (end - vevent.position.bytes) as u32;
         vevent.stamp = stamp.map(|stamp| stamp.timestamp());
         vevent.calendar = self.head();
         vevent.zone_set = self.zone_set(event.tzids);
