@@ -12,15 +12,11 @@ use uuid::Uuid;
 use super::expansion;
 use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
-use super::pending::{NewEvent, NewSeries, Pending, weight};
+use super::pending::{NewEvent, NewSeries, Pending};
+use super::volume::Volume;
 use super::{Action, Applied, BadItem, Outcome, Terms, absent, intake, renamed};
 use crate::errors::SqlResult;
 use crate::store::{Installation, Source, Wanted, events, series};
-
-/// What the series of one calendar may have stored together: instances, and bytes of texts. A small file could ask for
-/// terabytes.
-const MOST_INSTANCES: usize = 2_000_000;
-const MOST_BYTES: usize = 4 << 30;
 
 /// Items that are looked up at once, where not all that is stored is read beforehand.
 const ITEMS_AT_ONCE: usize = 1_000;
@@ -30,8 +26,8 @@ const MOST_READ_BEFOREHAND: i64 = 100_000;
 /// Bad items that are told by name.
 const MOST_BAD: usize = 100;
 
-/// What a reader of calendars gives.
-type Read = Result<Sourced, BadItem>;
+/// What a reader of calendars gives, with what tells that it stands in its file as it did.
+type SourcedRead = Result<Sourced, BadItem>;
 
 pub struct Batch<'a> {
     pub installation: &'a Installation,
@@ -47,12 +43,10 @@ pub struct Batch<'a> {
     pub unsettled: Vec<(usize, Sourced)>,
     /// All new items are settled as they come.
     pub settle: bool,
-    waiting: Vec<(usize, Read)>,
+    waiting: Vec<(usize, SourcedRead)>,
     /// All that is stored is known.
     all_known: Option<bool>,
-    /// Instances of all series so far, and the bytes of their texts.
-    instances: usize,
-    bytes: usize,
+    volume: Volume,
     pending: Pending,
 }
 
@@ -89,13 +83,12 @@ impl<'a> Batch<'a> {
             settle,
             waiting: Vec::new(),
             all_known: terms.complete.then_some(true),
-            instances: 0,
-            bytes: 0,
+            volume: Volume::default(),
             pending: Pending::default(),
         })
     }
 
-    pub fn take(&mut self, read: Read) -> SqlResult<()> {
+    pub fn take(&mut self, read: SourcedRead) -> SqlResult<()> {
         let external_id = match &read {
             Ok(Sourced { item, .. }) => Some(&item.external_id),
             Err(bad) => bad.external_id.as_ref(),
@@ -181,7 +174,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn read(&mut self, index: usize, read: Read) -> SqlResult<()> {
+    fn read(&mut self, index: usize, read: SourcedRead) -> SqlResult<()> {
         match read {
             Ok(item) => self.item(index, item),
             Err(bad) => {
@@ -337,10 +330,10 @@ impl<'a> Batch<'a> {
         };
         // One search for instances ends soon; there may be many.
         check_for_interrupts!();
-        let expanded = if self.instances < MOST_INSTANCES && self.bytes < MOST_BYTES {
-            expansion::expand(&series, self.zones, from, expanded_from, now).map_err(|error| error.to_string())
-        } else {
+        let expanded = if self.volume.is_full() {
             Err("the calendar's series have more occurrences than are stored of one calendar".to_owned())
+        } else {
+            expansion::expand(&series, self.zones, from, expanded_from, now).map_err(|error| error.to_string())
         };
         let (instances, expansion) = match expanded {
             Ok(expanded) => expanded,
@@ -349,8 +342,7 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
         };
-        self.instances += instances.len();
-        self.bytes += instances.len() * weight(&series.template.details);
+        self.volume.add(instances.len(), &series.template.details);
         let counted = self.counted();
         let silent = self.compare(index, key, &hash, true).unwrap_or_default();
         if let Some(single) = self.known.events.get_mut(&key)

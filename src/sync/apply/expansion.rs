@@ -8,18 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
-use super::pending::{BYTES_AT_ONCE, weight};
+use super::volume::{BYTES_AT_ONCE, MOST_BYTES_OF_SERIES, MOST_OF_SERIES, weight};
 use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::series::{self, Expansion, Stored};
 use crate::store::{Installation, Source, events, new_id};
-
-/// Instances that are stored of one series: one that gives more within the window is stored less far ahead.
-const MOST_INSTANCES: usize = 10_000;
-
-/// Bytes of text that are stored with the instances of one series: each carries the whole description, and one of
-/// megabytes would fill the disk. What is stored less far ahead is computed when it is asked for.
-const MOST_BYTES: usize = 64 << 20;
 
 /// A series that gives so many instances within this time is none of meetings, and is refused: it would keep whoever
 /// asks for a month of it from seeing anything.
@@ -33,7 +26,7 @@ const SERIES_AT_ONCE: i32 = 100;
 pub enum Unexpandable {
     #[error(transparent)]
     Recurrence(#[from] RecurrenceError),
-    #[error("the recurrence rule gives more than {MOST_INSTANCES} occurrences in 400 days")]
+    #[error("the recurrence rule gives more than {MOST_OF_SERIES} occurrences in 400 days")]
     TooDense,
     #[error("the series has too many occurrences that are not over, or too long a text for as many as it has")]
     TooLarge,
@@ -61,7 +54,7 @@ pub fn expand(
     let horizon = horizon(now);
     let mut instances: Vec<Instance> = Vec::new();
     let mut until = horizon;
-    let most = (MOST_BYTES / weight(&series.template.details).max(1)).clamp(1, MOST_INSTANCES);
+    let most = (MOST_BYTES_OF_SERIES / weight(&series.template.details).max(1)).clamp(1, MOST_OF_SERIES);
     for instance in Instances::new(series, zones, window(from, horizon))? {
         let instance = instance?;
         if instance.start >= horizon {
@@ -74,7 +67,7 @@ pub fn expand(
         if instances.len() >= most {
             until = instance.start;
             let short = || instances.first().is_some_and(|first| until - first.start < TOO_SHORT_FOR_MOST);
-            if most == MOST_INSTANCES && short() {
+            if most == MOST_OF_SERIES && short() {
                 return Err(Unexpandable::TooDense);
             }
             // What does not reach the present would be caught up with, by as much again and again.
@@ -117,7 +110,7 @@ fn starts_from(series: &Series, from: DateTime<Utc>) -> bool {
 fn refuse_dense(series: &Series, zones: &dyn Zones, horizon: DateTime<Utc>) -> Result<(), Unexpandable> {
     let from = horizon.max(series.template.timing.start);
     let instances = Instances::new(series, zones, window(from, from + TOO_SHORT_FOR_MOST))?;
-    if instances.take(MOST_INSTANCES + 1).count() > MOST_INSTANCES {
+    if instances.take(MOST_OF_SERIES + 1).count() > MOST_OF_SERIES {
         return Err(Unexpandable::TooDense);
     }
     Ok(())

@@ -9,6 +9,7 @@ mod pending;
 mod renamed;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
+mod volume;
 
 use calendar_sync_core::event::Item;
 use calendar_sync_core::ics::{BadEvent, Items, Sourced};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use calendar_sync_core::content::{self, ByDigest, Hash};
-use calendar_sync_core::event::{Details, Event, Series};
+use calendar_sync_core::event::{Event, Series};
 use calendar_sync_core::ics::SourceHash;
 use calendar_sync_core::recurrence::Instance;
 use chrono::{DateTime, Utc};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::expansion::{self, Rows};
 use super::known::{Key, Slot};
+use super::volume::{BYTES_AT_ONCE, weight};
 use crate::errors::SqlResult;
 use crate::store::series::Expansion;
 use crate::store::{Installation, Source, events, new_id, series};
@@ -19,9 +20,6 @@ use crate::store::{Installation, Source, events, new_id, series};
 const EVENTS_AT_ONCE: usize = 1_000;
 /// Instances of series that are computed before they are written.
 const INSTANCES_AT_ONCE: usize = 5_000;
-/// Bytes of text that are written at once. (An array can't be longer than a gigabyte, and what is written stands in
-/// memory some times over.)
-pub const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// Sync status of an item that could not be read: its last good data stays.
 const IN_ERROR: &str = "error";
@@ -124,12 +122,6 @@ impl Pending {
         }
         Ok(written)
     }
-}
-
-/// Bytes of the texts that may be long.
-pub fn weight(details: &Details) -> usize {
-    let texts = [&details.description, &details.location].into_iter().flatten().chain([&details.title]);
-    texts.map(String::len).sum()
 }
 
 fn write_events(
