@@ -27,6 +27,7 @@ mod values;
 mod vevent;
 mod vtimezone;
 mod when;
+mod words;
 mod write;
 mod zone_text;
 

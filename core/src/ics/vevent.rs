@@ -9,7 +9,8 @@ use super::lines::Line;
 use super::property::Property;
 use super::text;
 use super::values::{self, Value};
-use crate::event::{Attendee, Details, Duration, EventStatus, Importance, Sensitivity, ShowAs, TeamsMeeting};
+use super::words::{busy_status, implied_show_as, importance, priority, sensitivity, status};
+use crate::event::{Attendee, Details, Duration, Importance, ShowAs, TeamsMeeting};
 
 /// RDATEs and EXDATEs of one event together.
 pub const MAX_DATES: usize = 100_000;
@@ -413,64 +414,4 @@ fn address(line: &Line<'_>) -> Option<String> {
     }
     let nobody = mail.is_some() || value.is_empty() || value.eq_ignore_ascii_case("invalid:nomail");
     (!nobody).then_some(value)
-}
-
-fn status(value: &[u8]) -> EventStatus {
-    match &*value.to_ascii_uppercase() {
-        b"TENTATIVE" => EventStatus::Tentative,
-        b"CANCELLED" | b"CANCELED" => EventStatus::Cancelled,
-        b"COMPLETED" => EventStatus::Completed,
-        _ => EventStatus::Scheduled,
-    }
-}
-
-/// CLASS; a word that is not known must be treated as PRIVATE (3.8.1.3).
-fn sensitivity(value: &[u8]) -> Sensitivity {
-    match &*value.to_ascii_uppercase() {
-        b"PUBLIC" => Sensitivity::Public,
-        b"CONFIDENTIAL" => Sensitivity::Confidential,
-        _ => Sensitivity::Private,
-    }
-}
-
-/// PRIORITY: 1 to 4 high, 5 normal, 6 to 9 low, 0 undefined (3.8.1.9).
-fn priority(value: &[u8]) -> Option<Importance> {
-    match value {
-        [b'1'..=b'4'] => Some(Importance::High),
-        [b'5'] => Some(Importance::Normal),
-        [b'6'..=b'9'] => Some(Importance::Low),
-        _ => None,
-    }
-}
-
-/// X-MICROSOFT-CDO-IMPORTANCE (MS-OXCICAL 2.1.3.1.1.20.28).
-fn importance(value: &[u8]) -> Option<Importance> {
-    match value {
-        b"0" => Some(Importance::Low),
-        b"1" => Some(Importance::Normal),
-        b"2" => Some(Importance::High),
-        _ => None,
-    }
-}
-
-/// X-MICROSOFT-CDO-BUSYSTATUS (MS-OXCICAL 2.1.3.1.1.20.31).
-fn busy_status(value: &[u8]) -> Option<ShowAs> {
-    match &*value.to_ascii_uppercase() {
-        b"FREE" => Some(ShowAs::Free),
-        b"TENTATIVE" => Some(ShowAs::Tentative),
-        b"BUSY" => Some(ShowAs::Busy),
-        b"OOF" => Some(ShowAs::OutOfOffice),
-        b"WORKINGELSEWHERE" => Some(ShowAs::Elsewhere),
-        _ => None,
-    }
-}
-
-/// How an event blocks time where only TRANSP and STATUS say so: a tentative one as FBTYPE=BUSY-TENTATIVE does
-/// (RFC 5545, 3.6.4).
-pub(super) fn implied_show_as(transparent: bool, status: EventStatus) -> ShowAs {
-    match status {
-        _ if transparent => ShowAs::Free,
-        EventStatus::Tentative => ShowAs::Tentative,
-        _ => ShowAs::Busy,
-    }
 }

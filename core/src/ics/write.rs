@@ -16,7 +16,7 @@ use sha2::Sha256;
 use super::escape::{push_escaped, push_line, push_param_value};
 use super::text::storable;
 use super::until::conform;
-use super::vevent::implied_show_as;
+use super::words::{busy_word, implied_show_as};
 use super::zone_text::{push_date, push_local, push_zone};
 use crate::event::{
     Body, Details, Event, EventStatus, Importance, Item, Override, Sensitivity, Series, ShowAs, Timing,
@@ -374,7 +374,7 @@ impl<'a> Writer<'a> {
         };
         push_line(&mut self.file, class);
         if implied_show_as(details.show_as == ShowAs::Free, details.event_status) != details.show_as {
-            let word = busy_status(details.show_as);
+            let word = busy_word(details.show_as);
             self.formatted(format_args!("X-MICROSOFT-CDO-BUSYSTATUS:{word}"));
         }
         match details.importance {
@@ -468,14 +468,4 @@ fn writable(instant: DateTime<Utc>) -> bool {
 /// Whether it can stand in a value that knows no escapes.
 fn is_plain(character: char) -> bool {
     character != '\n' && storable(character) == Some(character)
-}
-
-const fn busy_status(show_as: ShowAs) -> &'static str {
-    match show_as {
-        ShowAs::Busy => "BUSY",
-        ShowAs::Free => "FREE",
-        ShowAs::Tentative => "TENTATIVE",
-        ShowAs::OutOfOffice => "OOF",
-        ShowAs::Elsewhere => "WORKINGELSEWHERE",
-    }
 }
