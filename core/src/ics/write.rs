@@ -5,34 +5,31 @@
 //! elsewhere see it where it was meant), and that an event is completed is lost. Attendees are left out: PUBLISH
 //! forbids them.
 
+mod times;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use self::times::{Form, Used};
 use super::escape::{push_escaped, push_line, push_param_value};
 use super::text::storable;
 use super::until::conform;
 use super::words::{busy_word, implied_show_as};
-use super::zone_text::{push_date, push_local, push_zone};
-use crate::event::{
-    Body, Details, Event, EventStatus, Importance, Item, Override, Sensitivity, Series, ShowAs, Timing,
-};
+use super::zone_text::push_zone;
+use crate::event::{Body, Details, Event, EventStatus, Importance, Item, Override, Sensitivity, Series, ShowAs};
 use crate::recurrence::Rule;
-use crate::zones::{Resolver, Zone, Zones};
+use crate::zones::{Resolver, Zones};
 
 /// The last year for which a series' zone is looked at at least. Rules that are in force then are said to go on.
 const HORIZON: i32 = 2037;
 
 /// The years that can be written (RFC 5545, 3.3.4: four digits).
 const YEARS: RangeInclusive<i32> = 1..=9999;
-
-/// The years whose times are written in their zone, the others in UTC: the zone's clock, and the VTIMEZONE that begins
-/// a year before, must be in years that can be written, too.
-const ZONED_YEARS: RangeInclusive<i32> = 3..=9998;
 
 /// What a file shows of its events.
 #[derive(Debug, Clone, Copy)]
@@ -61,30 +58,6 @@ pub struct Writer<'a> {
     zones: &'a dyn Zones,
     used: BTreeMap<String, Option<Used<'a>>>,
     visibility: Visibility<'a>,
-}
-
-/// A zone that times were written in.
-struct Used<'a> {
-    resolver: Resolver<Box<dyn Zone + 'a>>,
-    /// Instants, in seconds.
-    first: i64,
-    last: i64,
-    /// By a series, which may go on for ever.
-    repeated: bool,
-}
-
-/// How the times of one event, or of a series with its exceptions, are written.
-#[derive(Clone, Copy)]
-struct Form<'t> {
-    all_day: bool,
-    zone: Option<&'t str>,
-}
-
-impl<'t> From<&'t Timing> for Form<'t> {
-    fn from(timing: &'t Timing) -> Self {
-        let zone = timing.time_zone.as_deref().filter(|_| ZONED_YEARS.contains(&timing.start.year()));
-        Self { all_day: timing.all_day, zone }
-    }
 }
 
 impl<'a> Writer<'a> {
@@ -192,18 +165,6 @@ impl<'a> Writer<'a> {
         push_line(&mut self.file, "END:VEVENT");
     }
 
-    /// DTEND, or the time until then where that is in a year that can't be written.
-    fn end(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, form: Form<'_>) {
-        let length = end - start;
-        if writable(end) {
-            self.time("DTEND", end, form, false);
-        } else if form.all_day {
-            self.formatted(format_args!("DURATION:P{}D", length.num_days()));
-        } else {
-            self.formatted(format_args!("DURATION:PT{}S", length.num_seconds()));
-        }
-    }
-
     fn uid(&mut self, uid: &str) {
         self.line.clear();
         self.line.push_str("UID:");
@@ -257,100 +218,6 @@ impl<'a> Writer<'a> {
             DateTime::from_timestamp(instant, 0).unwrap_or_default()
         });
         Some(rule.to_string())
-    }
-
-    fn period(&mut self, start: DateTime<Utc>, end: DateTime<Utc>, form: Form<'_>) {
-        self.line.clear();
-        self.line.push_str("RDATE;VALUE=PERIOD");
-        match (form.zone, self.local(start, form.zone), self.local(end, form.zone)) {
-            (Some(zone), Some(start), Some(end)) => {
-                self.line.push_str(";TZID=");
-                push_param_value(&mut self.line, zone);
-                self.line.push(':');
-                push_local(&mut self.line, start);
-                self.line.push('/');
-                push_local(&mut self.line, end);
-            }
-            _ => {
-                self.line.push(':');
-                push_local(&mut self.line, start.naive_utc());
-                self.line.push_str("Z/");
-                push_local(&mut self.line, end.naive_utc());
-                self.line.push('Z');
-            }
-        }
-        push_line(&mut self.file, &self.line);
-    }
-
-    /// A property of one time. What the zone's clock shows twice, and the second time is meant, is written in UTC
-    /// unless it `must_be_local`.
-    fn time(&mut self, name: &str, instant: DateTime<Utc>, form: Form<'_>, must_be_local: bool) {
-        self.line.clear();
-        self.line.push_str(name);
-        if form.all_day {
-            self.line.push_str(";VALUE=DATE:");
-            push_date(&mut self.line, instant.date_naive());
-        } else {
-            let exact = self.local(instant, form.zone);
-            let local = exact.or_else(|| self.shown(instant, form.zone).filter(|_| must_be_local));
-            match (form.zone, local) {
-                (Some(zone), Some(local)) => {
-                    self.line.push_str(";TZID=");
-                    push_param_value(&mut self.line, zone);
-                    self.line.push(':');
-                    push_local(&mut self.line, local);
-                }
-                _ => {
-                    self.line.push(':');
-                    push_local(&mut self.line, instant.naive_utc());
-                    self.line.push('Z');
-                }
-            }
-        }
-        push_line(&mut self.file, &self.line);
-    }
-
-    /// A property of a local time that a clock change leaves out, and is meant to be there when the change is not.
-    fn never_shown(&mut self, name: &str, instant: DateTime<Utc>, local: NaiveDateTime, zone: &str) {
-        // The VTIMEZONE is needed.
-        self.local(instant, Some(zone));
-        self.line.clear();
-        self.line.push_str(name);
-        self.line.push_str(";TZID=");
-        push_param_value(&mut self.line, zone);
-        self.line.push(':');
-        push_local(&mut self.line, local);
-        push_line(&mut self.file, &self.line);
-    }
-
-    /// The zone's clock at the instant, if that leads back to it. Notes that the zone is needed.
-    fn local(&mut self, instant: DateTime<Utc>, zone: Option<&str>) -> Option<NaiveDateTime> {
-        let zone = zone.filter(|_| ZONED_YEARS.contains(&instant.year()))?;
-        if !self.used.contains_key(zone) {
-            let found = self.zones.zone(zone).map(|found| Used {
-                resolver: Resolver::new(found),
-                first: instant.timestamp(),
-                last: instant.timestamp(),
-                repeated: false,
-            });
-            self.used.insert(zone.to_owned(), found);
-        }
-        let used = self.used.get_mut(zone)?.as_mut()?;
-        let instant = instant.timestamp();
-        let local = used.resolver.to_local(instant);
-        used.first = used.first.min(instant);
-        used.last = used.last.max(instant);
-        let exact = used.resolver.resolve(local).instant == instant;
-        DateTime::from_timestamp(local, 0).map(|local| local.naive_utc()).filter(|_| exact)
-    }
-
-    fn shown(&self, instant: DateTime<Utc>, zone: Option<&str>) -> Option<NaiveDateTime> {
-        let used = self.used.get(zone?)?.as_ref()?;
-        DateTime::from_timestamp(used.resolver.to_local(instant.timestamp()), 0).map(|local| local.naive_utc())
-    }
-
-    fn instant(&mut self, name: &str, instant: DateTime<Utc>) {
-        self.time(name, instant, Form { all_day: false, zone: None }, false);
     }
 
     fn status(&mut self, details: &Details) {
