@@ -98,5 +98,7 @@ select * from calendar_free_slots('{ann@example.com}', '2031-06-02', '2031-06-03
 rollback to before;
 select * from calendar_free_slots('{ann@example.com}', '2031-06-02', '2031-06-03', '1 hour', '{"MO": [["9", "17:00"]]}');
 rollback to before;
+select * from calendar_free_slots('{ann@example.com}', '2031-06-02', '2031-06-03', '1 hour', time_zone => 'Mars');
+rollback to before;
 
 rollback;

@@ -52,18 +52,13 @@ fn calendar_free_slots(
 ) -> Result<TableIterator<'static, (name!(slot, Range<TimestampWithTimeZone>),)>, ErrorReport> {
     let (users, range) = (users(user_ids)?, arguments::range(range_start, range_end)?);
     let duration = length(given("duration", duration)?)?;
+    let name = time_zone.unwrap_or("UTC");
+    let Some(zone) = PgZones.zone(name) else {
+        return Err(invalid_argument(format!("time zone \"{name}\" is not known")).set_hint("See pg_timezone_names."));
+    };
     let open = match working_hours {
         None => vec![range],
-        Some(hours) => {
-            let hours = WorkingHours::parse(&hours.read("working_hours")?)?;
-            let name = time_zone.unwrap_or("UTC");
-            let Some(zone) = PgZones.zone(name) else {
-                return Err(
-                    invalid_argument(format!("time zone \"{name}\" is not known")).set_hint("See pg_timezone_names.")
-                );
-            };
-            hours.within(range, zone)?
-        }
+        Some(hours) => WorkingHours::parse(&hours.read("working_hours")?)?.within(range, zone)?,
     };
     let mut taken = Vec::new();
     each_busy(users, range, |_, ranges| taken.extend(ranges))?;
