@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use calendar_sync_core::event::{Body, Details, Event, Override, Series};
+use calendar_sync_core::event::{Body, Details, Event, EventStatus, Override, Series};
 use calendar_sync_core::recurrence::{Instances, Window};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
@@ -29,6 +29,18 @@ fn deviate_one(series: &mut Series, deviations: &[Deviation]) {
     let overrides = series.overrides.iter().enumerate();
     let places: HashMap<DateTime<Utc>, usize> =
         overrides.filter(|(_, one)| !one.this_and_future).map(|(place, one)| (one.recurrence_id, place)).collect();
+    // What a change from some occurrence on says of all that follow is no deviation of each.
+    let mut lasting: Vec<(DateTime<Utc>, EventStatus)> = series
+        .overrides
+        .iter()
+        .filter(|one| one.this_and_future)
+        .map(|one| (one.recurrence_id, one.event.details.event_status))
+        .collect();
+    lasting.sort_unstable_by_key(|(from, _)| *from);
+    let follows = |recurrence_id: &DateTime<Utc>, status: EventStatus| {
+        let change = lasting.iter().rev().find(|(from, _)| from <= recurrence_id);
+        change.is_some_and(|(_, changed)| *changed == status)
+    };
     let mut deleted = BTreeSet::new();
     for Deviation { recurrence_id, event, .. } in deviations {
         let own = places.get(recurrence_id).and_then(|place| series.overrides.get_mut(*place));
@@ -37,6 +49,7 @@ fn deviate_one(series: &mut Series, deviations: &[Deviation]) {
                 deleted.insert(*recurrence_id);
             }
             (Some(event), Some(own)) => own.event.details.event_status = event.details.event_status,
+            (Some(event), None) if follows(recurrence_id, event.details.event_status) => {}
             (Some(event), None) => series.overrides.push(Override {
                 recurrence_id: *recurrence_id,
                 this_and_future: false,
