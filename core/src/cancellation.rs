@@ -35,14 +35,14 @@ fn is_outdated(by: &Details, known: &Details) -> bool {
     by.sequence > 0 && by.sequence < known.sequence
 }
 
-/// Gives a bare cancellation of one occurrence what the series says of that.
+/// Whether a cancellation of one occurrence is of an earlier version than what is known of that.
+pub fn is_of_earlier_version(one: &Override, series: &Series) -> bool {
+    is_outdated(&one.event.details, &known_of(one, series).details)
+}
+
+/// Gives a cancellation of one occurrence what the series says of that.
 pub fn complete(one: &mut Override, series: &Series) {
-    if !is_bare(&one.event) {
-        return;
-    }
-    let known =
-        series.overrides.iter().find(|known| known.recurrence_id == one.recurrence_id && !known.this_and_future);
-    let event = known.map_or(&series.template, |known| &known.event);
+    let event = known_of(one, series);
     let own = &mut one.event;
     if own.timing.end.is_none() {
         let length = event.timing.end.map(|end| end - event.timing.start);
@@ -54,4 +54,10 @@ pub fn complete(one: &mut Override, series: &Series) {
         last_updated: own.details.last_updated,
         ..event.details.clone()
     };
+}
+
+fn known_of<'a>(one: &Override, series: &'a Series) -> &'a Event {
+    let known =
+        series.overrides.iter().find(|known| known.recurrence_id == one.recurrence_id && !known.this_and_future);
+    known.map_or(&series.template, |known| &known.event)
 }

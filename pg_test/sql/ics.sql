@@ -125,4 +125,58 @@ select title, starts_at, event_status
 from calendar_agenda('ada@example.com', '2031-03-01', '2031-05-01')
 where external_source = 'import';
 
+-- It keeps the title that is known, however it is titled itself, goes by its SEQUENCE for one occurrence, too, and need
+-- not say when what it cancels is.
+create function cancel(event text) returns table (uid text, action text, error text)
+    language sql as $$
+    select uid, action, error
+    from calendar_ics_import('eve@example.com', format(E'BEGIN:VCALENDAR\nMETHOD:CANCEL\nBEGIN:VEVENT\n%s\nEND:VEVENT\nEND:VCALENDAR', event));
+$$;
+select uid, action
+from calendar_ics_import('eve@example.com', E'BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:dinner\nSEQUENCE:5\nDTSTART:20310301T190000Z
+SUMMARY:Dinner\nEND:VEVENT\nBEGIN:VEVENT\nUID:run\nSEQUENCE:5\nDTSTART:20310302T070000Z\nRRULE:FREQ=DAILY;COUNT=3
+SUMMARY:Run\nEND:VEVENT\nEND:VCALENDAR');
+select *
+from cancel(E'UID:dinner\nSEQUENCE:4\nDTSTART:20310301T190000Z\nSUMMARY:Cancelled: Dinner')
+union all
+select *
+from cancel(E'UID:run\nSEQUENCE:4\nRECURRENCE-ID:20310303T070000Z');
+select *
+from cancel(E'UID:dinner\nSEQUENCE:6\nDTSTART:20310301T190000Z\nSUMMARY:Cancelled: Dinner')
+union all
+select *
+from cancel(E'UID:run\nSEQUENCE:6\nRECURRENCE-ID:20310303T070000Z\nDTSTART:20310303T070000Z\nSUMMARY:Cancelled: Run');
+select title, starts_at, event_status
+from calendar_agenda('eve@example.com', '2031-03-01', '2031-04-01');
+select *
+from cancel(E'UID:run\nSEQUENCE:7')
+union all
+select *
+from cancel(E'UID:unheard of\nSEQUENCE:7');
+select title, starts_at, event_status
+from calendar_agenda('eve@example.com', '2031-03-01', '2031-04-01');
+
+-- A change from some occurrence on stays for the others where one of them, also the first, is changed on its own.
+select action
+from (
+    values
+        (1, E'DTSTART:20310502T070000Z\nRRULE:FREQ=DAILY;COUNT=4\nSTATUS:TENTATIVE\nSUMMARY:Swim'),
+        (2, E'RECURRENCE-ID;RANGE=THISANDFUTURE:20310503T070000Z\nDTSTART:20310503T090000Z\nSUMMARY:Swim late'),
+        (3, E'RECURRENCE-ID:20310503T070000Z\nDTSTART:20310503T120000Z\nSUMMARY:Swim at noon')
+) parts (part, event)
+cross join lateral calendar_ics_import('eve@example.com', format(E'BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:swim\n%s\nEND:VEVENT\nEND:VCALENDAR', event))
+order by part;
+select title, starts_at, event_status
+from calendar_agenda('eve@example.com', '2031-05-01', '2031-06-01');
+
+-- What it says of the status of all that follow makes no event of its own of each of those in a file.
+select uid, action
+from to_char(now() + interval '3 days', 'YYYYMMDD') as from_day
+cross join lateral calendar_ics_import('fay@example.com', format(E'BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:swim\nDTSTART:%sT070000Z
+RRULE:FREQ=DAILY;COUNT=9\nSTATUS:TENTATIVE\nSUMMARY:Swim\nEND:VEVENT\nBEGIN:VEVENT\nUID:swim
+RECURRENCE-ID;RANGE=THISANDFUTURE:%1$sT070000Z\nDTSTART:%1$sT080000Z\nSUMMARY:Swim\nEND:VEVENT\nEND:VCALENDAR', from_day));
+select count(*) as vevents
+from string_to_table(calendar_ics_export('fay@example.com'), E'\r\n') as line
+where line = 'BEGIN:VEVENT';
+
 rollback;

@@ -90,8 +90,8 @@ impl File<'_> {
     }
 }
 
-/// Reads an event where it stands.
-pub(super) fn event(input: &[u8], vevent: &Vevent, tzids: &mut Tzids) -> Result<ParsedEvent, BadEvent> {
+/// Reads an event where it stands. `cancels`: one without a start is taken, too.
+pub(super) fn event(input: &[u8], vevent: &Vevent, cancels: bool, tzids: &mut Tzids) -> Result<ParsedEvent, BadEvent> {
     let mut lines = Lines::from(input, vevent.position);
     let mut builder = Builder::new(vevent.line);
     // Sub-components (VALARM) that are open in it.
@@ -113,5 +113,5 @@ pub(super) fn event(input: &[u8], vevent: &Vevent, tzids: &mut Tzids) -> Result<
             Kind::End => depth = depth.saturating_sub(1),
         }
     }
-    builder.finish(vevent.calendar)
+    builder.finish(vevent.calendar, cancels)
 }

@@ -32,7 +32,7 @@ mod write;
 mod zone_text;
 
 pub use read::{Calendar, ReadError, read};
-pub use resolve::{Items, Sourced, UnknownZone, resolve};
+pub use resolve::{Cancels, Items, Sourced, UnknownZone, resolve};
 pub use source::SourceHash;
 pub use vevent::BadEvent;
 pub use write::{Head, Visibility, Writer};

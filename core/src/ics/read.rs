@@ -389,7 +389,7 @@ impl Reader<'_> {
         self.head_is_used = true;
         // Without a UID it has one derived from what it says; a bad one has none.
         let uid = event.uid.or_else(|| {
-            let read = file::event(self.input, &vevent, &mut Tzids::default()).ok()?;
+            let read = file::event(self.input, &vevent, false, &mut Tzids::default()).ok()?;
             Some(content::digest(read.id().as_bytes()))
         });
         let vevents = &mut self.calendar.file.vevents;

@@ -79,6 +79,16 @@ pub struct Sourced {
     pub item: Item,
     /// `None` for what can't be told apart by its UID, or stands beside something bad.
     pub source: Option<SourceHash>,
+    /// Of a calendar with METHOD:CANCEL.
+    pub cancels: Option<Cancels>,
+}
+
+/// What a cancellation says of what it cancels (RFC 5546, 3.2.5), apart from its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancels {
+    Dated,
+    /// Not when that is: the item's timing means nothing.
+    Undated,
 }
 
 impl Iterator for Items<'_> {
@@ -90,7 +100,8 @@ impl Iterator for Items<'_> {
 }
 
 impl Items<'_> {
-    /// Gives source hashes from now on.
+    /// Gives source hashes from now on, and cancellations that do not say when what they cancel is: for whoever knows
+    /// that. (Without, such a one is bad.)
     pub fn with_sources(mut self) -> Self {
         self.surroundings = Some(Surroundings::default());
         self
@@ -121,19 +132,29 @@ impl Items<'_> {
             {
                 continue;
             }
+            let cancels = self.file.group(first).all(|vevent| self.cancels(vevent.calendar));
+            let undated = cancels && self.surroundings.is_some();
             if vevent.next.is_none() {
-                match file::event(&self.file.input, vevent, &mut self.places.tzids) {
+                match file::event(&self.file.input, vevent, undated, &mut self.places.tzids) {
                     // Nearly all are events of their own.
                     Ok(event) if event.recurrence.is_none() && event.recurrence_id.is_none() => {
-                        return Some(self.single(event).map(|item| Sourced { item, source }));
+                        let cancels = cancels.then_some(if event.undated { Cancels::Undated } else { Cancels::Dated });
+                        return Some(self.single(event).map(|item| Sourced { item, source, cancels }));
                     }
-                    Ok(event) => self.ready = sourced(self.join(vec![event], vec![]), source),
+                    Ok(event) => {
+                        let items = self.join(vec![event], vec![]);
+                        self.ready = sourced(items, source, cancels.then_some(Cancels::Dated));
+                    }
                     Err(bad) => return Some(Err(bad)),
                 }
                 continue;
             }
-            self.ready = sourced(self.group(first), source);
+            self.ready = sourced(self.group(first), source, cancels.then_some(Cancels::Dated));
         }
+    }
+
+    fn cancels(&self, calendar: u32) -> bool {
+        self.cancelled.get(calendar as usize) == Some(&true)
     }
 }
 
@@ -141,9 +162,10 @@ impl Items<'_> {
 fn sourced(
     items: Vec<Result<Item, BadEvent>>,
     source: Option<SourceHash>,
+    cancels: Option<Cancels>,
 ) -> std::vec::IntoIter<Result<Sourced, BadEvent>> {
     let source = source.filter(|_| items.len() == 1);
-    let items: Vec<_> = items.into_iter().map(|found| found.map(|item| Sourced { item, source })).collect();
+    let items: Vec<_> = items.into_iter().map(|found| found.map(|item| Sourced { item, source, cancels })).collect();
     items.into_iter()
 }
 
@@ -155,7 +177,7 @@ impl<'z> Items<'z> {
     fn group(&mut self, first: usize) -> Vec<Resolved<Item>> {
         let (mut events, mut bad) = (vec![], vec![]);
         for vevent in self.file.group(first) {
-            match file::event(&self.file.input, vevent, &mut self.places.tzids) {
+            match file::event(&self.file.input, vevent, false, &mut self.places.tzids) {
                 Ok(event) => events.push(event),
                 Err(fault) => bad.push(fault),
             }
@@ -222,7 +244,9 @@ impl<'z> Items<'z> {
             match result {
                 Ok(one) if !one.this_and_future && series.exdates.binary_search(&one.recurrence_id).is_ok() => {}
                 Ok(mut one) => {
-                    cancellation::complete(&mut one, &series);
+                    if cancellation::is_bare(&one.event) {
+                        cancellation::complete(&mut one, &series);
+                    }
                     series.overrides.push(one);
                 }
                 Err(bad) => items.push(Err(bad)),
@@ -291,7 +315,7 @@ impl<'z> Items<'z> {
 
     fn event(&self, event: ParsedEvent, span: &Span<'_>) -> Event {
         let mut details = event.details;
-        if self.cancelled.get(event.calendar as usize) == Some(&true) {
+        if self.cancels(event.calendar) {
             details.event_status = EventStatus::Cancelled;
         }
         details.ical_uid = event.uid;

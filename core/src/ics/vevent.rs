@@ -60,6 +60,8 @@ pub(super) struct ParsedEvent {
     /// RECURRENCE-ID, and whether RANGE=THISANDFUTURE.
     pub recurrence_id: Option<(Time, bool)>,
     pub start: Time,
+    /// A cancellation that does not say when: `start` means nothing.
+    pub undated: bool,
     pub end: End,
     /// Said by X-CALENDAR-SYNC-FLOATING, beside a time in a zone.
     pub floating: bool,
@@ -310,14 +312,18 @@ impl Builder {
         }
     }
 
-    pub fn finish(self, calendar: u32) -> Result<ParsedEvent, BadEvent> {
+    /// `cancels`: it is in a calendar that cancels; there it need not say when it is.
+    pub fn finish(self, calendar: u32, cancels: bool) -> Result<ParsedEvent, BadEvent> {
         let is_override = self.recurrence_id.is_some();
         let bad = |uid, line, reason| Err(BadEvent { uid, is_override, line, reason });
         if let Some((line, reason)) = self.fault {
             return bad(self.uid, line, reason);
         }
         // A cancelled occurrence may be named by its RECURRENCE-ID alone (RFC 5546, 3.2.5).
-        let Some(start) = self.start.or(self.recurrence_id.map(|(id, _)| id)) else {
+        let named = self.start.or(self.recurrence_id.map(|(id, _)| id));
+        // All of an event, by its UID.
+        let unnamed = cancels.then(|| Time { value: Value::Utc(self.dtstamp.unwrap_or_default()), tzid: None });
+        let Some(start) = named.or(unnamed) else {
             return bad(self.uid, self.line, "the event has no DTSTART".into());
         };
         let mut details = self.details;
@@ -332,6 +338,7 @@ impl Builder {
             derived_uid: None,
             recurrence_id: self.recurrence_id,
             start,
+            undated: named.is_none(),
             end: self.end,
             floating: self.floating,
             recurrence: self.recurrence,

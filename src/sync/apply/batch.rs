@@ -3,7 +3,7 @@
 use calendar_sync_core::cancellation::{self, is_bare};
 use calendar_sync_core::content::{self, Hash};
 use calendar_sync_core::event::{Body, Event, Item, Override, Series};
-use calendar_sync_core::ics::{SourceHash, Sourced};
+use calendar_sync_core::ics::{Cancels, SourceHash, Sourced};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
 use pgrx::check_for_interrupts;
@@ -185,7 +185,7 @@ impl<'a> Batch<'a> {
     }
 
     pub fn item(&mut self, index: usize, sourced: Sourced) -> SqlResult<()> {
-        let Sourced { mut item, source } = sourced;
+        let Sourced { mut item, source, cancels } = sourced;
         if let Err(message) = intake::check(&mut item, &mut self.known_zones) {
             self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
             return Ok(());
@@ -195,30 +195,36 @@ impl<'a> Batch<'a> {
             && !self.known.series.contains_key(&key)
             && !matches!(item.body, Body::Overrides(_));
         if is_new && !self.settle {
-            self.unsettled.push((index, Sourced { item, source }));
+            self.unsettled.push((index, Sourced { item, source, cancels }));
             return Ok(());
         }
         if self.pending.blocks(key) {
             self.flush()?;
         }
-        let cancels_stored = self.complete_cancellation(key, &mut item)?;
+        let cancels_stored = self.complete_cancellation(key, &mut item, cancels.is_some())?;
+        if cancels == Some(Cancels::Undated) && !cancels_stored {
+            let message = "it cancels what is not known here, and has no DTSTART".to_owned();
+            self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
+            return Ok(());
+        }
         // What it then says does not come from its source alone.
         let source_hash = source.filter(|_| !cancels_stored);
         let mark = Mark { index, key, hash: content::of_body(&item.body), source_hash };
         match item.body {
             Body::Single(event) => self.single(mark, item.external_id, *event),
             Body::Series(series) => self.series(mark, item.external_id, series)?,
-            Body::Overrides(overrides) => self.overrides(mark, item.external_id, overrides)?,
+            Body::Overrides(overrides) => self.overrides(mark, item.external_id, overrides, cancels.is_some())?,
         }
         Ok(())
     }
 
     /// Cancels what is stored as it stands, where that is more than the cancellation says. Returns whether it is.
-    fn complete_cancellation(&self, key: Key, item: &mut Item) -> SqlResult<bool> {
-        let Body::Single(by) = &item.body else { return Ok(false) };
-        if !is_bare(by) {
-            return Ok(false);
-        }
+    fn complete_cancellation(&self, key: Key, item: &mut Item, cancels: bool) -> SqlResult<bool> {
+        let by = match &item.body {
+            Body::Single(event) if cancels || is_bare(event) => &event.details,
+            Body::Series(series) if cancels => &series.template.details,
+            _ => return Ok(false),
+        };
         let is_stored = |slot: &&Slot| !slot.deleted;
         let stored = if let Some(slot) = self.known.series.get(&key).filter(is_stored) {
             series::find(self.installation, &[slot.id])?.pop().map(|stored| Body::Series(Box::new(stored.series)))
@@ -228,7 +234,7 @@ impl<'a> Batch<'a> {
             None
         };
         let Some(stored) = stored else { return Ok(false) };
-        item.body = cancellation::of_body(stored, &by.details);
+        item.body = cancellation::of_body(stored, by);
         Ok(true)
     }
 
@@ -388,7 +394,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Overrides without their series: they join the one that is stored, or stand for themselves.
-    fn overrides(&mut self, mark: Mark, external_id: String, overrides: Vec<Override>) -> SqlResult<()> {
+    fn overrides(&mut self, mark: Mark, external_id: String, overrides: Vec<Override>, cancels: bool) -> SqlResult<()> {
         let Mark { index, key, .. } = mark;
         let stored =
             self.known.series.get(&key).filter(|slot| !slot.deleted && !self.terms.complete).map(|slot| slot.id);
@@ -397,8 +403,17 @@ impl<'a> Batch<'a> {
         {
             let mut series = Box::new(stored.series);
             for mut one in overrides {
-                cancellation::complete(&mut one, &series);
-                series.overrides.retain(|other| other.recurrence_id != one.recurrence_id);
+                if cancels || is_bare(&one.event) {
+                    if cancellation::is_of_earlier_version(&one, &series) {
+                        continue;
+                    }
+                    cancellation::complete(&mut one, &series);
+                }
+                // A change of one occurrence leaves what holds from it on for the others.
+                let stays = |other: &Override| {
+                    other.recurrence_id != one.recurrence_id || other.this_and_future && !one.this_and_future
+                };
+                series.overrides.retain(stays);
                 series.overrides.push(one);
             }
             let body = Body::Series(series);

@@ -128,7 +128,7 @@ pub fn calendar(
 ) -> SqlResult<Applied> {
     let mut batch = Batch::new(installation, source, zones, terms)?;
     for item in items {
-        batch.take(item.map(|item| Sourced { item, source: None }))?;
+        batch.take(item.map(|item| Sourced { item, source: None, cancels: None }))?;
     }
     batch.finish()
 }

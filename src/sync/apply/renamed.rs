@@ -49,7 +49,7 @@ fn rename(batch: &Batch, items: &mut [(usize, Sourced)]) -> SqlResult<()> {
             known.entry(likeness(&stored.series.template, true)).or_default().push(stored.external_id);
         }
     }
-    for (_, Sourced { item, source }) in items {
+    for (_, Sourced { item, source, .. }) in items {
         let likeness = match &item.body {
             Body::Single(event) => likeness(event, false),
             Body::Series(series) => likeness(&series.template, true),
