@@ -27,4 +27,4 @@ comment on function calendar_free_busy(text[], timestamptz, timestamptz) is
 comment on function calendar_free_slots(text[], timestamptz, timestamptz, interval, jsonb, text) is
     'the longest ranges of at least that duration in which all users are free; working_hours such as {"MO": [["09:00", "17:00"]]} are in time_zone';
 comment on function calendar_overlaps(text, timestamptz, timestamptz) is
-    'what is booked twice: pairs of events and the time that they share';
+    'what is booked twice: pairs of events (of a recurring one its series_id) and the time that they share';

@@ -88,6 +88,21 @@ select o.title, p.title as other, v.overlap
 from calendar_overlaps('ann@example.com', '2031-06-01', '2031-06-08') v
 join calendar_events o on o.event_id = v.event_id
 join calendar_events p on p.event_id = v.other_event_id;
+-- Of a series it is the series_id, whether the instance is stored or not.
+select action
+from calendar_upsert_event('bob@example.com', 'app', 'review', jsonb_build_object(
+    'title', 'Review', 'start', date_trunc('day', now()) + interval '9 hours 30 minutes',
+    'end', date_trunc('day', now()) + interval '10 hours 30 minutes', 'recurrence', '["RRULE:FREQ=DAILY"]'::jsonb
+));
+select action
+from calendar_upsert_event('bob@example.com', 'app', 'daily', jsonb_build_object(
+    'end', date_trunc('day', now()) + interval '10 hours'
+));
+select o.title, p.title as other, count(*)
+from calendar_overlaps('bob@example.com', date_trunc('day', now()) + interval '1 day', date_trunc('day', now()) + interval '501 days') v
+join calendar_series o on o.series_id = v.event_id
+join calendar_series p on p.series_id = v.other_event_id
+group by 1, 2;
 
 savepoint before;
 select * from calendar_agenda('ada@example.com', '2031-06-08', '2031-06-01');

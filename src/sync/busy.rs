@@ -161,7 +161,7 @@ fn seconds_of_day(text: &str) -> Option<i64> {
 
 /// Two things at once.
 pub struct Overlap {
-    /// The one that starts first: its event, or its series where the instance is not stored.
+    /// The one that starts first: its event, of an instance its series.
     pub one: Option<Uuid>,
     pub other: Option<Uuid>,
     pub overlap: Range,
@@ -180,7 +180,7 @@ pub fn overlaps(
     let taken: Vec<(Range, Option<Uuid>)> = entries
         .iter()
         .filter(|entry| entry.busy)
-        .filter_map(|entry| Some((clip(entry.starts_at, entry.ends_at?, range)?, entry.event_id.or(entry.series_id))))
+        .filter_map(|entry| Some((clip(entry.starts_at, entry.ends_at?, range)?, entry.series_id.or(entry.event_id))))
         .collect();
     let mut found = Vec::new();
     let mut running: Vec<(Range, Option<Uuid>)> = Vec::new();
