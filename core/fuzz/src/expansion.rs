@@ -63,22 +63,21 @@ fn steps(whole: &Part, next_after: impl Fn(i64) -> Option<Result<i64, Recurrence
 
 /// Checks the expansion of a series of times.
 pub fn check_times(rule: &Rule, start: i64, zone: &(impl Zone + Clone), window: Window) {
-    let expand = |window: Window| Occurrences::new(rule, start, zone.clone(), window);
-    let all = Window { from: i64::MIN, to: window.to };
-    let windowed = part(expand(window), window);
-    let Some(whole) = part(expand(all), all) else { return };
-    assert!(whole.found.first().is_none_or(|first| *first >= start));
-    if let Some(windowed) = windowed {
-        agree(&whole, &windowed, window);
-    }
-    steps(&whole, |at| expand(Window { from: at + 1, to: i64::MAX }).map_or_else(|e| Some(Err(e)), |mut it| it.next()));
+    check(start, window, |window| Occurrences::new(rule, start, zone.clone(), window));
 }
 
 /// Checks the expansion of a series of dates; what is given in seconds is taken as the day.
 pub fn check_dates(rule: &Rule, start: i64, window: Window) {
     let days = |window: Window| Window { from: window.from.div_euclid(DAY), to: window.to.div_euclid(DAY) };
     let (start, window) = (start.div_euclid(DAY), days(window));
-    let expand = |window: Window| Dates::new(rule, start, window);
+    check(start, window, |window| Dates::new(rule, start, window));
+}
+
+/// Checks one way to expand a rule from `start` on: its window against the whole, each step against the next.
+fn check<I>(start: i64, window: Window, expand: impl Fn(Window) -> Result<I, RecurrenceError>)
+where
+    I: Iterator<Item = Result<i64, RecurrenceError>>,
+{
     let all = Window { from: i64::MIN, to: window.to };
     let windowed = part(expand(window), window);
     let Some(whole) = part(expand(all), all) else { return };
