@@ -10,5 +10,6 @@ pub mod filter;
 pub mod ics;
 pub mod mapping;
 pub mod patch;
+pub mod providers;
 pub mod recurrence;
 pub mod zones;

@@ -95,7 +95,7 @@ fn calendar_ics_import(
     let applied = store::as_owner(|installation| {
         // So that the worker moves the windows of series forward.
         installation_row::ensure(installation)?;
-        apply::file(installation, &source, &PgZones, items, &terms)
+        apply::document(installation, &source, &PgZones, items.into(), &terms)
     })?;
     Ok(TableIterator::new(applied.outcomes.into_iter().map(|outcome| {
         let event_id = outcome.event_id.map(arguments::uuid);

@@ -1,11 +1,10 @@
 //! A calendar file (RFC 5545) at a URL, asked for conditionally.
 
-use std::time::Duration;
-
 use calendar_sync_core::ics;
-use chrono::{DateTime, Utc};
+use calendar_sync_core::providers::Document;
 use sha2::{Digest, Sha256};
 
+use super::status::check_status;
 use super::{Answer, Fetched, Provider, PullError, PullRequest, Validators};
 use crate::http::{Address, Client, Request, Response};
 
@@ -35,7 +34,7 @@ impl Provider for Ics {
         if !calendar.complete {
             return Err(PullError::CutOff(address.clone()));
         }
-        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, calendar })))
+        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, document: Document::Ics(calendar) })))
     }
 }
 
@@ -48,29 +47,6 @@ fn headers(validators: &Validators) -> Vec<(&'static str, String)> {
 
 fn validator(response: &Response, name: &str) -> Option<String> {
     response.header(name).filter(|value| value.len() <= MAX_VALIDATOR).map(str::to_owned)
-}
-
-fn check_status(address: &Address, response: &Response) -> Result<(), PullError> {
-    let address = address.clone();
-    match response.status {
-        200 => Ok(()),
-        401 => Err(PullError::Unauthorized(address)),
-        403 => Err(PullError::Forbidden(address)),
-        404 => Err(PullError::NotFound(address)),
-        410 => Err(PullError::Gone(address)),
-        429 => Err(PullError::TooManyRequests(address, retry_after(response, Utc::now()))),
-        status @ 500.. => Err(PullError::Server(address, status, retry_after(response, Utc::now()))),
-        status => Err(PullError::Status(address, status)),
-    }
-}
-
-/// Retry-After (RFC 9110, 10.2.3): seconds, or a date.
-fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
-    let value = response.header("retry-after")?;
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => (DateTime::parse_from_rfc2822(value).ok()?.to_utc() - now).to_std().ok(),
-    }
 }
 
 /// A web page is a login form or an error that came with status 200. A calendar under a wrong type is taken.
@@ -101,15 +77,8 @@ fn hash(body: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::tests::response;
     use super::*;
-
-    fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (ureq::http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
-        Response { status, headers, body: body.into() }
-    }
 
     #[test]
     fn the_hash_ignores_when_and_by_what_a_calendar_was_written_and_nothing_else() {
@@ -127,15 +96,5 @@ mod tests {
         assert!(matches!(check("text/calendar", "<!doctype html><p>"), Err(PullError::WebPage(_))));
         assert!(check("text/html", "BEGIN:VCALENDAR\r\n").is_ok());
         assert!(check("text/plain", "\u{feff}BEGIN:VCALENDAR\r\n").is_ok());
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let pause = |value| retry_after(&response(429, &[("retry-after", value)], ""), now);
-        assert_eq!(pause("120"), Some(Duration::from_secs(120)));
-        assert_eq!(pause("Thu, 01 Jan 2026 00:10:00 GMT"), Some(Duration::from_secs(600)));
-        assert_eq!(pause("Wed, 31 Dec 2025 00:00:00 GMT"), None);
-        assert_eq!(pause("soon"), None);
     }
 }

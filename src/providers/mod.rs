@@ -1,10 +1,11 @@
 //! Outside calendars, each provider behind one trait. All of it runs on plain threads and never touches Postgres.
 
 mod ics;
+mod status;
 
 use std::time::Duration;
 
-use calendar_sync_core::ics::Calendar;
+use calendar_sync_core::providers::Document;
 
 use crate::http::{Address, Client, HttpError};
 
@@ -52,7 +53,7 @@ pub enum Answer {
 pub struct Fetched {
     pub validators: Validators,
     pub body_hash: Vec<u8>,
-    pub calendar: Calendar<'static>,
+    pub document: Document,
 }
 
 /// Why a pull gave nothing; it changes no event.

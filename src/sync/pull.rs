@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use calendar_sync_core::ics::{self, Items};
+use calendar_sync_core::providers::{Document, Items};
 use chrono::Utc;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ const BAD_IN_LOG: usize = 20;
 /// Pulls in a row that give the same deletes make them true.
 const POLLS_TO_CONFIRM: i32 = 3;
 
-/// What a pull did: `fetched` VEVENTs stood in the calendar, good and bad; of the other numbers a series counts as one.
+/// What a pull did: `fetched` events stood in the calendar, good and bad; of the other numbers a series counts as one.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Counts {
     pub fetched: i32,
@@ -40,8 +40,8 @@ pub fn apply(
     duration: Duration,
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
-    let name = fetched.calendar.name.clone();
-    let vevents = fetched.calendar.len();
+    let name = fetched.document.name().map(str::to_owned);
+    let events = fetched.document.len();
     let source = Source {
         user_id: &connection.user_id,
         external_source: &connection.provider,
@@ -50,14 +50,14 @@ pub fn apply(
     };
     let zone = default_zone(connection);
     let items =
-        |calendar| ics::resolve(calendar, &PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
+        |document: Document| document.resolve(&PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
     let terms = Terms { complete: true, force, outcomes: false, now: Utc::now() };
     let (applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
-        let applied = apply::file(installation, &source, &PgZones, items(fetched.calendar)?, &terms)?;
+        let applied = apply::document(installation, &source, &PgZones, items(fetched.document)?, &terms)?;
         let polls = held_back_polls(connection, applied.held_back.as_ref());
         (applied, polls)
     } else {
-        confirm(installation, connection, &source, || items(fetched.calendar.clone()), &terms)?
+        confirm(installation, connection, &source, || items(fetched.document.clone()), &terms)?
     };
     let trouble = applied.held_back.as_ref().map(held_back_message);
     let keep = applied.held_back.is_none();
@@ -73,7 +73,7 @@ pub fn apply(
     };
     connections::applied(installation, connection.id, &outcome)?;
     let counts = Counts {
-        fetched: i32::try_from(vevents).unwrap_or(i32::MAX),
+        fetched: i32::try_from(events).unwrap_or(i32::MAX),
         created: applied.created,
         updated: applied.updated,
         deleted: applied.deleted,
@@ -100,13 +100,13 @@ fn confirm<'f>(
     items: impl Fn() -> SqlResult<Items<'f>>,
     terms: &Terms,
 ) -> SqlResult<(Applied, i32)> {
-    let applied = apply::file(installation, source, &PgZones, items()?, terms)?;
+    let applied = apply::document(installation, source, &PgZones, items()?, terms)?;
     let polls = held_back_polls(connection, applied.held_back.as_ref());
     if polls < POLLS_TO_CONFIRM {
         return Ok((applied, polls));
     }
     // All but the deletes was written just now; the pull's other counts are of that.
-    let forced = apply::file(installation, source, &PgZones, items()?, &Terms { force: true, ..*terms })?;
+    let forced = apply::document(installation, source, &PgZones, items()?, &Terms { force: true, ..*terms })?;
     Ok((Applied { deleted: forced.deleted, held_back: None, ..applied }, 0))
 }
 

@@ -12,7 +12,8 @@ mod stories;
 mod volume;
 
 use calendar_sync_core::event::Item;
-use calendar_sync_core::ics::{BadEvent, Items, Sourced};
+use calendar_sync_core::ics::Sourced;
+use calendar_sync_core::providers::Items;
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use crate::errors::SqlResult;
 use crate::store::Installation;
 pub use crate::store::Source;
+pub use calendar_sync_core::providers::BadItem;
 pub use expansion::{extend, shown};
 
 use batch::Batch;
@@ -35,23 +37,6 @@ pub struct Terms {
     pub outcomes: bool,
     /// The present, passed in.
     pub now: DateTime<Utc>,
-}
-
-/// An item that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadItem {
-    /// Its identifier, as far as it could be read.
-    pub external_id: Option<String>,
-    /// One occurrence of a series could not be read; the series is another item.
-    pub is_override: bool,
-    pub message: String,
-}
-
-impl From<BadEvent> for BadItem {
-    fn from(bad: BadEvent) -> Self {
-        let message = format!("line {}: {}", bad.line, bad.reason);
-        Self { external_id: bad.uid, is_override: bad.is_override, message }
-    }
 }
 
 /// What became of a batch. The counts are of items: a series with its instances and overrides is one.
@@ -133,18 +118,17 @@ pub fn calendar(
     batch.finish()
 }
 
-/// The same for the items of a calendar file; what stands in it as it did is not even read.
-pub fn file(
+/// The same for what a provider answered with; what stands in it as it did is not even read.
+pub fn document(
     installation: &Installation,
     source: &Source,
     zones: &dyn Zones,
-    items: Items,
+    mut items: Items,
     terms: &Terms,
 ) -> SqlResult<Applied> {
     let mut batch = Batch::new(installation, source, zones, terms)?;
-    let mut items = items.with_sources();
     while let Some(found) = items.next_unless(|uid, source_hash| batch.passes(uid, source_hash)) {
-        batch.take(found.map_err(BadItem::from))?;
+        batch.take(found)?;
     }
     batch.finish()
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::{Applied, BadItem, Read, Source, Terms, calendar, extend, file};
+use super::{Applied, BadItem, Read, Source, Terms, calendar, document, extend};
 use crate::store::as_owner;
 use crate::zones::PgZones;
 
@@ -68,7 +68,7 @@ fn fetch(items: Vec<Read>) -> Applied {
 fn fetch_file(text: &str) -> Applied {
     let terms = Terms { complete: true, force: false, outcomes: false, now: now() };
     let items = ics::resolve(ics::read(text.as_bytes(), 100).unwrap(), &PgZones, "UTC").unwrap();
-    as_owner(|installation| file(installation, &FEED, &PgZones, items, &terms)).unwrap()
+    as_owner(|installation| document(installation, &FEED, &PgZones, items.into(), &terms)).unwrap()
 }
 
 /// created, updated, deleted, unchanged, errors
