@@ -12,4 +12,6 @@ comment on function calendar_sync_request(text) is
     'makes a user''s connections due (NULL: everybody''s) and wakes the worker at commit; returns how many';
 comment on function calendar_sync_status(text) is 'a user''s connections: when they were pulled, how many events they hold, what is wrong';
 comment on function calendar_resume() is 'this restored copy is the real one now: its worker pulls, and changes are sent out, from here';
+comment on function calendar_rotate_key() is
+    'encrypts every stored secret anew with the first key of calendar_sync.encryption_key_file, all or none; returns how many; administrators only';
 comment on function calendar_worker_states() is 'what the view calendar_worker_status shows, by oid of the database';

@@ -70,6 +70,7 @@ extension_sql_file!(
         api::connections::calendar_sync_status,
         api::connections::calendar_resume,
         api::connections::calendar_worker_states,
+        api::keys::calendar_rotate_key,
     ]
 );
 extension_sql_file!(

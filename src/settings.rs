@@ -41,7 +41,7 @@ pub static HTTP_DENY_HOSTS: Text = Text::new(None);
 pub static HTTP_USER_AGENT: Text = Text::new(None);
 /// File with the certificates (PEM) to trust instead of the platform's.
 pub static HTTP_CA_FILE: Text = Text::new(None);
-/// Proxy for requests; none: no proxy, whatever the environment says.
+/// Proxy for requests; none: no proxy, whatever the environment says. May hold a password.
 pub static HTTP_PROXY: Text = Text::new(None);
 /// How far back instances of a series are stored when it is first seen In seconds.
 pub static EXPAND_BACK: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
@@ -165,7 +165,7 @@ pub fn register() {
         c"Proxy for requests; none: no proxy, whatever the environment says.",
         &HTTP_PROXY,
         GucContext::Suset,
-        GucFlags::default(),
+        GucFlags::SUPERUSER_ONLY,
     );
     int(
         c"calendar_sync.expand_back",

@@ -26,3 +26,15 @@ pub fn is_administrator() -> SqlResult<bool> {
     // SAFETY: look-ups in the catalog, within a transaction.
     Ok(unsafe { pg_sys::superuser() || pg_sys::has_privs_of_role(pg_sys::GetUserId(), installation.owner) })
 }
+
+/// Lets administrators pass; `what` they may do stands in the error.
+///
+/// # Errors
+/// 42501 (insufficient_privilege) for anybody else.
+pub fn administrators_only(what: &str) -> SqlResult<()> {
+    if is_administrator()? {
+        return Ok(());
+    }
+    Err(error(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("permission denied to {what}"))
+        .set_hint("Only a superuser or the extension's owner can."))
+}

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments::{self, given};
-use super::caller::{authorize, is_administrator};
+use super::caller::{administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::now::{self, Report};
@@ -179,14 +179,6 @@ fn calendar_resume() -> SqlResult<()> {
     store::as_owner(installation_row::resume)?;
     worker::wake_at_commit();
     Ok(())
-}
-
-fn administrators_only(what: &str) -> SqlResult<()> {
-    if is_administrator()? {
-        return Ok(());
-    }
-    Err(error(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("permission denied to {what}"))
-        .set_hint("Only a superuser or the extension's owner can."))
 }
 
 /// What the view calendar_worker_status shows.

@@ -12,4 +12,5 @@ mod ics;
 mod ids;
 mod interactions;
 mod json;
+mod keys;
 mod recurrence;

@@ -14,7 +14,14 @@ const MAX_LENGTH: usize = 8 * 1024;
 pub struct Address {
     /// Without user name, password and fragment; http or https.
     url: Url,
-    authorization: Option<String>,
+    authorization: Option<Authorization>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Authorization {
+    user: String,
+    /// Value of the header.
+    header: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +78,9 @@ impl Address {
         let authorization = match (url.username(), url.password()) {
             ("", None) => None,
             (user, password) => {
-                let plain = format!("{}:{}", decode(user), decode(password.unwrap_or_default()));
-                Some(format!("Basic {}", STANDARD.encode(plain)))
+                let user = decode(user);
+                let plain = format!("{user}:{}", decode(password.unwrap_or_default()));
+                Some(Authorization { user, header: format!("Basic {}", STANDARD.encode(plain)) })
             }
         };
         // Of http and https URLs with a host these cannot fail.
@@ -89,12 +97,14 @@ impl Address {
 
     /// Value of the Authorization header that goes with it. A secret.
     pub fn authorization(&self) -> Option<&str> {
-        self.authorization.as_deref()
+        self.authorization.as_ref().map(|it| it.header.as_str())
     }
 
-    /// What equal addresses have in common, to look for them under a keyed hash. A secret.
+    /// What equal addresses have in common, to look for them under a keyed hash. A secret. Of a login it holds the user
+    /// name alone: the key of the hash stands beside it in a dump, which is no place to try passwords on.
     pub fn canonical(&self) -> String {
-        format!("{} {}", self.authorization.as_deref().unwrap_or_default(), self.url)
+        let user = self.authorization.as_ref().map(|it| it.user.as_str()).unwrap_or_default();
+        format!("{user} {}", self.url)
     }
 
     pub fn host(&self) -> &str {
@@ -175,6 +185,15 @@ mod tests {
         assert_eq!(format!("{address:?}"), "https://example.com:8443/…");
         assert_eq!(address.secret(), "https://example.com:8443/private/x.ics?token=1");
         assert_eq!(address.authorization(), Some(format!("Basic {}", STANDARD.encode("ada:pass")).as_str()));
+    }
+
+    #[test]
+    fn a_login_is_the_same_under_another_password_and_another_under_another_name() {
+        let canonical = |text: &str| Address::parse(text).unwrap().canonical();
+        assert_eq!(canonical("https://ada:one@example.com/a"), canonical("https://ada:two@example.com/a"));
+        assert_ne!(canonical("https://ada:one@example.com/a"), canonical("https://bob:one@example.com/a"));
+        assert_ne!(canonical("https://ada:one@example.com/a"), canonical("https://example.com/a"));
+        assert!(!canonical("https://ada:one@example.com/a").contains("one"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod outside;
 pub mod raw;
 pub mod related;
 mod rows;
+pub mod sealed;
 pub mod series;
 mod source;
 mod statement;

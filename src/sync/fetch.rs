@@ -7,17 +7,13 @@ use std::time::{Duration, Instant};
 use crate::errors::{SqlResult, internal};
 use crate::http::{Address, Client, Options, Policy};
 use crate::providers::{self, Answer, Provider, PullError, PullRequest, Validators};
-use crate::secrets::{self, Place};
+use crate::secrets;
 use crate::settings;
 use crate::store::connections::Connection;
+use crate::store::sealed::CONNECTION_URL;
 
 /// Events of one calendar beyond which it is refused.
 const MAX_EVENTS: usize = 500_000;
-
-/// Where a connection's URL is stored.
-pub fn place_of_url(connection_id: uuid::Uuid) -> Place {
-    Place { table: "calendar_connections", column: "url", row: connection_id }
-}
 
 /// The settings that concern HTTP, as they are now.
 pub fn http_options() -> Options {
@@ -70,7 +66,7 @@ impl Job {
         let provider = providers::named(&connection.provider)
             .ok_or_else(|| internal(format!("calendars of provider {} are not pulled", connection.provider)))?;
         let sealed = connection.url.as_deref().ok_or_else(|| internal("the connection has no URL"))?;
-        let url = secrets::open(place_of_url(connection.id), sealed)?;
+        let url = secrets::open(CONNECTION_URL.place(connection.id), sealed)?;
         let address = Address::parse(&url).map_err(internal)?;
         let validators = Validators { etag: connection.etag.clone(), last_modified: connection.last_modified.clone() };
         let request = PullRequest {

@@ -6,6 +6,7 @@ pub mod busy;
 pub mod export;
 pub mod feed;
 pub mod fetch;
+pub mod keys;
 pub mod now;
 pub mod pull;
 mod schedule;

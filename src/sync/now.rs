@@ -7,8 +7,8 @@ use pgrx::pg_sys::panic::ErrorReportable;
 
 use super::fetch::{Fetch, Job, http_options};
 use super::pull::{self, Counts, Trouble};
-use super::wait::wait;
-use crate::errors::{SqlResult, internal};
+use super::wait::{patiently, wait};
+use crate::errors::SqlResult;
 use crate::http::{self, Bell};
 use crate::providers::Answer;
 use crate::store::connections::{self, Connection};
@@ -69,17 +69,11 @@ pub fn pull(connection: Connection, force: bool) -> SqlResult<Report> {
 
 /// Takes the connection for this transaction.
 fn alone(connection: &Connection) -> SqlResult<bool> {
-    let bell = Bell::new().map_err(internal)?;
-    let started = Instant::now();
-    loop {
-        if store::as_owner(|installation| connections::try_alone(installation, connection.id))? {
-            return Ok(true);
-        }
-        if started.elapsed() > PATIENCE {
-            return Ok(false);
-        }
-        wait(&bell, Duration::from_millis(100));
-    }
+    let taken = || {
+        let alone = store::as_owner(|installation| connections::try_alone(installation, connection.id))?;
+        Ok(alone.then_some(()))
+    };
+    Ok(patiently(PATIENCE, taken)?.is_some())
 }
 
 /// Fetches on another thread while this one stays open to a cancel. A cancel breaks the request off.

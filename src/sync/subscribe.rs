@@ -4,11 +4,13 @@ use pgrx::PgSqlErrorCode;
 use pgrx::datum::Interval;
 use uuid::Uuid;
 
-use super::fetch::{http_options, place_of_url};
+use super::fetch::http_options;
+use super::keys;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::http::Address;
 use crate::providers;
 use crate::secrets;
+use crate::store::sealed::CONNECTION_URL;
 use crate::store::subscriptions::{self, Subscription};
 use crate::store::{self, Installation, installation_row};
 
@@ -38,7 +40,7 @@ pub fn subscribe(
         None => subscriptions::by_url(installation, &wanted)?,
     };
     // What is sealed is what was given: it may carry a user name and a password.
-    let seal = |id| secrets::seal(place_of_url(id), url.trim());
+    let seal = |id| keys::seal(installation, CONNECTION_URL.place(id), url.trim());
     if let Some(known) = known {
         return repoint(installation, &known, &seal(known.id)?, &wanted);
     }

@@ -1,10 +1,14 @@
 //! Waiting as a PostgreSQL process must: on its latch, so that cancel, shutdown and barriers are attended to at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
+use crate::errors::{SqlResult, internal};
 use crate::http::Bell;
+
+/// How long [`patiently`] naps.
+const NAP: Duration = Duration::from_millis(100);
 
 /// Waits until the latch is set, the bell is rung, or the time is over; then does what PostgreSQL asks of the process.
 /// A cancel or a termination ends in an error from here.
@@ -23,4 +27,19 @@ pub fn wait(bell: &Bell, timeout: Duration) {
     }
     bell.hush();
     pg_sys::check_for_interrupts!();
+}
+
+/// Tries again and again until it gives something; `None` when that takes longer than `patience`.
+pub fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> SqlResult<Option<T>>) -> SqlResult<Option<T>> {
+    let bell = Bell::new().map_err(internal)?;
+    let started = Instant::now();
+    loop {
+        if let Some(result) = attempt()? {
+            return Ok(Some(result));
+        }
+        if started.elapsed() > patience {
+            return Ok(None);
+        }
+        wait(&bell, NAP);
+    }
 }

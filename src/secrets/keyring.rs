@@ -1,25 +1,17 @@
-//! Secrets at rest: AES-256-GCM under keys that stand in a file, never in the database.
-//!
-//! A sealed secret is `version (1) | key id (8) | nonce (12) | ciphertext and tag`. The place where it is stored (table,
-//! column, row) is authenticated with it: copied to another row it does not open.
+//! The key file, and what its keys do.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac};
-use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::ErrorReport;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::errors::{SqlResult, error, internal};
 use crate::settings;
 
 const VERSION: u8 = 1;
@@ -28,22 +20,9 @@ const NONCE: usize = 12;
 /// A key file is a few lines; what is larger is another file.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// Where a secret is stored.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    pub table: &'static str,
-    pub column: &'static str,
-    pub row: Uuid,
-}
-
-impl Place {
-    fn bytes(&self) -> Vec<u8> {
-        format!("{}.{}.{}", self.table, self.column, self.row).into_bytes()
-    }
-}
-
+/// Why a secret was not sealed or opened. No text holds a key, a secret, or the file's name.
 #[derive(Debug, thiserror::Error)]
-enum KeyringError {
+pub enum KeyringError {
     #[error("calendar_sync.encryption_key_file is not set")]
     NotSet,
     #[error("the key file cannot be read: {0}")]
@@ -68,58 +47,8 @@ enum KeyringError {
     UnknownKey,
 }
 
-/// Seals a secret with the newest key.
-///
-/// # Errors
-/// 55000 (object_not_in_prerequisite_state) without a usable key file, with the command that makes one.
-pub fn seal(place: Place, secret: &str) -> SqlResult<Vec<u8>> {
-    Keyring::load().and_then(|keys| keys.seal(&place.bytes(), secret.as_bytes())).map_err(report)
-}
-
-/// Opens a secret with whichever key of the file it was sealed with.
-///
-/// # Errors
-/// 55000 without a usable key file or without that key; XX001 (data_corrupted) where it does not belong to `place`.
-pub fn open(place: Place, sealed: &[u8]) -> SqlResult<Zeroizing<String>> {
-    Keyring::load().and_then(|keys| keys.open(&place.bytes(), sealed)).map_err(report)
-}
-
-/// Random bytes that nobody can guess.
-pub fn random<const N: usize>() -> SqlResult<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| report(KeyringError::NoRandomness))?;
-    Ok(bytes)
-}
-
-/// A hash of what must not be guessed from it, equal for equal texts of one installation (`salt`).
-pub fn keyed_hash(salt: &[u8], text: &str) -> SqlResult<Vec<u8>> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(salt).map_err(internal)?;
-    mac.update(text.as_bytes());
-    Ok(mac.finalize().into_bytes().to_vec())
-}
-
-fn report(source: KeyringError) -> ErrorReport {
-    let code = match source {
-        KeyringError::Damaged => PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-        KeyringError::NoRandomness | KeyringError::NotSealed => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        _ => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-    };
-    let hint = match source {
-        KeyringError::Damaged => "Subscribe to the calendar, or add the account, again.",
-        KeyringError::UnknownKey => "Add that key as a further line of calendar_sync.encryption_key_file.",
-        KeyringError::Exposed(_) => "Run chmod 600 on it, as the user that the server runs as.",
-        KeyringError::NotSet | KeyringError::Empty | KeyringError::BadKey(_) => MAKE_A_KEY,
-        _ => "calendar_sync.encryption_key_file must name a file of the user that the server runs as, with mode 600.",
-    };
-    error(code, format!("calendar_sync cannot keep or open a secret: {source}"))
-        .set_detail("Secrets are only stored encrypted, with a key that is kept outside of the database.")
-        .set_hint(hint)
-}
-
-const MAKE_A_KEY: &str = "As the user that the server runs as: (umask 077; head -c 32 /dev/urandom | \
-    base64 > /etc/postgresql/calendar_sync.key), then set calendar_sync.encryption_key_file to that file and reload the server.";
-
-struct Keyring {
+/// The keys of the file.
+pub struct Keyring {
     /// Newest first.
     keys: Vec<Key>,
 }
@@ -131,20 +60,18 @@ struct Key {
 
 impl Keyring {
     /// Reads the file each time: rotation needs no restart, and keys stay in memory no longer than they are used.
-    fn load() -> Result<Self, KeyringError> {
+    pub fn load() -> Result<Self, KeyringError> {
         let setting =
             settings::ENCRYPTION_KEY_FILE.get().filter(|path| !path.is_empty()).ok_or(KeyringError::NotSet)?;
         let path = setting.to_str().map_err(|_| KeyringError::NotAFile)?;
         Self::parse(&Self::read(Path::new(path))?)
     }
 
+    /// A symbolic link is followed (secrets are often mounted as one): what counts is the file that it leads to.
     fn read(path: &Path) -> Result<Zeroizing<String>, KeyringError> {
-        // A FIFO would wait for its writer.
-        if !std::fs::metadata(path).map_err(KeyringError::Unreadable)?.is_file() {
-            return Err(KeyringError::NotAFile);
-        }
-        let file = File::open(path).map_err(KeyringError::Unreadable)?;
-        // Of the opened file, not of the path: that may be replaced in between.
+        // Opening a FIFO would wait for its writer.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = opened.map_err(KeyringError::Unreadable)?;
         let metadata = file.metadata().map_err(KeyringError::Unreadable)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {
             return Err(KeyringError::NotAFile);
@@ -152,8 +79,8 @@ impl Keyring {
         if metadata.mode() & 0o077 != 0 {
             return Err(KeyringError::Exposed(metadata.mode() & 0o7777));
         }
-        let process = std::fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or(metadata.uid());
-        if metadata.uid() != process && metadata.uid() != 0 {
+        // SAFETY: reads a number of the process.
+        if metadata.uid() != unsafe { libc::geteuid() } && metadata.uid() != 0 {
             return Err(KeyringError::ForeignOwner);
         }
         // The size is known, so that the text is not copied while it grows.
@@ -183,7 +110,7 @@ impl Keyring {
         if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys }) }
     }
 
-    fn seal(&self, place: &[u8], secret: &[u8]) -> Result<Vec<u8>, KeyringError> {
+    pub fn seal(&self, place: &[u8], secret: &[u8]) -> Result<Vec<u8>, KeyringError> {
         let key = self.keys.first().ok_or(KeyringError::Empty)?;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| KeyringError::NoRandomness)?;
@@ -194,7 +121,7 @@ impl Keyring {
         Ok([&[VERSION], key.id.as_slice(), nonce.as_slice(), ciphertext.as_slice()].concat())
     }
 
-    fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<String>, KeyringError> {
+    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<String>, KeyringError> {
         let (&version, rest) = sealed.split_first().ok_or(KeyringError::Damaged)?;
         let (id, rest) = rest.split_first_chunk::<KEY_ID>().ok_or(KeyringError::Damaged)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(KeyringError::Damaged)?;

@@ -1,0 +1,114 @@
+//! Every column that holds sealed secrets: what calendar_rotate_key goes through, and the only way to a [`Place`].
+
+use std::thread::LocalKey;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use pgrx::spi::SpiTupleTable;
+use uuid::Uuid;
+
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+use crate::secrets::Place;
+
+/// A column of sealed secrets in a table whose key is a UUID.
+pub struct Column {
+    table: &'static str,
+    column: &'static str,
+    key: &'static str,
+    lock: &'static LocalKey<Statement>,
+    count: &'static LocalKey<Statement>,
+    replace: &'static LocalKey<Statement>,
+}
+
+/// A row's key and its sealed secret.
+pub type Secret = (Uuid, Vec<u8>);
+
+macro_rules! column {
+    ($name:ident, $table:literal, $key:literal, $column:literal) => {
+        pub static $name: Column = {
+            thread_local! {
+                static LOCK: Statement = const { Statement::new(
+                    concat!(
+                        "select ", $key, ", ", $column, " from @", $table,
+                        " where ", $column, " is not null order by ", $key, " for no key update skip locked"
+                    ),
+                    &[],
+                ) };
+                static COUNT: Statement = const { Statement::new(
+                    concat!("select count(*) from @", $table, " where ", $column, " is not null"),
+                    &[],
+                ) };
+                static REPLACE: Statement = const { Statement::new(
+                    concat!("update @", $table, " set ", $column, " = $2 where ", $key, " = $1"),
+                    &[pg_sys::UUIDOID, pg_sys::BYTEAOID],
+                ) };
+            }
+            Column { table: $table, column: $column, key: $key, lock: &LOCK, count: &COUNT, replace: &REPLACE }
+        };
+    };
+}
+
+column!(CONNECTION_URL, "calendar_connections", "connection_id", "url");
+
+/// A column of secrets that is not here keeps the old key for ever.
+pub static COLUMNS: [&Column; 1] = [&CONNECTION_URL];
+
+thread_local! {
+    static SHARE: Statement = const { Statement::new(
+        "select pg_advisory_xact_lock_shared(hashtextextended('calendar_sync keys', 7018))",
+        &[],
+    ) };
+    static TRY_ALONE: Statement = const { Statement::new(
+        "select pg_try_advisory_xact_lock(hashtextextended('calendar_sync keys', 7018))",
+        &[],
+    ) };
+}
+
+/// Before a secret is sealed that this transaction will store: a rotation that does not see it yet waits for it, and
+/// one that is under way is waited for, so that no secret stays behind under an old key.
+pub fn begin_to_store(installation: &Installation) -> SqlResult<()> {
+    SHARE.with(|share| share.execute(installation, &[]))?;
+    Ok(())
+}
+
+/// Whether no other transaction is storing secrets now; until the end of this one, none begins to.
+pub fn try_to_rotate(installation: &Installation) -> SqlResult<bool> {
+    TRY_ALONE.with(|alone| alone.run(installation, &[], |rows| Ok(rows.first().get_one()? == Some(true))))
+}
+
+impl Column {
+    pub fn place(&self, row: Uuid) -> Place {
+        Place { table: self.table, column: self.column, row }
+    }
+
+    /// How an error names a row.
+    pub fn describe(&self, row: Uuid) -> String {
+        format!("{}.{} of {} {row}", self.table, self.column, self.key)
+    }
+
+    /// Locks all rows with a secret and returns their secrets; `None` while others have some of them locked.
+    pub fn lock(&self, installation: &Installation) -> SqlResult<Option<Vec<Secret>>> {
+        let locked = self.lock.with(|lock| {
+            lock.run(installation, &[], |rows| {
+                let mut locked = Vec::with_capacity(rows.len());
+                for row in rows {
+                    if let (Some(id), Some(sealed)) = (row.get::<pgrx::Uuid>(1)?, row.get(2)?) {
+                        locked.push((Uuid::from_bytes(*id.as_bytes()), sealed));
+                    }
+                }
+                Ok(locked)
+            })
+        })?;
+        let count = |rows: SpiTupleTable| rows.first().get_one::<i64>();
+        let all = self.count.with(|statement| statement.run(installation, &[], count))?.unwrap_or_default();
+        Ok((locked.len() >= usize::try_from(all).unwrap_or(usize::MAX)).then_some(locked))
+    }
+
+    /// Replaces the secret of a row that is locked.
+    pub fn replace(&self, installation: &Installation, row: Uuid, sealed: &[u8]) -> SqlResult<()> {
+        let id: DatumWithOid = pgrx::Uuid::from_bytes(row.into_bytes()).into();
+        self.replace.with(|replace| replace.execute(installation, &[id, sealed.into()]))?;
+        Ok(())
+    }
+}
