@@ -90,7 +90,8 @@ create index calendar_events_long_idx on calendar_events (user_id, event_end, ev
     where event_end - event_date > interval '24 hours';
 create index calendar_events_outside_date_idx on calendar_events (event_date)
     where related_table is null;
-create index calendar_events_connection_idx on calendar_events (connection_id, external_id)
+-- With sync_status, so that a connection's events are counted without being looked at.
+create index calendar_events_connection_idx on calendar_events (connection_id, external_id) include (sync_status)
     where connection_id is not null;
 create index calendar_events_series_idx on calendar_events (series_id, recurrence_id)
     where series_id is not null;

@@ -39,6 +39,11 @@ extension_sql_file!(
     requires = ["events", "series", "bookkeeping", "connections", api::connections::calendar_worker_states]
 );
 extension_sql_file!(
+    "../sql/064_metrics.sql",
+    name = "metrics",
+    requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters]
+);
+extension_sql_file!(
     "../sql/070_events.sql",
     name = "events_api",
     requires = [

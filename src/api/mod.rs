@@ -13,4 +13,5 @@ mod ids;
 mod interactions;
 mod json;
 mod keys;
+mod metrics;
 mod recurrence;

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 use uuid::Uuid;
 
+use super::counters::Counters;
 use super::extension::{Extension, logged, within, within_here};
 use super::pool::Pool;
 use super::shared::{self, State};
@@ -21,7 +22,7 @@ use crate::store::Installation;
 use crate::store::connections::{self, Connection};
 use crate::store::installation_row::{self, Standing};
 use crate::sync::fetch::{Fetch, Job, http_options};
-use crate::sync::pull::{self, Trouble};
+use crate::sync::pull::{self, Counts, Trouble};
 use crate::sync::wait::wait;
 
 /// Longest nap while something is due, and when nothing is known to be.
@@ -73,6 +74,8 @@ struct Worker {
     results: Vec<(Connection, Fetch)>,
     upkeep: Upkeep,
     standing: Standing,
+    /// Not yet shown.
+    counters: Counters,
 }
 
 /// What one round in the database has found.
@@ -82,6 +85,8 @@ struct Round {
     due: i64,
     next: Option<Duration>,
     standing: Standing,
+    /// Leased, and failed before they were on their way.
+    failed: u64,
 }
 
 impl Worker {
@@ -93,6 +98,7 @@ impl Worker {
             results: Vec::new(),
             upkeep: Upkeep::new(Instant::now()),
             standing: Standing::Here,
+            counters: Counters::NONE,
         })
     }
 
@@ -117,6 +123,7 @@ impl Worker {
     fn round(&mut self) -> Option<Duration> {
         for (id, fetch) in self.pool.results() {
             if let Some(connection) = self.in_flight.remove(&id) {
+                self.counters.network += fetch.duration;
                 self.results.push((connection, fetch));
             }
         }
@@ -159,6 +166,8 @@ impl Worker {
         }
         self.standing = round.standing;
         let in_flight = self.in_flight.len() + round.jobs.len();
+        self.counters.failed += round.failed;
+        let counters = &mut self.counters;
         shared::with_slot(self.database, |slot| {
             slot.state = match round.standing {
                 Standing::Here => State::Running,
@@ -166,6 +175,7 @@ impl Worker {
                 Standing::Elsewhere => State::Aside,
             };
             slot.last_loop = shared::now();
+            slot.counters.take_from(counters);
             slot.due = i32::try_from(round.due).unwrap_or(i32::MAX);
             slot.in_flight = i32::try_from(in_flight).unwrap_or(i32::MAX);
         });
@@ -180,6 +190,7 @@ impl Worker {
         // A job waits for those before it; each of them ends by its time-out.
         let lease = options.timeout * (JOBS_PER_THREAD as u32 + 1) + Duration::from_secs(60);
         let mut jobs = Vec::new();
+        let mut failed = 0;
         if free > 0 {
             for connection in connections::lease_due(installation, free, lease)? {
                 match Job::new(&connection, options.clone(), false) {
@@ -187,13 +198,14 @@ impl Worker {
                     Err(report) => {
                         let trouble = Trouble::new(report.message());
                         pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
+                        failed += 1;
                     }
                 }
             }
         }
         let (due, seconds) = connections::next_due(installation)?;
         let next = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        Ok(Round { jobs, due, next, standing })
+        Ok(Round { jobs, due, next, standing, failed })
     }
 
     /// Applies what is back: all that is unchanged in one transaction, each other pull in its own.
@@ -210,7 +222,9 @@ impl Worker {
         if !unchanged.is_empty() {
             let pulls: Vec<_> =
                 unchanged.iter().map(|(connection, validators)| (connection, validators.clone())).collect();
-            (extension, _) = logged(within_here(|installation| pull::unchanged(installation, &pulls)));
+            let done;
+            (extension, done) = logged(within_here(|installation| pull::unchanged(installation, &pulls)));
+            self.counters.unchanged += done.map_or(0, |()| pulls.len() as u64);
         }
         if extension == Extension::Locked {
             self.keep_unchanged(unchanged);
@@ -241,22 +255,33 @@ impl Worker {
                 match (extension, applied) {
                     (Extension::Present, Some(Err(message))) => Trouble::new(message),
                     // A fetched calendar is not kept for later: the lease ends and it is fetched again.
-                    (extension, _) => return extension,
+                    (extension, applied) => {
+                        if let Some(Ok(Some(counts))) = applied {
+                            self.counters.count_applied(&counts);
+                        }
+                        return extension;
+                    }
                 }
             }
             Ok(Answer::Unchanged(_)) => return Extension::Present,
             Err(error) => Trouble::from(&error),
         };
+        self.counters.failed += 1;
         logged(within_here(|installation| pull::failed(installation, &connection, &trouble, duration))).0
     }
 }
 
 /// Applies a calendar if its lease still holds. Whoever else is at this connection goes first.
-fn apply(installation: &Installation, connection: &Connection, fetched: Fetched, duration: Duration) -> SqlResult<()> {
+fn apply(
+    installation: &Installation,
+    connection: &Connection,
+    fetched: Fetched,
+    duration: Duration,
+) -> SqlResult<Option<Counts>> {
     if !connections::try_alone(installation, connection.id)? || !connections::lock(installation, connection)? {
-        return Ok(());
+        return Ok(None);
     }
-    pull::apply(installation, connection, fetched, duration, false).map(|_| ())
+    pull::apply(installation, connection, fetched, duration, false).map(|(counts, _)| Some(counts))
 }
 
 fn threads() -> usize {

@@ -3,6 +3,7 @@
 //! All of it needs `shared_preload_libraries`. Without, nothing here runs and everything works by SQL call.
 
 mod activity;
+mod counters;
 mod database;
 mod databases;
 mod extension;
@@ -16,7 +17,7 @@ mod wake;
 
 use pgrx::pg_sys;
 
-pub use shared::{allow_manual_sync, states};
+pub use shared::{allow_manual_sync, counters, states};
 pub use wake::wake_at_commit;
 
 /// Called once, when the library is loaded.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgLwLock, pg_shmem_init, pg_sys};
 
+use super::counters::Counters;
+
 /// Databases with the extension that one server can have a worker for.
 const MAX_DATABASES: usize = 256;
 /// Users whose manual syncs are counted at a time; a further one takes the oldest one's place.
@@ -75,6 +77,7 @@ pub struct Slot {
     pub last_loop: i64,
     pub due: i32,
     pub in_flight: i32,
+    pub counters: Counters,
     pub failed_starts: u32,
     pub warned: bool,
 }
@@ -89,6 +92,7 @@ impl Slot {
         last_loop: 0,
         due: 0,
         in_flight: 0,
+        counters: Counters::NONE,
         failed_starts: 0,
         warned: false,
     };
@@ -229,6 +233,14 @@ pub fn leave(database: pg_sys::Oid) {
         }
     });
     wake_launcher(None);
+}
+
+/// What this session's database has had done by its worker; `None` where none has been in sight.
+pub fn counters() -> Option<Counters> {
+    // SAFETY: reads a variable of this process.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let slots = if is_preloaded() { slots() } else { Vec::new() };
+    slots.iter().find(|slot| slot.database == database).map(|slot| slot.counters)
 }
 
 pub fn is_running() -> bool {
