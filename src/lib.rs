@@ -89,6 +89,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
+    "../sql/075_upkeep_functions.sql",
+    name = "upkeep_functions",
+    requires = [api::upkeep::calendar_cleanup]
+);
+extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",
     requires = ["events", "series", "bookkeeping", "connections", "feeds"]

@@ -15,3 +15,4 @@ mod json;
 mod keys;
 mod metrics;
 mod recurrence;
+mod upkeep;

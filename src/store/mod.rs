@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod catalog;
+pub mod cleanup;
 pub mod connections;
 pub mod crm;
 mod datum;

@@ -7,8 +7,8 @@ use chrono::{TimeDelta, Utc};
 use super::extension::{Extension, logged, within_here, within_here_as_worker};
 use crate::interaction;
 use crate::settings;
-use crate::store::connections;
 use crate::sync::apply;
+use crate::sync::cleanup::Rounds;
 use crate::zones::PgZones;
 
 /// Time between two looks at what failed and at the series' windows.
@@ -16,17 +16,16 @@ const OFTEN: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Failed interactions that are tried again in one transaction.
 const RETRIES: i32 = 100;
-/// Rows in one transaction.
-const BATCH: i64 = 5_000;
 
 pub struct Upkeep {
     next: Instant,
-    next_purge: Instant,
+    next_cleanup: Instant,
+    cleanup: Rounds,
 }
 
 impl Upkeep {
     pub fn new(now: Instant) -> Self {
-        Self { next: now, next_purge: now + OFTEN }
+        Self { next: now, next_cleanup: now + OFTEN, cleanup: Rounds::default() }
     }
 
     pub fn is_due(&self, now: Instant) -> bool {
@@ -44,15 +43,23 @@ impl Upkeep {
         let more =
             extended.is_some_and(|series| series > 0) || retried.is_some_and(|tried| tried.len() == RETRIES as usize);
         self.next = if more { now } else { now + OFTEN };
-        if extension != Extension::Present || now < self.next_purge {
+        if extension != Extension::Present || now < self.next_cleanup {
             return extension;
         }
-        let kept = TimeDelta::seconds(i64::from(settings::LOG_RETENTION.get()));
-        let (extension, purged) =
-            logged(within_here(|installation| connections::purge_log(installation, Utc::now() - kept, BATCH)));
-        match purged {
-            Some(rows) if rows >= BATCH.unsigned_abs() => self.next = now,
-            _ => self.next_purge = now + DAY,
+        self.clean_up(now)
+    }
+
+    /// One batch of the daily cleanup.
+    fn clean_up(&mut self, now: Instant) -> Extension {
+        let before = Utc::now() - TimeDelta::seconds(i64::from(settings::LOG_RETENTION.get()));
+        let (extension, removed) = logged(within_here(|installation| self.cleanup.next(installation, before)));
+        if extension == Extension::Locked {
+            return extension;
+        }
+        if self.cleanup.finished(removed.unwrap_or_default()) {
+            self.next_cleanup = now + DAY;
+        } else {
+            self.next = now;
         }
         extension
     }

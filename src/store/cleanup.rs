@@ -1,0 +1,117 @@
+//! What may go after a while, kind by kind: old rows of the log, history that nobody lived through, what is left over.
+
+use std::thread::LocalKey;
+
+use chrono::{DateTime, Utc};
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+
+use super::{Installation, Statement, stamp};
+use crate::errors::SqlResult;
+
+/// A kind of what may go.
+pub struct Kind {
+    /// As calendar_cleanup calls it.
+    pub what: &'static str,
+    /// `$1`: what is older may go; `$2`: how many rows at most.
+    statement: &'static LocalKey<Statement>,
+}
+
+/// In an order in which what is left over by one is found by the next.
+pub const KINDS: &[Kind] = &[
+    Kind { what: "log", statement: &LOG },
+    Kind { what: "deleted events", statement: &EVENTS },
+    Kind { what: "deleted series", statement: &SERIES },
+    Kind { what: "resolved failures", statement: &FAILURES },
+    Kind { what: "dropped tables", statement: &TABLES },
+    Kind { what: "removed connections", statement: &CONNECTIONS },
+];
+
+const ARGUMENTS: &[pg_sys::Oid] = &[pg_sys::TIMESTAMPTZOID, pg_sys::INT8OID];
+
+thread_local! {
+    // Its key is ordered by time: no more than the oldest rows are looked at.
+    static LOG: Statement = const { Statement::new(
+        "delete from @calendar_sync_log
+         where log_id = any (array(
+             select log_id
+             from (select log_id, created_at from @calendar_sync_log order by log_id limit $2) oldest
+             where created_at < $1
+         ))",
+        ARGUMENTS,
+    ) };
+    // What was deleted after it had started did take place, and stays. A deleted instance of a series that lives says
+    // that it does not take place.
+    static EVENTS: Statement = const { Statement::new(
+        "delete from @calendar_events
+         where event_id = any (array(
+             select e.event_id
+             from @calendar_events e
+             where e.sync_status = 'deleted'
+               and e.changed_at < $1
+               and e.changed_at < e.event_date
+               and not exists (
+                   select
+                   from @calendar_series s
+                   where s.series_id = e.series_id
+                     and s.sync_status <> 'deleted'
+               )
+             limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static SERIES: Statement = const { Statement::new(
+        "delete from @calendar_series
+         where series_id = any (array(
+             select s.series_id
+             from @calendar_series s
+             where s.sync_status = 'deleted'
+               and s.changed_at < $1
+               and not exists (select from @calendar_events e where e.series_id = s.series_id)
+             limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static FAILURES: Statement = const { Statement::new(
+        "delete from @calendar_sync_failures
+         where failure_id = any (array(
+             select failure_id
+             from @calendar_sync_failures
+             where resolved
+               and greatest(created_at, last_retry_at) < $1
+             limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static TABLES: Statement = const { Statement::new(
+        "delete from @calendar_tracked_tables
+         where tracked_id = any (array(
+             select t.tracked_id
+             from @calendar_tracked_tables t
+             where not exists (select from pg_class c where c.oid = t.table_id)
+               and $1 is not null
+             limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static CONNECTIONS: Statement = const { Statement::new(
+        "delete from @calendar_connections
+         where connection_id = any (array(
+             select c.connection_id
+             from @calendar_connections c
+             where c.status = 'removed'
+               and c.updated_at < $1
+               and not exists (select from @calendar_events e where e.connection_id = c.connection_id)
+               and not exists (select from @calendar_series s where s.connection_id = c.connection_id)
+             limit $2
+             for update skip locked
+         ))",
+        ARGUMENTS,
+    ) };
+}
+
+/// Removes at most `batch` rows of a kind that are older than `before`; returns how many.
+pub fn remove(installation: &Installation, kind: &Kind, before: DateTime<Utc>, batch: i64) -> SqlResult<u64> {
+    let arguments: [DatumWithOid; 2] = [stamp(before).into(), batch.into()];
+    kind.statement.with(|statement| statement.execute(installation, &arguments))
+}
