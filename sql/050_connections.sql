@@ -28,6 +28,7 @@ create table calendar_connections (
     etag text,
     last_modified text,
     body_hash bytea,
+    refresh_hint interval,
     held_back text,
     held_back_polls int not null default 0,
     status text not null default 'active'
@@ -65,12 +66,13 @@ comment on column calendar_connections.visibility is 'what is sent out: details,
 comment on column calendar_connections.conflict_policy is 'who wins where both sides changed: last_write, local, remote or manual';
 comment on column calendar_connections.filter is 'which events are sent out';
 comment on column calendar_connections.options is 'the provider''s own settings';
-comment on column calendar_connections.poll_interval is 'time between polls; NULL for the setting''s';
+comment on column calendar_connections.poll_interval is 'time between polls; NULL for the setting''s, or refresh_hint where that is longer';
 comment on column calendar_connections.next_poll_at is 'when it is polled next';
 comment on column calendar_connections.cursor is 'what the provider gave to ask what changed since';
 comment on column calendar_connections.etag is 'ETag of the last answer';
 comment on column calendar_connections.last_modified is 'Last-Modified of the last answer';
 comment on column calendar_connections.body_hash is 'hash of the last answer''s calendar, without what changes at every fetch';
+comment on column calendar_connections.refresh_hint is 'how long its feed asks to be left alone (REFRESH-INTERVAL, X-PUBLISHED-TTL, max-age), a day at most; counts where poll_interval is NULL';
 comment on column calendar_connections.held_back is 'digest of the deletes that the last pull held back because they were too many; NULL for none';
 comment on column calendar_connections.held_back_polls is 'pulls in a row that held back as many';
 comment on column calendar_connections.status is 'active, paused, error, reauth_required or removed';

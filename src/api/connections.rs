@@ -24,6 +24,8 @@ fn calendar_subscribe(
     poll_interval: default!(Option<Interval>, "NULL"),
 ) -> SqlResult<pgrx::Uuid> {
     let (user_id, url, provider) = (given("user_id", user_id)?, given("url", url)?, given("provider", provider)?);
+    arguments::identifier("user_id", user_id)?;
+    name.map_or(Ok(()), |name| arguments::identifier("name", name))?;
     authorize(user_id)?;
     let id = store::as_owner(|installation| {
         subscribe::subscribe(installation, user_id, url, provider, name, poll_interval)
@@ -95,6 +97,13 @@ fn calendar_sync_now(
 > {
     let (user_id, force) = (given("user_id", user_id)?, given("force", force)?);
     authorize(user_id)?;
+    if !store::can_write() {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+            "calendars cannot be pulled in a read-only transaction, nor on a standby",
+        )
+        .set_hint("Call calendar_sync_now in a transaction that may write, on the primary."));
+    }
     let due = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
     if let Some(name) = name
         && due.is_empty()

@@ -1,5 +1,7 @@
 //! A calendar file (RFC 5545) at a URL, asked for conditionally.
 
+use std::time::Duration;
+
 use calendar_sync_core::ics;
 use calendar_sync_core::providers::Document;
 use sha2::{Digest, Sha256};
@@ -34,8 +36,24 @@ impl Provider for Ics {
         if !calendar.complete {
             return Err(PullError::CutOff(address.clone()));
         }
-        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, document: Document::Ics(calendar) })))
+        let refresh = refresh(&calendar, &response);
+        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, refresh, document: Document::Ics(calendar) })))
     }
+}
+
+/// The longest time that the calendar (REFRESH-INTERVAL, RFC 7986, 5.7, or X-PUBLISHED-TTL) or its server (max-age of
+/// Cache-Control, RFC 9111, 5.2.2.1) gives.
+fn refresh(calendar: &ics::Calendar, response: &Response) -> Option<Duration> {
+    let of_calendar = calendar.refresh.and_then(|interval| interval.to_std().ok());
+    of_calendar.max(max_age(response)).filter(|refresh| !refresh.is_zero())
+}
+
+fn max_age(response: &Response) -> Option<Duration> {
+    let directives = response.header("cache-control")?.split(',').map(str::trim);
+    let seconds = directives
+        .filter_map(|directive| directive.split_once('='))
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()));
+    seconds.flatten().map(Duration::from_secs)
 }
 
 fn headers(validators: &Validators) -> Vec<(&'static str, String)> {
@@ -96,5 +114,23 @@ mod tests {
         assert!(matches!(check("text/calendar", "<!doctype html><p>"), Err(PullError::WebPage(_))));
         assert!(check("text/html", "BEGIN:VCALENDAR\r\n").is_ok());
         assert!(check("text/plain", "\u{feff}BEGIN:VCALENDAR\r\n").is_ok());
+    }
+
+    #[test]
+    fn the_longest_pause_that_a_calendar_or_its_server_asks_for_counts() {
+        let asked = |property: &str, header: &'static str| {
+            let text = format!("BEGIN:VCALENDAR\r\n{property}\r\nEND:VCALENDAR\r\n").into_bytes();
+            refresh(&ics::read(text, 1).unwrap(), &response(200, &[("cache-control", header)], ""))
+        };
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        assert_eq!(asked("REFRESH-INTERVAL;VALUE=DURATION:PT4H", "private, max-age=3600"), hours(4));
+        assert_eq!(asked("X-PUBLISHED-TTL:PT1H", "Max-Age=\"7200\", public"), hours(2));
+        assert_eq!(asked("X-PUBLISHED-TTL:P1W", "no-store"), hours(7 * 24));
+        for senseless in
+            ["REFRESH-INTERVAL:-PT1H", "REFRESH-INTERVAL:PT0S", "X-PUBLISHED-TTL:P10000Y", "X-PUBLISHED-TTL:"]
+        {
+            assert_eq!(asked(senseless, "max-age=0"), None, "{senseless}");
+        }
+        assert_eq!(asked("", "s-maxage=60, max-age=99999999999"), Some(Duration::from_secs(99_999_999_999)));
     }
 }

@@ -53,6 +53,8 @@ pub enum Answer {
 pub struct Fetched {
     pub validators: Validators,
     pub body_hash: Vec<u8>,
+    /// How long its publisher wants to be left alone, whatever that is.
+    pub refresh: Option<Duration>,
     pub document: Document,
 }
 

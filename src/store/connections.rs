@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use pgrx::spi::SpiHeapTupleData;
 use pgrx::{JsonB, pg_sys};
 use uuid::Uuid;
@@ -35,6 +34,9 @@ pub struct Connection {
     pub held_back_polls: i32,
     /// `None`: the setting's.
     pub poll_interval: Option<Duration>,
+    /// How long its feed asks to be left alone; bounded.
+    pub refresh: Option<Duration>,
+    pub paused: bool,
 }
 
 /// How a pull ended that applied a calendar.
@@ -49,6 +51,7 @@ pub struct Outcome {
     pub held_back: Option<(String, i32)>,
     /// Why it is not all right although it was applied.
     pub error: Option<String>,
+    pub refresh: Option<Duration>,
     pub next_poll: Duration,
 }
 
@@ -83,13 +86,15 @@ thread_local! {
          where c.connection_id = due.connection_id
          returning c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
              c.body_hash, c.lease_generation, c.consecutive_failures, c.held_back, c.held_back_polls,
-             extract(epoch from c.poll_interval)::float8",
+             extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
+             c.status = 'paused'",
         &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
     ) };
     static OF_USER: Statement = const { Statement::new(
         "select c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
              c.body_hash, null::bigint, c.consecutive_failures, c.held_back, c.held_back_polls,
-             extract(epoch from c.poll_interval)::float8
+             extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
+             c.status = 'paused'
          from @calendar_connections c
          where c.user_id = $1
            and ($2 is null or c.name = $2)
@@ -107,12 +112,15 @@ thread_local! {
          for update skip locked",
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
+    // A URL is sealed anew whenever it is given.
     static WAIT_AND_LOCK: Statement = const { Statement::new(
         "select from @calendar_connections
          where connection_id = $1
+           and url = $2
            and status <> 'removed'
+           and (status <> 'paused' or $3)
          for update",
-        &[pg_sys::UUIDOID],
+        &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID],
     ) };
     static TRY_ALONE: Statement = const { Statement::new(
         "select pg_try_advisory_xact_lock(hashtextextended($1::text, 7018))",
@@ -156,10 +164,11 @@ thread_local! {
              held_back_polls = $7,
              last_error = $8,
              status = case
+                 when status = 'paused' then status
                  when $8 is not null then 'error'
-                 when status in ('error', 'reauth_required') then 'active'
-                 else status
+                 else 'active'
              end,
+             refresh_hint = make_interval(secs => $10),
              last_synced_at = clock_timestamp(),
              next_poll_at = clock_timestamp() + make_interval(secs => $9),
              consecutive_failures = 0,
@@ -168,7 +177,7 @@ thread_local! {
          where connection_id = $1",
         &[
             pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID, pg_sys::TEXTOID,
-            pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID,
+            pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID, pg_sys::FLOAT8OID,
         ],
     ) };
     static FAILED: Statement = const { Statement::new(
@@ -223,17 +232,6 @@ thread_local! {
         "select pg_notify('calendar_sync', $1::text)",
         &[pg_sys::UUIDOID],
     ) };
-    static PURGE_LOG: Statement = const { Statement::new(
-        "delete from @calendar_sync_log
-         where log_id in (
-             select log_id
-             from @calendar_sync_log
-             where log_id < $1
-             order by log_id
-             limit $2
-         )",
-        &[pg_sys::UUIDOID, pg_sys::INT8OID],
-    ) };
 }
 
 /// Leases as many due connections; each lease has a generation of its own and ends by itself after `lease`.
@@ -254,6 +252,10 @@ pub fn of_user(installation: &Installation, user_id: &str, name: Option<&str>) -
 
 fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
     let text = |ordinal| row.get::<String>(ordinal).map(Option::unwrap_or_default);
+    let seconds = |ordinal| {
+        let seconds: Option<f64> = row.get(ordinal)?;
+        Ok::<_, pgrx::spi::Error>(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    };
     let id: Option<pgrx::Uuid> = row.get(1)?;
     Ok(Connection {
         id: id.map(|id| Uuid::from_bytes(*id.as_bytes())).unwrap_or_default(),
@@ -269,17 +271,23 @@ fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
         failures: row.get::<i32>(11)?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         held_back: row.get(12)?,
         held_back_polls: row.get(13)?.unwrap_or_default(),
-        poll_interval: row.get::<f64>(14)?.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        poll_interval: seconds(14)?,
+        refresh: seconds(15)?,
+        paused: row.get(16)?.unwrap_or_default(),
     })
 }
 
 /// Locks the row of a connection that was pulled. For the worker: false where its lease was taken over or somebody else
-/// has the row locked, since it never waits. In a session: false where it was removed meanwhile.
+/// has the row locked, since it never waits. In a session: false where it was unsubscribed from, given another URL or
+/// paused meanwhile.
 pub fn lock(installation: &Installation, connection: &Connection) -> SqlResult<bool> {
     let id = uuid(connection.id);
     let rows = match connection.generation {
         Some(generation) => LOCK.with(|statement| statement.execute(installation, &[id, generation.into()])),
-        None => WAIT_AND_LOCK.with(|statement| statement.execute(installation, &[id])),
+        None => {
+            let as_read = [id, connection.url.as_deref().into(), connection.paused.into()];
+            WAIT_AND_LOCK.with(|statement| statement.execute(installation, &as_read))
+        }
     };
     rows.map(|rows| rows > 0)
 }
@@ -333,6 +341,7 @@ pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlR
                 polls.into(),
                 outcome.error.as_deref().into(),
                 outcome.next_poll.as_secs_f64().into(),
+                outcome.refresh.map(|refresh| refresh.as_secs_f64()).into(),
             ],
         )
     })?;
@@ -408,13 +417,6 @@ pub fn next_due(installation: &Installation) -> SqlResult<(i64, Option<f64>)> {
 pub fn notify(installation: &Installation, id: Uuid) -> SqlResult<()> {
     NOTIFY.with(|statement| statement.execute(installation, &[uuid(id)]))?;
     Ok(())
-}
-
-/// Removes at most `batch` rows of the log from before `time`; returns how many. Their keys are ordered by time.
-pub fn purge_log(installation: &Installation, time: DateTime<Utc>, batch: i64) -> SqlResult<u64> {
-    let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();
-    let first_of_then = Uuid::from_u128(milliseconds << 80);
-    PURGE_LOG.with(|statement| statement.execute(installation, &[uuid(first_of_then), batch.into()]))
 }
 
 fn uuid<'a>(id: Uuid) -> pgrx::datum::DatumWithOid<'a> {

@@ -52,7 +52,7 @@ thread_local! {
          where user_id = $1
            and url_hash = $2
            and provider = $3
-         order by status = 'removed', created_at
+         order by status = 'removed', connection_id
          limit 1
          for update",
         &[pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID],
@@ -81,6 +81,7 @@ thread_local! {
              etag = case when url_hash = $5 and url is not null then etag end,
              last_modified = case when url_hash = $5 and url is not null then last_modified end,
              body_hash = case when url_hash = $5 and url is not null then body_hash end,
+             refresh_hint = case when url_hash = $5 and url is not null then refresh_hint end,
              cursor = null,
              held_back = null,
              held_back_polls = 0,
@@ -96,6 +97,30 @@ thread_local! {
             pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::INTERVALOID,
         ],
     ) };
+    // What is stored belongs to the connection, whatever provider it came by.
+    static HAND_OVER_EVENTS: Statement = const { Statement::new(
+        "update @calendar_events e
+         set external_source = $2, synced_from = $2
+         from @calendar_connections c
+         where c.connection_id = $1
+           and c.provider <> $2
+           and e.user_id = c.user_id
+           and e.external_source = c.provider
+           and e.connection_id = $1
+           and e.external_id is not null",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID],
+    ) };
+    static HAND_OVER_SERIES: Statement = const { Statement::new(
+        "update @calendar_series s
+         set external_source = $2, synced_from = $2
+         from @calendar_connections c
+         where c.connection_id = $1
+           and c.provider <> $2
+           and s.user_id = c.user_id
+           and s.external_source = c.provider
+           and s.connection_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID],
+    ) };
     static OWNER: Statement = const { Statement::new(
         "select user_id from @calendar_connections where connection_id = $1 and status <> 'removed'",
         &[pg_sys::UUIDOID],
@@ -108,6 +133,7 @@ thread_local! {
              etag = null,
              last_modified = null,
              body_hash = null,
+             refresh_hint = null,
              held_back = null,
              held_back_polls = 0,
              last_error = null,
@@ -128,7 +154,8 @@ thread_local! {
     static END_SERIES: Statement = const { Statement::new(
         "update @calendar_series
          set sync_status = 'deleted',
-             content_hash = null
+             content_hash = null,
+             changed_at = clock_timestamp()
          where connection_id = $1",
         &[pg_sys::UUIDOID],
     ) };
@@ -229,7 +256,11 @@ pub fn add(
 }
 
 /// Gives a connection this URL, active and due at once; another URL than before drops what was known of the old one.
+/// Its events stay, to be compared with what the new one gives.
 pub fn repoint(installation: &Installation, id: Uuid, url: &[u8], subscription: &Subscription) -> SqlResult<()> {
+    for hand_over in [&HAND_OVER_EVENTS, &HAND_OVER_SERIES] {
+        hand_over.with(|statement| statement.execute(installation, &[uuid(id), subscription.provider.into()]))?;
+    }
     let arguments = [
         uuid(id),
         subscription.provider.into(),

@@ -56,7 +56,12 @@ pub fn pull(connection: Connection, force: bool) -> SqlResult<Report> {
             report.error = error;
         }
         Err((trouble, duration)) => {
-            store::as_owner(|installation| pull::failed(installation, &report.connection, &trouble, duration))?;
+            store::as_owner(|installation| {
+                if connections::lock(installation, &report.connection)? {
+                    pull::failed(installation, &report.connection, &trouble, duration)?;
+                }
+                Ok(())
+            })?;
             report.error = Some(trouble.message);
         }
     }
@@ -127,7 +132,10 @@ fn apply(
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
     if !connections::lock(installation, connection)? {
-        return Ok((Counts::default(), Some("the calendar was unsubscribed from meanwhile".into())));
+        return Ok((
+            Counts::default(),
+            Some("the calendar was paused, unsubscribed from or given another URL meanwhile".into()),
+        ));
     }
     match answer {
         Answer::Unchanged(validators) => {

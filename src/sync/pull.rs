@@ -61,7 +61,8 @@ pub fn apply(
     };
     let trouble = applied.held_back.as_ref().map(held_back_message);
     let keep = applied.held_back.is_none();
-    let next_poll = next_poll(connection)?;
+    let refresh = fetched.refresh.map(schedule::hint);
+    let next_poll = next_poll(connection, refresh)?;
     let outcome = Outcome {
         etag: fetched.validators.etag.filter(|_| keep),
         last_modified: fetched.validators.last_modified.filter(|_| keep),
@@ -69,6 +70,7 @@ pub fn apply(
         calendar_name: name,
         held_back: applied.held_back.as_ref().map(|held| (held.digest.clone(), polls)),
         error: trouble.clone(),
+        refresh,
         next_poll,
     };
     connections::applied(installation, connection.id, &outcome)?;
@@ -151,7 +153,7 @@ pub fn unchanged(installation: &Installation, pulls: &[(&Connection, Validators)
             let (etag, last_modified) = (validators.etag.as_deref(), validators.last_modified.as_deref());
             connections::keep_validators(installation, connection.id, connection.generation, etag, last_modified)?;
         }
-        finished.push((connection.id, connection.generation, next_poll(connection)?));
+        finished.push((connection.id, connection.generation, next_poll(connection, connection.refresh)?));
     }
     connections::unchanged(installation, &finished)
 }
@@ -192,13 +194,13 @@ impl Trouble {
     }
 }
 
-fn next_poll(connection: &Connection) -> SqlResult<Duration> {
-    let interval = connection.poll_interval.unwrap_or_else(|| default_interval(&connection.provider));
+fn next_poll(connection: &Connection, refresh: Option<Duration>) -> SqlResult<Duration> {
+    let interval = schedule::interval(connection.poll_interval, usual_interval(&connection.provider), refresh);
     let jitter = u32::try_from(settings::JITTER.get()).unwrap_or_default();
     Ok(schedule::after_success(interval, jitter, random()?))
 }
 
-fn default_interval(provider: &str) -> Duration {
+fn usual_interval(provider: &str) -> Duration {
     match provider {
         "powerautomate" => Duration::from_secs(6 * 3600),
         "notion" => Duration::from_secs(120),

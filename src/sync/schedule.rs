@@ -7,8 +7,21 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// A server may ask for a longer pause, but for no longer than this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// A feed may ask to be left alone for longer than the usual interval, but for no longer than this.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 /// Failures in a row after which a connection's status is 'error'.
 pub const FAILURES_TO_ERROR: u32 = 5;
+
+/// What counts of the pause that a feed asks for.
+pub fn hint(asked: Duration) -> Duration {
+    asked.min(LONGEST_HINT)
+}
+
+/// Time between two polls. The connection's own interval is its owner's will; the usual one gives way to a feed that asks
+/// for a longer one (see [`hint`]).
+pub fn interval(own: Option<Duration>, usual: Duration, hint: Option<Duration>) -> Duration {
+    own.unwrap_or_else(|| usual.max(hint.unwrap_or_default()))
+}
 
 /// The next regular poll, spread by `jitter_percent` around the interval so that not all come at once.
 /// `random` is in 0..1.
@@ -53,6 +66,16 @@ mod tests {
         assert_eq!(after_failure(1, Some(hour), 0.5), hour);
         assert_eq!(after_failure(1, Some(Duration::from_secs(1)), 0.5), MINUTE);
         assert_eq!(after_failure(1, Some(hour * 1000), 0.5), hour * 24);
+    }
+
+    #[test]
+    fn a_feed_may_ask_for_fewer_polls_but_not_for_more_and_its_owner_decides() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        assert_eq!(interval(None, hours(2), Some(hours(1))), hours(2));
+        assert_eq!(interval(None, hours(2), Some(hours(3))), hours(3));
+        assert_eq!(interval(Some(hours(1)), hours(2), Some(hours(3))), hours(1));
+        assert_eq!(interval(None, hours(2), None), hours(2));
+        assert_eq!(hint(hours(100_000_000)), hours(24));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn subscribe(
     name: Option<&str>,
     poll_interval: Option<Interval>,
 ) -> SqlResult<Uuid> {
-    check(user_id, provider, name, poll_interval.as_ref())?;
+    check(provider, name, poll_interval.as_ref())?;
     let address = address(url)?;
     installation_row::ensure(installation)?;
     let url_hash = secrets::keyed_hash(&installation_row::salt(installation)?, &address.canonical())?;
@@ -62,10 +62,12 @@ pub fn subscribe(
         if subscriptions::add(installation, id, &own, &sealed, &wanted)? {
             break;
         }
-        // Somebody else has just made the one of that name.
-        if name.is_some()
-            && let Some(known) = subscriptions::by_name(installation, user_id, &own)?
-        {
+        // Somebody else may just have made the one of that name, or with that URL.
+        let known = match name {
+            Some(name) => subscriptions::by_name(installation, user_id, name)?,
+            None => subscriptions::by_url(installation, &wanted)?,
+        };
+        if let Some(known) = known {
             return repoint(installation, &known, &seal(known.id)?, &wanted);
         }
     }
@@ -86,10 +88,7 @@ fn repoint(
     Ok(known.id)
 }
 
-fn check(user_id: &str, provider: &str, name: Option<&str>, poll_interval: Option<&Interval>) -> SqlResult<()> {
-    if user_id.is_empty() {
-        return Err(invalid_argument("user_id must not be empty"));
-    }
+fn check(provider: &str, name: Option<&str>, poll_interval: Option<&Interval>) -> SqlResult<()> {
     if name.is_some_and(|name| name.trim().is_empty()) {
         return Err(invalid_argument("name must not be empty")
             .set_hint("Leave it out to have the connection named after the calendar's host."));

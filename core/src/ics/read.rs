@@ -340,8 +340,8 @@ impl Reader<'_> {
         } else if let Some(by) =
             standard(line, "REFRESH-INTERVAL", "X-PUBLISHED-TTL").filter(|by| *by > self.refresh_by)
         {
-            if let Some(interval) = values::duration(value).map(values::nominal).filter(|it| !it.is_zero()) {
-                calendar.refresh = Some(interval.abs());
+            if let Some(interval) = values::duration(value).map(values::nominal).filter(|it| *it > TimeDelta::zero()) {
+                calendar.refresh = Some(interval);
                 self.refresh_by = by;
             }
         } else if line.is("X-WR-TIMEZONE") {
