@@ -111,6 +111,11 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whatever scheme and port.
+    pub fn is_same_host(&self, other: &Self) -> bool {
+        self.url.host() == other.url.host()
+    }
+
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }

@@ -6,19 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
-use super::address::{Address, AddressError};
+use super::MAX_REDIRECTS;
+use super::address::Address;
+use super::error::{HttpError, named};
 use super::guard::Policy;
-use super::resolver::{GuardedResolver, Refusal};
+use super::resolver::{self, GuardedResolver, LookUp};
+use super::trust::{self, Stamp};
 
-const MAX_REDIRECTS: usize = 5;
 /// Longest time to wait for a connection, within the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest text of an error of TLS or of the operating system that is passed on, in characters.
-const MAX_REASON: usize = 200;
+/// An agent is replaced after this time: it reads the platform's certificates but once.
+const LONGEST_USE: Duration = Duration::from_secs(3600);
 
 /// The settings that concern HTTP, captured on the main thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,35 +36,6 @@ pub struct Options {
     pub proxy: Option<String>,
 }
 
-/// What went wrong between here and the server. No text holds more of an address than its host.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    #[error("{0} must not be asked: {1}")]
-    Refused(Address, &'static str),
-    #[error("{0}: there is no host of this name")]
-    HostNotFound(Address),
-    #[error("{0}: the server was too slow ({1})")]
-    Timeout(Address, &'static str),
-    #[error("{0}: no trusted connection: {1}")]
-    Tls(Address, String),
-    #[error("{0}: the connection failed: {1}")]
-    Connection(Address, String),
-    #[error("{0}: the answer breaks the rules of HTTP")]
-    Protocol(Address),
-    #[error("{0}: the answer is larger than {1} bytes")]
-    TooLarge(Address, u64),
-    #[error("{0}: more than {MAX_REDIRECTS} redirects")]
-    TooManyRedirects(Address),
-    #[error("{0}: it redirects to an address that is not followed: {1}")]
-    BadRedirect(Address, AddressError),
-    #[error("{0}: it redirects from https to http")]
-    Downgrade(Address),
-    #[error("calendar_sync.http_ca_file cannot be used: {0}")]
-    Roots(String),
-    #[error("calendar_sync.http_proxy is not the URL of a proxy")]
-    Proxy,
-}
-
 /// A GET.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -70,7 +43,8 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// An answer of any status; redirects have been followed.
+/// An answer of any status; redirects have been followed. Where they led to another host, what that one gives to ask
+/// again by (ETag, Last-Modified) is left out: it is not for the host that will be asked.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -91,6 +65,9 @@ impl Response {
 pub struct Client {
     agent: Agent,
     options: Arc<Options>,
+    made: Instant,
+    /// Of [`Options::ca_file`], as it was read.
+    ca_stamp: Option<Stamp>,
 }
 
 static CURRENT: Mutex<Option<Client>> = Mutex::new(None);
@@ -103,24 +80,24 @@ pub fn abandon() {
 }
 
 impl Client {
-    /// The process's client; a new one only where the options have changed.
+    /// The process's client; a new one only where the options have changed, or the certificates may have.
     pub fn with(options: Options) -> Result<Self, HttpError> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*current
             && *client.options == options
+            && client.made.elapsed() < LONGEST_USE
+            && client.ca_stamp == options.ca_file.as_deref().and_then(trust::stamp)
         {
             return Ok(client.clone());
         }
-        let client = Self::new(options)?;
+        let client = Self::new(options, resolver::system)?;
         *current = Some(client.clone());
         Ok(client)
     }
 
-    fn new(options: Options) -> Result<Self, HttpError> {
-        let roots = match &options.ca_file {
-            None => RootCerts::PlatformVerifier,
-            Some(path) => roots(path)?,
-        };
+    pub(super) fn new(options: Options, look_up: LookUp) -> Result<Self, HttpError> {
+        let ca_stamp = options.ca_file.as_deref().and_then(trust::stamp);
+        let roots = trust::roots(options.ca_file.as_deref())?;
         let proxy = options.proxy.as_deref().map(Proxy::new).transpose().map_err(|_| HttpError::Proxy)?;
         let proxy_host = proxy.as_ref().map(|proxy| proxy.host().to_owned());
         let config = Agent::config_builder()
@@ -133,39 +110,40 @@ impl Client {
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
-        let resolver = GuardedResolver { policy: options.policy.clone(), proxy: proxy_host };
+        let resolver = GuardedResolver { policy: options.policy.clone(), look_up, proxy: proxy_host };
         let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
-        Ok(Self { agent, options: Arc::new(options) })
+        Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
     }
 
     /// Asks, follows at most five redirects, and reads the body of a success.
     pub fn get(&self, request: &Request) -> Result<Response, HttpError> {
         let deadline = Instant::now() + self.options.timeout;
         let mut address = request.address.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let answer = self.ask(&address, &request.headers, deadline)?;
+        for redirects in 0..=MAX_REDIRECTS {
+            let from_elsewhere = !address.is_same_host(&request.address);
+            let left = (redirects > 0).then(|| deadline.saturating_duration_since(Instant::now()));
+            let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
+            let answer = self.ask(&address, headers, left)?;
             let status = answer.status().as_u16();
             let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            match location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) {
-                None => return self.read(&address, answer),
-                Some(location) => {
-                    let next =
-                        address.redirect(location).map_err(|why| HttpError::BadRedirect(address.clone(), why))?;
-                    if address.is_https() && !next.is_https() {
-                        return Err(HttpError::Downgrade(address));
-                    }
-                    address = next;
-                }
+            let Some(location) = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
+                return self.read(&address, answer, from_elsewhere);
+            };
+            let next = address.redirect(location).map_err(|why| HttpError::BadRedirect(address.clone(), why))?;
+            if address.is_https() && !next.is_https() {
+                return Err(HttpError::Downgrade(address));
             }
+            address = next;
         }
         Err(HttpError::TooManyRedirects(request.address.clone()))
     }
 
-    fn ask(
+    /// `left`: less time than a whole request has.
+    fn ask<'h>(
         &self,
         address: &Address,
-        headers: &[(&'static str, String)],
-        deadline: Instant,
+        headers: impl Iterator<Item = &'h (&'static str, String)>,
+        left: Option<Duration>,
     ) -> Result<ureq::http::Response<Body>, HttpError> {
         if let Some(why) = self.options.policy.refuses(address) {
             return Err(HttpError::Refused(address.clone(), why));
@@ -177,12 +155,25 @@ impl Client {
         if let Some(authorization) = address.authorization() {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        request.config().timeout_global(Some(left)).build().call().map_err(|error| named(address, error))
+        if let Some(left) = left {
+            // Not for every request: one with a configuration of its own can't be the first to keep certificates and
+            // sessions of TLS for the others.
+            request = request.config().timeout_global(Some(left.max(Duration::from_millis(1)))).build();
+        }
+        request.call().map_err(|error| named(address, error))
     }
 
-    fn read(&self, address: &Address, answer: ureq::http::Response<Body>) -> Result<Response, HttpError> {
-        let (parts, body) = answer.into_parts();
+    fn read(
+        &self,
+        address: &Address,
+        answer: ureq::http::Response<Body>,
+        from_elsewhere: bool,
+    ) -> Result<Response, HttpError> {
+        let (mut parts, body) = answer.into_parts();
+        if from_elsewhere {
+            parts.headers.remove(header::ETAG);
+            parts.headers.remove(header::LAST_MODIFIED);
+        }
         let mut bytes = Vec::new();
         if parts.status.is_success() {
             let limit = self.options.max_bytes;
@@ -194,50 +185,4 @@ impl Client {
         }
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body: bytes })
     }
-}
-
-fn roots(path: &std::path::Path) -> Result<RootCerts, HttpError> {
-    let pem = std::fs::read(path).map_err(|error| HttpError::Roots(error.to_string()))?;
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| HttpError::Roots("it is not a PEM file".into()))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(HttpError::Roots("it holds no certificate".into()));
-    }
-    Ok(RootCerts::from(certificates))
-}
-
-/// ureq's error, without what ureq says of the address.
-fn named(address: &Address, error: ureq::Error) -> HttpError {
-    let address = address.clone();
-    match error {
-        ureq::Error::HostNotFound => HttpError::HostNotFound(address),
-        ureq::Error::Timeout(when) => HttpError::Timeout(address, phase(when)),
-        ureq::Error::Io(source) => HttpError::Connection(address, short(&source.to_string())),
-        ureq::Error::ConnectionFailed => HttpError::Connection(address, "no connection".into()),
-        ureq::Error::ConnectProxyFailed(_) => HttpError::Connection(address, "the proxy refused it".into()),
-        ureq::Error::Decompress(..) => HttpError::Connection(address, "the answer can't be decompressed".into()),
-        ureq::Error::Tls(what) => HttpError::Tls(address, what.into()),
-        ureq::Error::Rustls(source) => HttpError::Tls(address, short(&source.to_string())),
-        ureq::Error::Other(source) => match source.downcast_ref::<Refusal>() {
-            Some(Refusal(why)) => HttpError::Refused(address, why),
-            None => HttpError::Protocol(address),
-        },
-        _ => HttpError::Protocol(address),
-    }
-}
-
-fn phase(when: ureq::Timeout) -> &'static str {
-    match when {
-        ureq::Timeout::Resolve => "resolving its name",
-        ureq::Timeout::Connect => "connecting",
-        _ => "answering",
-    }
-}
-
-fn short(reason: &str) -> String {
-    reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON).collect()
 }

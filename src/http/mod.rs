@@ -2,11 +2,18 @@
 
 mod address;
 mod client;
+mod error;
 mod guard;
 mod resolver;
+#[cfg(test)]
+mod tests;
 mod threads;
+mod trust;
 
 pub use address::Address;
-pub use client::{Client, HttpError, Options, Request, Response, abandon};
+pub use client::{Client, Options, Request, Response, abandon};
+pub use error::HttpError;
 pub use guard::Policy;
 pub use threads::{Bell, spawn};
+
+const MAX_REDIRECTS: usize = 5;

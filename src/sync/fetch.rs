@@ -26,6 +26,7 @@ pub fn http_options() -> Options {
             allow_private: settings::HTTP_ALLOW_PRIVATE.get(),
             allow_hosts: Policy::hosts(&text(&settings::HTTP_ALLOW_HOSTS).unwrap_or_default()),
             deny_hosts: Policy::hosts(&text(&settings::HTTP_DENY_HOSTS).unwrap_or_default()),
+            behind_proxy: text(&settings::HTTP_PROXY).is_some(),
         },
         timeout: Duration::from_millis(number(settings::HTTP_TIMEOUT.get())),
         max_bytes: number(settings::HTTP_MAX_BYTES.get()) * 1024,
