@@ -97,13 +97,6 @@ fn calendar_sync_now(
 > {
     let (user_id, force) = (given("user_id", user_id)?, given("force", force)?);
     authorize(user_id)?;
-    if !store::can_write() {
-        return Err(error(
-            PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
-            "calendars cannot be pulled in a read-only transaction, nor on a standby",
-        )
-        .set_hint("Call calendar_sync_now in a transaction that may write, on the primary."));
-    }
     let due = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
     if let Some(name) = name
         && due.is_empty()

@@ -8,6 +8,7 @@ use super::arguments::{given, uuid};
 use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::interaction;
+use crate::store::ReadOnly;
 
 /// Starts syncing a table: checks its columns, adds `calendar_synced_at` and the triggers. Idempotent; only for the
 /// table's owner or a superuser. The mapping's keys are all optional (docs/interactions.md).
@@ -73,6 +74,7 @@ fn calendar_unsynced() -> Result<
     >,
     ErrorReport,
 > {
+    let _read_only = ReadOnly::begin();
     let mut rows = Vec::new();
     interaction::each_unsynced(|found| {
         rows.push((found.related_table, uuid(found.interaction_id), found.event_id.map(uuid), found.action.to_owned()));

@@ -174,7 +174,7 @@ fn unsynced_of(tracked: &Tracked, layout: &Layout, rows: &mut [Row], since: i64)
     let mut names = NameBook::default();
     names.look_up(layout, rows)?;
     let installation = Installation::current()?;
-    interactions::write(&installation, &related_table(tracked), |events| {
+    interactions::read(&installation, &related_table(tracked), |events| {
         let mut found = Vec::new();
         for row in rows {
             let Wanted { may_create, cancelled, event } = match map(layout, row, names.of(row), since)? {
@@ -182,13 +182,11 @@ fn unsynced_of(tracked: &Tracked, layout: &Layout, rows: &mut [Row], since: i64)
                 // A sync would find the same, and record it.
                 Err(_) => Wanted { may_create: true, cancelled: false, event: None },
             };
-            let exists = events.look(row.id);
-            let action = match exists {
-                true if events.would_update(event.as_ref(), cancelled) => "update",
-                false if may_create => "create",
+            let (action, event_id) = match events.look(row.id) {
+                Some(existing) if existing.would_change(event.as_ref(), cancelled) => ("update", existing.id()),
+                None if may_create => ("create", None),
                 _ => continue,
             };
-            let event_id = if exists { events.found_id() } else { None };
             found.push(Unsynced { related_table: tracked.name.clone(), interaction_id: row.id, event_id, action });
         }
         Ok(found)

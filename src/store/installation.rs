@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::statement::ReadOnly;
+use super::transaction::check_can_write;
 use crate::errors::{SqlResult, error};
 
 /// The extension's oid, schema and owner in this database.
@@ -73,7 +74,13 @@ impl Installation {
 /// caller's identity afterwards, also on an error.
 ///
 /// Who calls must have been read and checked before.
+///
+/// # Errors
+/// 25006 (read_only_sql_transaction) where nothing can be written and this is not [`reading`].
 pub fn as_owner<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> SqlResult<T> {
+    if !ReadOnly::is_on() {
+        check_can_write()?;
+    }
     let installation = Installation::current()?;
     let _identity = Identity::assume(installation.owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     work(&installation)

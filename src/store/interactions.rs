@@ -1,7 +1,13 @@
 //! Events of interactions: made, changed, cancelled and deleted row by row, each with its row in the log.
 
+mod changes;
+mod reading;
+
 use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
+
+use changes::{changes, shown};
+pub use reading::read;
 
 use super::raw::{self, Value, kept_text};
 use super::{Installation, Table, Writer, new_id};
@@ -205,26 +211,14 @@ impl Events<'_> {
 
     /// Whether the interaction has an event; finds and locks it.
     pub fn find(&mut self, id: Uuid) -> bool {
-        let key = [Some(self.table.name), raw::uuid(id)];
-        let key: Vec<pg_sys::Datum> = key.into_iter().flatten().collect();
-        self.events.find(&key)
-    }
-
-    /// Whether the interaction has an event; finds it without locking it.
-    pub fn look(&mut self, id: Uuid) -> bool {
-        let key = [Some(self.table.name), raw::uuid(id)];
-        let key: Vec<pg_sys::Datum> = key.into_iter().flatten().collect();
-        self.events.look(&key)
+        self.events.find(&key(self.table, id))
     }
 
     /// Brings the found event up to date, also where its interaction has another id now. `event`: `None` where there
     /// is nothing to show any more.
     pub fn update(&mut self, id: Uuid, event: Option<&Event>, cancelled: bool) -> Outcome {
-        let mut changes = self.status_change(cancelled).map(|status| vec![status]).unwrap_or_default();
-        if let Some(event) = event {
-            self.field_changes(event, &mut changes);
-        }
-        if !self.events.found_is(event::RELATED_ID, raw::uuid(id)) {
+        let mut changes = changes(self.events.found(), self.table, event, cancelled);
+        if !self.events.found().is(event::RELATED_ID, raw::uuid(id)) {
             changes.push((event::RELATED_ID, raw::uuid(id)));
         }
         if changes.is_empty() {
@@ -245,63 +239,16 @@ impl Events<'_> {
                 (event::UPDATED_AT, event.updated_at.map_or(now, instant)),
             ]);
         }
-        let (event_id, user_id) = (self.events.found(event::EVENT_ID), self.events.found(event::USER_ID));
+        let (event_id, user_id) = (self.events.found().get(event::EVENT_ID), self.events.found().get(event::USER_ID));
         let by = event.and_then(|event| event.updated_by);
         self.log(outcome, raw::uuid(id), event_id, event.map_or(user_id, |event| Some(event.user_id)), by);
         self.events.update(&changes);
         outcome
     }
 
-    /// What a sync would do to the found event, without doing it.
-    pub fn would_update(&self, event: Option<&Event>, cancelled: bool) -> bool {
-        let mut changes = Vec::new();
-        if let Some(event) = event {
-            self.field_changes(event, &mut changes);
-        }
-        !changes.is_empty() || self.status_change(cancelled).is_some()
-    }
-
-    /// The key of the found event.
-    pub fn found_id(&self) -> Option<Uuid> {
-        // SAFETY: a uuid is 16 bytes.
-        self.events.found(event::EVENT_ID).map(|id| Uuid::from_bytes(unsafe { *id.cast_mut_ptr::<[u8; 16]>() }))
-    }
-
     fn next_sequence(&self) -> Value {
-        let sequence = self.events.found(event::SEQUENCE).map_or(0, |sequence| sequence.value() as i32);
+        let sequence = self.events.found().get(event::SEQUENCE).map_or(0, |sequence| sequence.value() as i32);
         sequence.saturating_add(1).into_datum()
-    }
-
-    /// An archived interaction's event is cancelled, and scheduled again after; what an application has set otherwise
-    /// (completed, tentative) stays.
-    fn status_change(&self, cancelled: bool) -> Option<(usize, Value)> {
-        let is_cancelled = self.events.found_is(event::EVENT_STATUS, Some(kept_text("cancelled")));
-        (is_cancelled != cancelled)
-            .then(|| (event::EVENT_STATUS, Some(kept_text(if cancelled { "cancelled" } else { "scheduled" }))))
-    }
-
-    fn field_changes(&self, event: &Event, changes: &mut Vec<(usize, Value)>) {
-        let (all_day, show_as) = shown(event);
-        let mut wanted = vec![
-            (event::USER_ID, Some(event.user_id)),
-            (event::TITLE, event.title),
-            (event::DESCRIPTION, event.description),
-            (event::LOCATION, event.location),
-            (event::EVENT_TYPE, event.event_type),
-            (event::METADATA, event.metadata),
-            (event::EVENT_DATE, instant(event.event_date)),
-            (event::EVENT_END, event.event_end.and_then(instant)),
-            (event::TIME_ZONE, Some(self.table.time_zone)),
-        ];
-        if !event.keeps_participants {
-            wanted.push((event::PARTICIPANTS, event.participants));
-        }
-        // An application may say otherwise how it counts; only a length that comes or goes speaks against that.
-        if !self.events.found_is(event::ALL_DAY, all_day.into_datum()) {
-            wanted.push((event::ALL_DAY, all_day.into_datum()));
-            wanted.push((event::SHOW_AS, Some(kept_text(show_as))));
-        }
-        changes.extend(wanted.into_iter().filter(|(column, value)| !self.events.found_is(*column, *value)));
     }
 
     /// Gives the found event to another interaction; not a change that anybody is told of.
@@ -311,7 +258,7 @@ impl Events<'_> {
 
     /// Deletes the found event.
     pub fn delete(&mut self, id: Uuid) {
-        let (event_id, user_id) = (self.events.found(event::EVENT_ID), self.events.found(event::USER_ID));
+        let (event_id, user_id) = (self.events.found().get(event::EVENT_ID), self.events.found().get(event::USER_ID));
         self.log(Outcome::Deleted, raw::uuid(id), event_id, user_id, None);
         self.events.delete();
     }
@@ -334,12 +281,9 @@ impl Events<'_> {
     }
 }
 
-/// All-day and how it counts: an interaction of unknown length does not block the day.
-const fn shown(event: &Event) -> (bool, &'static str) {
-    match event.event_end {
-        Some(_) => (false, "busy"),
-        None => (true, "free"),
-    }
+/// An event's key: its table and interaction.
+fn key(table: &RelatedTable, id: Uuid) -> Vec<pg_sys::Datum> {
+    [Some(table.name), raw::uuid(id)].into_iter().flatten().collect()
 }
 
 fn instant(instant: i64) -> Value {

@@ -51,6 +51,10 @@ impl ReadOnly {
     pub fn begin() -> Self {
         Self(READ_ONLY.replace(true))
     }
+
+    pub fn is_on() -> bool {
+        READ_ONLY.get()
+    }
 }
 
 impl Drop for ReadOnly {

@@ -1,6 +1,28 @@
 //! What the transaction that we were called in lets us do.
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::errors::{SqlResult, error};
+
+/// That the calendar can be changed.
+///
+/// # Errors
+/// 25006 (read_only_sql_transaction) on a standby and in a read-only transaction.
+pub fn check_can_write() -> SqlResult<()> {
+    let refused = |what: &str, hint: &str| {
+        let message = format!("calendar_sync cannot change anything {what}");
+        Err(error(PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION, message).set_hint(hint))
+    };
+    // SAFETY: reads the transaction's state.
+    match unsafe { (pg_sys::RecoveryInProgress(), pg_sys::XactReadOnly) } {
+        (true, _) => refused("on a standby", "Call this function on the primary server."),
+        (false, true) => refused(
+            "in a read-only transaction",
+            "Call this function in a transaction that may write; see also default_transaction_read_only.",
+        ),
+        (false, false) => Ok(()),
+    }
+}
 
 /// Whether it may write: not on a standby, not in a read-only transaction, not while a parallel query runs.
 pub fn can_write() -> bool {

@@ -11,10 +11,11 @@ use std::ptr;
 
 use pgrx::pg_sys;
 
+use super::found::Found;
 use super::installation::Identity;
-use super::key_scan::{self, KeyScan};
+use super::key_scan;
 use super::multi_insert::insert_together;
-use super::raw::{Storage, Value};
+use super::raw::Value;
 use super::tuples::{attribute_form, attribute_named};
 use super::{Installation, watch};
 use crate::errors::{SqlResult, internal};
@@ -41,6 +42,14 @@ impl Table {
     /// A table whose rows are found by a unique index.
     pub const fn with_key(name: &'static str, columns: &'static [&'static str], index: &'static str) -> Self {
         Self { name, columns, key: Some(index), writer: RefCell::new(None) }
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn key_index(&self, installation: &Installation) -> SqlResult<pg_sys::Oid> {
+        self.key.map_or(Ok(pg_sys::InvalidOid), |index| relation_named(index, installation.schema_oid))
     }
 
     /// Opens the table for writing while `work` runs. What was written is seen by later commands.
@@ -100,10 +109,7 @@ pub struct Writer {
 impl Writer {
     fn new(table: &Table, installation: &Installation) -> SqlResult<Self> {
         let relation = relation_named(table.name, installation.schema_oid)?;
-        let key_index = match table.key {
-            Some(index) => relation_named(index, installation.schema_oid)?,
-            None => pg_sys::InvalidOid,
-        };
+        let key_index = table.key_index(installation)?;
         watch::watch(relation);
         // SAFETY: a context of its own that lives until this writer is dropped.
         let context = unsafe {
@@ -166,12 +172,7 @@ impl Writer {
             let indexes = (*self.result).ri_NumIndices as usize;
             self.indexes = (0..indexes).map(|i| (**(*self.result).ri_IndexRelationDescs.add(i)).rd_id).collect();
             self.row = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
-            self.attributes = table
-                .columns
-                .iter()
-                .map(|column| attribute_named(descriptor, column))
-                .collect::<Option<_>>()
-                .ok_or_else(|| internal(format!("calendar_sync: its table {} lacks a column", table.name)))?;
+            self.attributes = attributes_of(table, descriptor)?;
             self.defaults = self.defaults_of_other_columns(relation);
             pg_sys::MemoryContextSwitchTo(before);
         }
@@ -278,23 +279,6 @@ impl Writer {
         }
     }
 
-    /// Finds the row with that key as the active snapshot sees it, without locking it.
-    pub fn look(&mut self, key: &[pg_sys::Datum]) -> bool {
-        // SAFETY: the table is open; the scan is ended before the index is closed; the found row stays pinned in its
-        // slot.
-        unsafe {
-            let relation = (*self.result).ri_RelationDesc;
-            let mut scan = KeyScan::open(relation, self.key_index, key, pg_sys::GetActiveSnapshot());
-            let found = scan.first(self.slot_for_found());
-            if found {
-                pg_sys::ExecMaterializeSlot(self.found);
-                pg_sys::slot_getallattrs(self.found);
-            }
-            scan.close();
-            found
-        }
-    }
-
     unsafe fn slot_for_found(&mut self) -> *mut pg_sys::TupleTableSlot {
         if self.found.is_null() {
             // SAFETY: the table is open.
@@ -303,20 +287,10 @@ impl Writer {
         self.found
     }
 
-    /// A column's value in the row that `find` or `look` found.
-    pub fn found(&self, column: usize) -> Value {
-        let place = self.attributes[column];
+    /// The row that `find` found.
+    pub fn found(&self) -> Found<'_> {
         // SAFETY: `find` has deformed the whole row.
-        unsafe { (!*(*self.found).tts_isnull.add(place)).then(|| *(*self.found).tts_values.add(place)) }
-    }
-
-    /// Whether a column of the found row has that value.
-    pub fn found_is(&self, column: usize, value: Value) -> bool {
-        // SAFETY: as in `found`; the value is of the column's type.
-        unsafe {
-            let attribute = attribute_form((*self.row).tts_tupleDescriptor, self.attributes[column]);
-            Storage::of_attribute(attribute).same(self.found(column), value)
-        }
+        unsafe { Found::new(self.found, &self.attributes) }
     }
 
     /// Changes the found row: `changes` are (column, new value), all else stays.
@@ -397,7 +371,18 @@ fn empty_recheck_state() -> pg_sys::EPQState {
     unsafe { std::mem::zeroed() }
 }
 
-fn relation_named(name: &str, schema: pg_sys::Oid) -> SqlResult<pg_sys::Oid> {
+/// Attribute (from 0) of each of the table's columns.
+///
+/// # Safety
+/// `descriptor` is the table's.
+pub(super) unsafe fn attributes_of(table: &Table, descriptor: pg_sys::TupleDesc) -> SqlResult<Vec<usize>> {
+    // SAFETY: the caller's.
+    let places = table.columns.iter().map(|column| unsafe { attribute_named(descriptor, column) });
+    let places: Option<Vec<usize>> = places.collect();
+    places.ok_or_else(|| internal(format!("calendar_sync: its table {} lacks a column", table.name)))
+}
+
+pub(super) fn relation_named(name: &str, schema: pg_sys::Oid) -> SqlResult<pg_sys::Oid> {
     let text = CString::new(name).map_err(internal)?;
     // SAFETY: a look-up in the catalog, within a transaction.
     match unsafe { pg_sys::get_relname_relid(text.as_ptr(), schema) } {

@@ -14,6 +14,7 @@ mod queries;
 mod random_calendars;
 mod replication;
 mod restore;
+mod standby;
 mod upgrade;
 mod web_server;
 mod worker_crash;
