@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use postgres::error::SqlState;
 use postgres::{Config, NoTls};
 
-use crate::web::{etag_of, read_request, send};
+use crate::web::{Request, etag_of, send};
 
 /// Serves `/feeds/<token>.ics` with an ETag over the bytes; stays up as long as the process.
 pub struct FrontEnd {
@@ -41,7 +41,7 @@ impl FrontEnd {
 }
 
 fn answer(mut stream: TcpStream, config: &Config, answers: &Mutex<Vec<u16>>) -> Option<()> {
-    let request = read_request(&stream)?;
+    let request = Request::read(&mut stream)?;
     let token = request.target.strip_prefix("/feeds/").and_then(|rest| rest.strip_suffix(".ics")).unwrap_or_default();
     let mut client = config.connect(NoTls).expect("the database");
     let file = match client.query_one("select calendar_feed($1)", &[&token]) {

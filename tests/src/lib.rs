@@ -31,7 +31,7 @@ pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use khal::{Khal, Shown};
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
-pub use web::{FakeWeb, Fault, Request};
+pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Request};
 
 /// Folder of the repository.
 pub fn repository() -> &'static Path {
