@@ -13,7 +13,7 @@ use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
 use crate::store::{self, Installation, agenda::Entry};
 use crate::sync::agenda::{Range, agenda};
-use crate::sync::apply::{self, Source};
+use crate::sync::apply::{self, Source, Terms};
 use crate::sync::upsert::{self, Handed, Refusal};
 use crate::zones::PgZones;
 
@@ -29,8 +29,7 @@ fn calendar_upsert_event(
     let external_id = arguments::external_id(external_id)?.to_owned();
     let handed = vec![Handed { external_id: Ok(external_id), event: given("event", event)?.read("event")? }];
     let outcome =
-        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, arguments::now()))?
-            .pop();
+        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, &terms(true)))?.pop();
     match outcome.map(|outcome| outcome.result) {
         Some(Ok((event_id, action))) => Ok(TableIterator::once((arguments::uuid(event_id), action.word().to_owned()))),
         Some(Err(refusal)) => Err(refused(refusal)),
@@ -63,7 +62,7 @@ fn calendar_upsert_events(
     };
     let handed = elements.into_iter().map(Handed::from_element).collect();
     let outcomes =
-        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, arguments::now()))?;
+        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, &terms(false)))?;
     Ok(TableIterator::new(outcomes.into_iter().map(|outcome| match outcome.result {
         Ok((event_id, action)) => {
             (outcome.external_id, Some(arguments::uuid(event_id)), Some(action.word().to_owned()), None)
@@ -92,6 +91,11 @@ fn source<'a>(user_id: Option<&'a str>, external_source: Option<&'a str>) -> Sql
     arguments::identifier("external_source", external_source)?;
     authorize(user_id)?;
     Ok(Source { user_id, external_source, connection_id: None, synced_from: "manual" })
+}
+
+/// How an application's events are taken.
+fn terms(alone: bool) -> Terms {
+    Terms { complete: false, force: false, alone, outcomes: true, now: arguments::now() }
 }
 
 fn refused(refusal: Refusal) -> ErrorReport {

@@ -123,6 +123,21 @@ thread_local! {
            and sync_status <> 'deleted'",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
+    static MARK_INSTANCES_IN_ERROR: Statement = const { Statement::new(
+        "update @calendar_events
+         set sync_status = 'error', updated_at = $2
+         where series_id = any ($1)
+           and coalesce(event_end, event_date) > $2
+           and sync_status = 'synced'",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static HEAL_INSTANCES: Statement = const { Statement::new(
+        "update @calendar_events
+         set sync_status = 'synced', updated_at = $2
+         where series_id = any ($1)
+           and sync_status = 'error'",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
     // One look-up in the index for each, as by key.
     static DELETE_OCCURRENCES: Statement = const { Statement::new(
         "update @calendar_events
@@ -179,7 +194,7 @@ thread_local! {
         &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
-    static LOCK: Statement = const { Statement::new(whole!(" for update"), &[pg_sys::UUIDARRAYOID]) };
+    static LOCK: Statement = const { Statement::new(whole!(" order by external_id, recurrence_id for update"), &[pg_sys::UUIDARRAYOID]) };
 }
 
 /// Those that are as they are stored are not written.
@@ -271,6 +286,17 @@ pub fn delete_instances(
     DELETE_INSTANCES.with(|statement| {
         outside::execute_on(installation, statement, series, || vec![stamp(now).into(), stamp(after).into()])
     })
+}
+
+/// Says of those instances of series that are not over at `now` that they may not be what their origin says.
+pub fn mark_instances_in_error(installation: &Installation, series: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
+    MARK_INSTANCES_IN_ERROR
+        .with(|statement| outside::execute_on(installation, statement, series, || vec![stamp(now).into()]))
+}
+
+/// Takes that back, also of those that are over by now.
+pub fn heal_instances(installation: &Installation, series: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
+    HEAL_INSTANCES.with(|statement| outside::execute_on(installation, statement, series, || vec![stamp(now).into()]))
 }
 
 /// Marks single occurrences of series as deleted, by series and original start.

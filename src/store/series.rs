@@ -127,7 +127,7 @@ thread_local! {
     static SERIES: Outside = const { Outside::new(&SERIES_KIND) };
     static FIND: Statement = const { Statement::new(whole!("where series_id = any ($1)"), &[pg_sys::UUIDARRAYOID]) };
     static LOCK: Statement = const { Statement::new(
-        whole!("where series_id = any ($1) for update"),
+        whole!("where series_id = any ($1) order by external_id for update"),
         &[pg_sys::UUIDARRAYOID],
     ) };
     static DUE: Statement = const { Statement::new(

@@ -51,7 +51,7 @@ pub fn apply(
     let zone = default_zone(connection);
     let items =
         |document: Document| document.resolve(&PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
-    let terms = Terms { complete: true, force, outcomes: false, now: Utc::now() };
+    let terms = Terms { complete: true, force, alone: false, outcomes: false, now: Utc::now() };
     let (applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
         let applied = apply::document(installation, &source, &PgZones, items(fetched.document)?, &terms)?;
         let polls = held_back_polls(connection, applied.held_back.as_ref());

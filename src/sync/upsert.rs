@@ -1,5 +1,6 @@
 //! Events that an application hands in: laid over what is stored, then applied as any other batch.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use calendar_sync_core::content;
@@ -45,6 +46,11 @@ impl Handed {
         };
         Self { external_id: Err(error), event: element }
     }
+
+    /// The key that it is stored by.
+    fn key(&self) -> Option<Cow<'_, str>> {
+        self.external_id.as_deref().ok().map(content::key)
+    }
 }
 
 /// Why an event was not taken.
@@ -64,43 +70,49 @@ pub struct Outcome {
 }
 
 /// Creates and changes events; one that is refused does not stop the others. The outcomes are in the order of `handed`.
+///
+/// They are written in the order of their keys, so that of two sessions that write the same ones each waits for the
+/// other, and not both for each other.
 pub fn upsert(
     installation: &Installation,
     zones: &dyn Zones,
     source: &Source,
     handed: Vec<Handed>,
-    now: DateTime<Utc>,
+    terms: &Terms,
 ) -> SqlResult<Vec<Outcome>> {
     // So that the worker moves the windows of series forward, and that there is a key to hide identifiers with.
     installation_row::ensure(installation)?;
     let mut outcomes = Vec::with_capacity(handed.len());
+    let mut handed: Vec<(usize, Handed)> = handed.into_iter().enumerate().collect();
+    handed.sort_by_cached_key(|(_, one)| one.key().map(Cow::into_owned));
     let mut handed = handed.into_iter();
     loop {
-        let chunk: Vec<Handed> = handed.by_ref().take(AT_ONCE).collect();
+        let chunk: Vec<(usize, Handed)> = handed.by_ref().take(AT_ONCE).collect();
         if chunk.is_empty() {
-            return Ok(outcomes);
+            break;
         }
-        upsert_chunk(installation, zones, source, chunk, now, &mut outcomes)?;
+        upsert_chunk(installation, zones, source, chunk, terms, &mut outcomes)?;
     }
+    outcomes.sort_unstable_by_key(|(place, _)| *place);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 fn upsert_chunk(
     installation: &Installation,
     zones: &dyn Zones,
     source: &Source,
-    handed: Vec<Handed>,
-    now: DateTime<Utc>,
-    outcomes: &mut Vec<Outcome>,
+    handed: Vec<(usize, Handed)>,
+    terms: &Terms,
+    outcomes: &mut Vec<(usize, Outcome)>,
 ) -> SqlResult<()> {
-    let mut current = stored(installation, source, &handed, now)?;
+    let mut current = stored(installation, source, &handed, terms.now)?;
     let mut items = Vec::with_capacity(handed.len());
-    let mut places = Vec::with_capacity(handed.len());
-    for Handed { external_id, event } in handed {
-        let place = outcomes.len();
+    let mut taken = Vec::with_capacity(handed.len());
+    for (place, Handed { external_id, event }) in handed {
         let external_id = match external_id {
             Ok(external_id) => external_id,
             Err(error) => {
-                outcomes.push(Outcome { external_id: None, result: Err(Refusal::Patch(error)) });
+                outcomes.push((place, Outcome { external_id: None, result: Err(Refusal::Patch(error)) }));
                 continue;
             }
         };
@@ -109,18 +121,17 @@ fn upsert_chunk(
             Ok(item) => {
                 current.insert(key, item.body.clone());
                 items.push(Ok(item));
-                places.push(place);
+                taken.push(outcomes.len());
                 // Filled in below.
                 Err(Refusal::Item(String::new()))
             }
             Err(error) => Err(Refusal::Patch(error)),
         };
-        outcomes.push(Outcome { external_id: Some(external_id), result });
+        outcomes.push((place, Outcome { external_id: Some(external_id), result }));
     }
-    let terms = Terms { complete: false, force: false, outcomes: true, now };
-    let applied = apply::calendar(installation, source, zones, items, &terms)?;
-    for (place, outcome) in places.into_iter().zip(applied.outcomes) {
-        outcomes[place].result = match (outcome.action, outcome.event_id) {
+    let applied = apply::calendar(installation, source, zones, items, terms)?;
+    for (taken, outcome) in taken.into_iter().zip(applied.outcomes) {
+        outcomes[taken].1.result = match (outcome.action, outcome.event_id) {
             (Ok(action), Some(event_id)) => Ok((event_id, action)),
             (Ok(_), None) => Err(Refusal::Item("it came to nothing".to_owned())),
             (Err(message), _) => Err(Refusal::Item(message)),
@@ -133,10 +144,10 @@ fn upsert_chunk(
 fn stored(
     installation: &Installation,
     source: &Source,
-    handed: &[Handed],
+    handed: &[(usize, Handed)],
     now: DateTime<Utc>,
 ) -> SqlResult<HashMap<String, Body>> {
-    let keys: Vec<_> = handed.iter().filter_map(|one| one.external_id.as_deref().ok()).map(content::key).collect();
+    let keys: Vec<_> = handed.iter().filter_map(|(_, one)| one.key()).collect();
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let (mut event_ids, mut series_ids) = (Vec::new(), Vec::new());
     events::known(installation, source, Wanted::Keys(&keys), now, |known| {

@@ -1,7 +1,7 @@
 //! One batch of items on its way into the tables: each is compared with what is stored of it.
 
 use calendar_sync_core::cancellation::{self, is_bare};
-use calendar_sync_core::content::{self, Hash};
+use calendar_sync_core::content;
 use calendar_sync_core::event::{Body, Event, Item, Override, Series};
 use calendar_sync_core::ics::{Cancels, SourceHash, Sourced};
 use calendar_sync_core::zones::Zones;
@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::expansion;
 use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
-use super::pending::{NewEvent, NewSeries, Pending};
+use super::pending::{Mark, NewEvent, NewSeries, Pending};
 use super::volume::Volume;
+use super::write::{Done, Refused, Target};
 use super::{Action, Applied, BadItem, Outcome, Terms, absent, intake, renamed};
 use crate::errors::SqlResult;
 use crate::store::{Installation, Source, Wanted, events, series};
@@ -48,14 +49,11 @@ pub struct Batch<'a> {
     all_known: Option<bool>,
     volume: Volume,
     pending: Pending,
-}
-
-/// An item under its key: its place in the batch, and what it is compared by.
-struct Mark {
-    index: usize,
-    key: Key,
-    hash: Hash,
-    source_hash: Option<SourceHash>,
+    /// Stored, and to be marked as not readable.
+    events_in_error: Vec<Uuid>,
+    series_in_error: Vec<Uuid>,
+    /// Items that the database did not take.
+    refused: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -85,6 +83,9 @@ impl<'a> Batch<'a> {
             all_known: terms.complete.then_some(true),
             volume: Volume::default(),
             pending: Pending::default(),
+            events_in_error: Vec::new(),
+            series_in_error: Vec::new(),
+            refused: 0,
         })
     }
 
@@ -209,11 +210,11 @@ impl<'a> Batch<'a> {
         }
         // What it then says does not come from its source alone.
         let source_hash = source.filter(|_| !cancels_stored);
-        let mark = Mark { index, key, hash: content::of_body(&item.body), source_hash };
+        let mark = Mark::new(index, key, item.external_id, content::of_body(&item.body), source_hash);
         match item.body {
-            Body::Single(event) => self.single(mark, item.external_id, *event),
-            Body::Series(series) => self.series(mark, item.external_id, series)?,
-            Body::Overrides(overrides) => self.overrides(mark, item.external_id, overrides, cancels.is_some())?,
+            Body::Single(event) => self.single(mark, *event),
+            Body::Series(series) => self.series(mark, series)?,
+            Body::Overrides(overrides) => self.overrides(mark, overrides, cancels.is_some())?,
         }
         Ok(())
     }
@@ -238,54 +239,63 @@ impl<'a> Batch<'a> {
         Ok(true)
     }
 
-    fn single(&mut self, mark: Mark, external_id: String, event: Event) {
+    fn single(&mut self, mut mark: Mark, event: Event) {
         let (index, counted) = (mark.index, self.counted());
-        let replaces = match self.known.series.get_mut(&mark.key) {
-            Some(series) if !series.deleted => {
-                series.deleted = true;
-                self.pending.replaced_series.push((series.id, event.timing.start));
-                true
-            }
-            _ => false,
-        };
-        self.event(mark, external_id, None, event);
+        if let Some(series) = self.known.series.get_mut(&mark.key)
+            && !series.deleted
+        {
+            series.deleted = true;
+            mark.replaces = Some(series.id);
+        }
+        let replaces = mark.replaces.is_some();
+        self.event(mark, None, event);
         if replaces {
             self.count_as_updated(index, counted);
         }
     }
 
     /// `mark.key` is of the external id alone.
-    fn event(&mut self, mark: Mark, external_id: String, recurrence_id: Option<DateTime<Utc>>, event: Event) {
-        let Mark { index, key: external_key, hash, source_hash } = mark;
-        let key = event_key(external_key, recurrence_id);
-        let Some(silent) = self.compare(index, key, &hash, false) else { return };
-        let event = NewEvent { index, key, external_id, recurrence_id, event, hash, source_hash, silent };
-        self.pending.add_event(event, external_key);
+    fn event(&mut self, mut mark: Mark, recurrence_id: Option<DateTime<Utc>>, event: Event) {
+        let external_key = mark.key;
+        mark.key = event_key(external_key, recurrence_id);
+        let action = match self.compare(&mark, false) {
+            Some(action) => action,
+            None if mark.replaces.is_some() => Action::Unchanged,
+            None => return,
+        };
+        mark.silent = action == Action::Unchanged;
+        mark.counted = match (recurrence_id, mark.replaces) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Action::Updated),
+            (None, None) => Some(action),
+        };
+        self.pending.add_event(NewEvent { mark, recurrence_id, event }, external_key);
     }
 
-    /// Counts an item by what is stored of it. `None`: nothing to write; else whether its content is unchanged all the
-    /// same.
-    fn compare(&mut self, index: usize, key: Key, hash: &Hash, is_series: bool) -> Option<bool> {
+    /// Counts an item by what is stored of it. `None`: nothing to write; [`Action::Unchanged`]: to be written although its
+    /// content is unchanged.
+    fn compare(&mut self, mark: &Mark, is_series: bool) -> Option<Action> {
         let slots = if is_series { &mut self.known.series } else { &mut self.known.events };
-        let Some(slot) = slots.get_mut(&key) else {
+        let Some(slot) = slots.get_mut(&mark.key) else {
             self.applied.created += 1;
-            self.told(index, None, Action::Created);
-            return Some(false);
+            self.told(mark.index, None, Action::Created);
+            return Some(Action::Created);
         };
         slot.seen = true;
-        let (id, silent) = (slot.id, slot.unchanged_as_far_as_known(hash));
-        if slot.is(hash) {
-            self.applied.unchanged += 1;
-            self.told(index, Some(id), Action::Unchanged);
-            return None;
+        let (id, is_stored) = (slot.id, slot.is(&mark.hash));
+        let unchanged = is_stored || slot.unchanged_as_far_as_known(&mark.hash);
+        let action = if unchanged { Action::Unchanged } else { Action::Updated };
+        *self.count_of(action) += 1;
+        self.told(mark.index, Some(id), action);
+        (!is_stored).then_some(action)
+    }
+
+    fn count_of(&mut self, action: Action) -> &mut i32 {
+        match action {
+            Action::Created => &mut self.applied.created,
+            Action::Updated => &mut self.applied.updated,
+            Action::Unchanged => &mut self.applied.unchanged,
         }
-        if silent {
-            self.applied.unchanged += 1;
-        } else {
-            self.applied.updated += 1;
-        }
-        self.told(index, Some(id), if silent { Action::Unchanged } else { Action::Updated });
-        Some(silent)
     }
 
     fn told(&mut self, index: usize, event_id: Option<Uuid>, action: Action) {
@@ -300,8 +310,8 @@ impl<'a> Batch<'a> {
         if let Some(external_id) = &bad.external_id {
             let key = known::key(&content::key(external_id));
             let lists = [
-                (self.known.events.get_mut(&key), &mut self.pending.events_in_error),
-                (self.known.series.get_mut(&key), &mut self.pending.series_in_error),
+                (self.known.events.get_mut(&key), &mut self.events_in_error),
+                (self.known.series.get_mut(&key), &mut self.series_in_error),
             ];
             for (slot, list) in lists {
                 let Some(slot) = slot else { continue };
@@ -321,12 +331,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn series(&mut self, mark: Mark, external_id: String, mut series: Box<Series>) -> SqlResult<()> {
-        let Mark { index, key, hash, source_hash } = mark;
+    fn series(&mut self, mut mark: Mark, mut series: Box<Series>) -> SqlResult<()> {
+        let (index, key) = (mark.index, mark.key);
         self.adopt(key, &mut series)?;
         let stored = self.known.series.get(&key).copied();
-        if stored.is_some_and(|slot| slot.is(&hash)) {
-            self.compare(index, key, &hash, true);
+        if stored.is_some_and(|slot| slot.is(&mark.hash)) {
+            self.compare(&mark, true);
             return Ok(());
         }
         let now = self.terms.now;
@@ -344,23 +354,25 @@ impl<'a> Batch<'a> {
         let (instances, expansion) = match expanded {
             Ok(expanded) => expanded,
             Err(message) => {
-                self.bad(index, BadItem { external_id: Some(external_id), is_override: false, message });
+                self.bad(index, BadItem { external_id: Some(mark.external_id), is_override: false, message });
                 return Ok(());
             }
         };
         self.volume.add(instances.len(), &series.template.details);
         let counted = self.counted();
-        let silent = self.compare(index, key, &hash, true).unwrap_or_default();
+        let action = self.compare(&mark, true).unwrap_or(Action::Unchanged);
+        mark.silent = action == Action::Unchanged;
+        mark.counted = Some(action);
         if let Some(single) = self.known.events.get_mut(&key)
             && !single.deleted
         {
             single.deleted = true;
-            self.pending.replaced_events.push(single.id);
+            mark.replaces = Some(single.id);
+            mark.counted = Some(Action::Updated);
             self.count_as_updated(index, counted);
         }
-        let is_new = stored.is_none();
-        let series =
-            NewSeries { index, key, external_id, series, hash, source_hash, silent, is_new, instances, expansion };
+        let (is_new, was_in_error) = (stored.is_none(), stored.is_some_and(|slot| slot.in_error));
+        let series = NewSeries { mark, series, is_new, was_in_error, instances, expansion };
         self.pending.add_series(series);
         Ok(())
     }
@@ -394,8 +406,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Overrides without their series: they join the one that is stored, or stand for themselves.
-    fn overrides(&mut self, mark: Mark, external_id: String, overrides: Vec<Override>, cancels: bool) -> SqlResult<()> {
-        let Mark { index, key, .. } = mark;
+    fn overrides(&mut self, mark: Mark, overrides: Vec<Override>, cancels: bool) -> SqlResult<()> {
+        let Mark { index, key, external_id, .. } = mark;
         let stored =
             self.known.series.get(&key).filter(|slot| !slot.deleted && !self.terms.complete).map(|slot| slot.id);
         if let Some(series_id) = stored
@@ -419,12 +431,12 @@ impl<'a> Batch<'a> {
             let body = Body::Series(series);
             let hash = content::of_body(&body);
             let Body::Series(series) = body else { return Ok(()) };
-            return self.series(Mark { index, key, hash, source_hash: None }, external_id, series);
+            return self.series(Mark::new(index, key, external_id, hash, None), series);
         }
         let counted = self.counted();
         for one in overrides {
-            let mark = Mark { index, key, hash: content::of_event(&one.event), source_hash: None };
-            self.event(mark, external_id.clone(), Some(one.recurrence_id), one.event);
+            let mark = Mark::new(index, key, external_id.clone(), content::of_event(&one.event), None);
+            self.event(mark, Some(one.recurrence_id), one.event);
         }
         self.count_as_one(counted);
         Ok(())
@@ -461,13 +473,39 @@ impl<'a> Batch<'a> {
     /// Writes what waits.
     pub fn flush(&mut self) -> SqlResult<()> {
         check_for_interrupts!();
-        for written in self.pending.write(self.installation, self.source, self.terms.now)? {
+        let items = std::mem::take(&mut self.pending).items;
+        let target = Target { installation: self.installation, source: self.source, now: self.terms.now };
+        let mut done = Done::after(self.refused);
+        if self.terms.alone {
+            done.written = target.write_all(&items)?;
+        } else {
+            target.write(items, &mut done)?;
+        }
+        for written in done.written {
             if let Some(outcome) = self.applied.outcomes.get_mut(written.index) {
                 outcome.event_id = Some(written.slot.id);
             }
             let slots = if written.is_series { &mut self.known.series } else { &mut self.known.events };
             slots.insert(written.key, written.slot);
         }
+        done.refused.into_iter().for_each(|refused| self.refuse(refused));
+        let in_error = [&mut self.events_in_error, &mut self.series_in_error].map(std::mem::take);
+        target.mark_in_error(&in_error[0], &in_error[1]);
         Ok(())
+    }
+
+    /// What was counted as written is a bad item instead.
+    fn refuse(&mut self, refused: Refused) {
+        let Refused { mark, is_series, message } = refused;
+        self.refused += 1;
+        if let Some(action) = mark.counted {
+            *self.count_of(action) -= 1;
+        }
+        if mark.replaces.is_some() {
+            let slots = if is_series { &mut self.known.events } else { &mut self.known.series };
+            slots.entry(mark.key).and_modify(|old_form| old_form.deleted = false);
+        }
+        let is_override = mark.counted.is_none();
+        self.bad(mark.index, BadItem { external_id: Some(mark.external_id), is_override, message });
     }
 }

@@ -10,6 +10,7 @@ mod renamed;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
 mod volume;
+mod write;
 
 use calendar_sync_core::event::Item;
 use calendar_sync_core::ics::Sourced;
@@ -33,6 +34,8 @@ pub struct Terms {
     pub complete: bool,
     /// Deletes go through however many they are.
     pub force: bool,
+    /// The batch is one item, and what the database has against it is the caller's error.
+    pub alone: bool,
     /// Say for every single item what became of it ([`Applied::outcomes`]).
     pub outcomes: bool,
     /// The present, passed in.
