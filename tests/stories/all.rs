@@ -9,6 +9,7 @@ mod export;
 mod golden_rules;
 mod hostile_input;
 mod outside_calendars;
+mod polling;
 mod published_feed;
 mod queries;
 mod random_calendars;
