@@ -24,8 +24,17 @@ impl Cluster {
 
     /// `settings`: further lines of postgresql.conf, such as `("calendar_sync.worker", "off")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::launch(Command::new(script("cluster")), settings)
+    }
+
+    /// By another program that runs what its last arguments say, in an environment of its own: `env`, `unshare`.
+    pub fn start_through(mut launcher: Command, settings: &[(&str, &str)]) -> Self {
+        launcher.arg(script("cluster"));
+        Self::launch(launcher, settings)
+    }
+
+    fn launch(mut start: Command, settings: &[(&str, &str)]) -> Self {
         let name = new_name();
-        let mut start = Command::new(script("cluster"));
         start.args(["start", &name, "calendar_sync.http_allow_private=on"]);
         start.args(settings.iter().map(|(setting, value)| format!("{setting}={value}")));
         run(&mut start);

@@ -17,6 +17,7 @@ mod crm;
 mod front_end;
 mod golden;
 mod khal;
+mod name_server;
 mod pulls;
 mod reader;
 mod sql_examples;
@@ -30,10 +31,11 @@ pub use crm::{INSERT_INTERACTIONS, create_crm};
 pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use khal::{Khal, Shown};
+pub use name_server::NameServer;
 pub use pulls::{ADA, Pulled, calendar_of, pull, pull_with, subscribe, text, vevent, vevent_series};
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
-pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Request};
+pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Request};
 
 /// Folder of the repository.
 pub fn repository() -> &'static Path {

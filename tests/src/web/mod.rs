@@ -3,6 +3,7 @@
 mod answer;
 mod dead_end;
 mod fault;
+mod proxy;
 mod request;
 mod tls;
 
@@ -14,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex};
 pub(crate) use answer::send;
 pub use dead_end::DeadEnd;
 pub use fault::Fault;
+pub use proxy::Proxy;
 pub use request::Request;
 pub use tls::{Authority, Presents};
 
@@ -70,6 +72,10 @@ impl FakeWeb {
             }
         });
         Self { address, scheme, state }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn url(&self, path: &str) -> String {
