@@ -9,6 +9,8 @@ mod documentation;
 mod export;
 mod golden_rules;
 mod hostile_input;
+mod monitoring;
+mod on_call;
 mod outside_calendars;
 mod polling;
 mod published_feed;

@@ -1,0 +1,144 @@
+//! calendar_metrics, and what docs/ holds for Prometheus and Grafana.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use calendar_sync_e2e::{Cluster, FakeWeb, count, eventually, examples_of, repository};
+use postgres::{Client, NoTls};
+use serde_json::Value;
+
+/// A database in which each metric has a sample.
+fn busy(cluster: &Cluster, web: &FakeWeb) -> Client {
+    web.serve("/team.ics", include_str!("../../demo/team.ics"));
+    let mut client = cluster.connect("postgres");
+    client.batch_execute("create database crm").expect("create database");
+    let mut client = cluster.connect("crm");
+    client
+        .batch_execute(&format!(
+            "create schema crm;
+             create extension calendar_sync schema crm;
+             select crm.calendar_subscribe('ada@example.com', '{}'), crm.calendar_subscribe('ada@example.com', '{}');
+             select crm.calendar_feed_create('ada@example.com', 'feed');",
+            web.url("/team.ics"),
+            web.url("/none.ics")
+        ))
+        .expect("a calendar of each kind");
+    eventually("both are pulled", || {
+        count(
+            &mut client,
+            "select sum(value)::bigint from crm.calendar_metrics where name = 'calendar_sync_pulls_total'",
+        ) == 2
+    });
+    client.batch_execute("analyze").expect("analyze");
+    client
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(repository().join("docs").join(name)).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
+}
+
+fn texts(client: &mut Client, query: &str) -> BTreeSet<String> {
+    client.query(query, &[]).unwrap_or_else(|error| panic!("{query}: {error:?}")).iter().map(|row| row.get(0)).collect()
+}
+
+/// The metrics that an expression, or a file of them, names.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c: char| !is_word(c)).filter(|word| word.starts_with("calendar_sync_"));
+    words.map(str::to_owned).collect()
+}
+
+fn board() -> Value {
+    serde_json::from_str(&page("grafana/calendar_sync.json")).expect("the board is JSON")
+}
+
+fn expressions(board: &Value) -> Vec<String> {
+    let panels = board["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    targets.map(|target| target["expr"].as_str().expect("an expression").to_owned()).collect()
+}
+
+#[test]
+fn the_page_the_board_and_the_alerts_say_what_the_view_gives() {
+    let (cluster, web) = (Cluster::start(), FakeWeb::start());
+    let mut client = busy(&cluster, &web);
+
+    let table = texts(
+        &mut client,
+        "select format('| `%s` | %s | %s |', name, type, help) from crm.calendar_metrics group by name, type, help",
+    );
+    let lines: BTreeSet<String> =
+        page("monitoring.md").lines().filter(|line| line.starts_with("| `calendar_sync_")).map(str::to_owned).collect();
+    assert_eq!(lines, table, "docs/monitoring.md");
+
+    let metrics = texts(&mut client, "select name from crm.calendar_metrics");
+    let expressions = expressions(&board());
+    assert!(expressions.len() > 15, "{expressions:?}");
+    for expression in &expressions {
+        let used = named(expression);
+        assert!(!used.is_empty() && used.is_subset(&metrics), "{expression}");
+    }
+    let alerts = page("prometheus/alerts.yml");
+    let rules: String = alerts.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let rules = rules.replace("name: calendar_sync", "");
+    assert!(named(&rules).len() > 5 && named(&rules).is_subset(&metrics), "{:?}", named(&rules));
+
+    let queries = page("prometheus/queries.yml");
+    for label in texts(&mut client, "select jsonb_object_keys(labels) from crm.calendar_metrics") {
+        assert!(queries.contains(&format!("labels ->> '{label}' as {label}")), "queries.yml leaves out {label}");
+        assert!(queries.contains(&format!("- {label}: {{usage: LABEL}}")), "queries.yml leaves out {label}");
+    }
+}
+
+#[test]
+fn the_board_has_what_grafana_wants_and_no_panel_covers_another() {
+    let board = board();
+    for field in ["uid", "title", "schemaVersion", "templating", "time"] {
+        assert!(!board[field].is_null(), "{field}");
+    }
+    let variables = board["templating"]["list"].as_array().expect("variables");
+    assert!(variables.iter().any(|variable| variable["type"] == "datasource" && variable["query"] == "prometheus"));
+    let panels = board["panels"].as_array().expect("panels");
+    let mut ids = BTreeSet::new();
+    let mut places = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_i64().expect("an id")), "{panel}");
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{panel}");
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_i64().expect("a place"));
+        assert!(x + w <= 24, "{panel}");
+        for place in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            assert!(places.insert(place), "{} covers another", panel["title"]);
+        }
+    }
+}
+
+#[test]
+fn a_role_with_the_rights_that_the_page_gives_prints_samples_as_prometheus_reads_them() {
+    let (cluster, web) = (Cluster::start(), FakeWeb::start());
+    let mut client = busy(&cluster, &web);
+    let examples = examples_of(&page("monitoring.md"));
+    let grants = examples.iter().find(|it| it.sql.contains("create role")).expect("the role");
+    client.batch_execute(&grants.sql).expect("the role");
+    client.batch_execute("alter role calendar_monitor password 'monitor'").expect("its password");
+    let mut monitor = cluster.config("crm");
+    let mut monitor = monitor.user("calendar_monitor").password("monitor").connect(NoTls).expect("the role connects");
+    let rendered = &examples.iter().find(|it| it.sql.contains("# HELP")).expect("the query").sql;
+    let rows = monitor.query(rendered.trim().trim_end_matches(';'), &[]).expect("the samples");
+    let text: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+    let mut typed = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert!(matches!(kind, "gauge" | "counter"), "{line}");
+            assert!(typed.insert(name.to_owned()), "{line}: a metric's samples stand together");
+        } else if !line.starts_with("# HELP ") {
+            let (name, rest) = line.split_once('{').unwrap_or_else(|| panic!("{line}"));
+            let (labels, value) = rest.split_once("} ").unwrap_or_else(|| panic!("{line}"));
+            assert!(typed.contains(name), "{line}");
+            assert!(labels.contains("database=\"crm\""), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    assert_eq!(typed, texts(&mut client, "select name from crm.calendar_metrics"));
+    assert!(!text.contains("ada@example.com") && !text.contains("127.0.0.1"), "{text}");
+}
