@@ -1,5 +1,6 @@
 //! The address of an outside calendar. Whoever knows it can read the calendar: it is never shown whole.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -8,6 +9,9 @@ use url::Url;
 
 /// Longest address taken, in bytes.
 const MAX_LENGTH: usize = 8 * 1024;
+
+/// Shorter parts of an address keep no secret.
+const SECRET_LENGTH: usize = 8;
 
 /// A URL that may be asked for. Shown (`Display`, `Debug`) as `scheme://host/…`.
 #[derive(Clone, PartialEq, Eq)]
@@ -107,6 +111,15 @@ impl Address {
         format!("{user} {}", self.url)
     }
 
+    /// Whether this text repeats a part of the address that may be what makes it a secret: of its path, its query, or its
+    /// login.
+    pub fn is_told_by(&self, text: &str) -> bool {
+        let of_path = self.url.path().split('/').map(Cow::Borrowed);
+        let of_query = self.url.query_pairs().map(|(_, value)| value);
+        let of_login = self.authorization().into_iter().filter_map(|it| it.split(' ').nth(1)).map(Cow::Borrowed);
+        of_path.chain(of_query).chain(of_login).any(|part| part.len() >= SECRET_LENGTH && text.contains(part.as_ref()))
+    }
+
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
@@ -199,6 +212,18 @@ mod tests {
         assert_ne!(canonical("https://ada:one@example.com/a"), canonical("https://bob:one@example.com/a"));
         assert_ne!(canonical("https://ada:one@example.com/a"), canonical("https://example.com/a"));
         assert!(!canonical("https://ada:one@example.com/a").contains("one"));
+    }
+
+    #[test]
+    fn a_text_that_repeats_a_long_part_of_an_address_is_known() {
+        let address =
+            Address::parse("https://ada:password@example.com/cal/secret-path?a=1&sig=secret%20query").unwrap();
+        for text in ["\"x-secret-path\"", "secret query", "YWRhOnBhc3N3b3Jk"] {
+            assert!(address.is_told_by(text), "{text}");
+        }
+        for text in ["\"5f3759df\"", "example.com", "/cal/ 1 a sig", ""] {
+            assert!(!address.is_told_by(text), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderMap, header};
+use ureq::http::{HeaderMap, HeaderValue, header};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
@@ -44,7 +44,8 @@ pub struct Request {
 }
 
 /// An answer of any status; redirects have been followed. Where they led to another host, what that one gives to ask
-/// again by (ETag, Last-Modified) is left out: it is not for the host that will be asked.
+/// again by (ETag, Last-Modified) is left out: it is not for the host that will be asked. These are stored in plain: what
+/// repeats the address is left out, too.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -170,9 +171,11 @@ impl Client {
         from_elsewhere: bool,
     ) -> Result<Response, HttpError> {
         let (mut parts, body) = answer.into_parts();
-        if from_elsewhere {
-            parts.headers.remove(header::ETAG);
-            parts.headers.remove(header::LAST_MODIFIED);
+        for name in [header::ETAG, header::LAST_MODIFIED] {
+            let tells = |value: &HeaderValue| value.to_str().is_ok_and(|value| address.is_told_by(value));
+            if from_elsewhere || parts.headers.get(&name).is_some_and(tells) {
+                parts.headers.remove(name);
+            }
         }
         let mut bytes = Vec::new();
         if parts.status.is_success() {

@@ -1,0 +1,281 @@
+//! What is secret is planted wherever it may come along, and then looked for wherever somebody may look.
+//!
+//! A secret more: add it to [`PLANTED`] and use it. A place more: add it to [`Looker::places`].
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use calendar_sync_e2e::{Authority, Cluster, FakeWeb, Fault, Presents, count, eventually};
+use postgres::{Client, NoTls};
+
+/// Of a URL: user, password, path, query; a redirect's path and query.
+const PLANTED: [&str; 6] = [
+    "planted-user-a1",
+    "planted-pass-b2",
+    "planted-path-c3",
+    "planted-query-d4",
+    "planted-moved-e5",
+    "planted-moved-f6",
+];
+const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
+    DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+/// The server says as much as it can; only what statements were given as parameters is kept out, as the docs tell.
+const TALKATIVE: [(&str, &str); 15] = [
+    ("shared_preload_libraries", "calendar_sync,pg_stat_statements,auto_explain"),
+    ("log_min_messages", "debug5"),
+    ("log_min_error_statement", "debug5"),
+    ("log_error_verbosity", "verbose"),
+    ("log_statement", "all"),
+    ("log_min_duration_statement", "0"),
+    ("log_parameter_max_length", "0"),
+    ("log_connections", "on"),
+    ("log_lock_waits", "on"),
+    ("track_functions", "all"),
+    ("pg_stat_statements.track", "all"),
+    ("auto_explain.log_min_duration", "0"),
+    ("auto_explain.log_nested_statements", "on"),
+    ("calendar_sync.manual_sync_limit", "1000"),
+    ("calendar_sync.http_timeout", "1s"),
+];
+
+/// A URL of that server with everything in it that is secret.
+fn with_secrets(url: &str, name: &str) -> String {
+    let [user, pass, path, query, ..] = PLANTED;
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let host = rest.trim_end_matches('/');
+    format!("{scheme}://{user}:{pass}@{host}/{path}/{name}?sig={query}")
+}
+
+fn path(name: &str) -> String {
+    format!("/{}/{name}", PLANTED[2])
+}
+
+/// The secrets, and how they look when they are encoded.
+fn forms() -> Vec<String> {
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    // "planted-user-a1:planted-pass-b2" in base64, as the Authorization header has it.
+    let login = "cGxhbnRlZC11c2VyLWExOnBsYW50ZWQtcGFzcy1iMg";
+    let mut forms: Vec<String> = PLANTED.iter().flat_map(|it| [(*it).to_owned(), hex(it)]).collect();
+    forms.push(login.to_owned());
+    forms
+}
+
+/// Looks at everything, and keeps what must not be there: where, and what.
+struct Looker<'a> {
+    cluster: &'a Cluster,
+    found: BTreeMap<String, String>,
+}
+
+impl Looker<'_> {
+    fn look(&mut self, place: &str, text: &str) {
+        for form in forms() {
+            if let Some(at) = text.find(&form) {
+                let around: String = text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+                self.found.entry(place.to_owned()).or_insert(format!("…{around}{form}"));
+            }
+        }
+    }
+
+    fn query(&mut self, client: &mut Client, place: &str, query: &str) {
+        let shown = format!("select coalesce(string_agg(shown::text, ' '), '') from ({query}) shown");
+        let text: String = client.query_one(&shown, &[]).unwrap_or_else(|error| panic!("{place}: {error:?}")).get(0);
+        self.look(place, &text);
+    }
+
+    fn places(&mut self, client: &mut Client) {
+        let cluster = self.cluster;
+        self.look("the server's log", &cluster.log());
+        self.look("a dump", &cluster.run_program("pg_dump", "crm", &["--inserts"]));
+        self.look("a dump of roles and settings", &cluster.run_program("pg_dumpall", "crm", &["--globals-only"]));
+        let members = client
+            .query(
+                "select c.oid::regclass::text
+                 from pg_depend d
+                 join pg_class c on c.oid = d.objid
+                 where d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
+                   and d.classid = 'pg_class'::regclass
+                   and c.relkind in ('r', 'v', 'p', 'm')",
+                &[],
+            )
+            .expect("tables and views");
+        assert!(members.len() > 10, "tables and views");
+        for member in members {
+            let name: String = member.get(0);
+            self.query(client, &name, &format!("select * from {name}"));
+        }
+        for query in [
+            "select * from calendar_sync_status('ada')",
+            "select * from calendar_worker_states()",
+            "select calendar_ics_export('ada')",
+            "select * from calendar_agenda('ada', '2029-01-01', '2031-01-01')",
+            "select * from pg_stat_statements",
+            "select * from pg_settings",
+            "select * from pg_prepared_statements",
+            "select * from pg_stat_activity where pid <> pg_backend_pid()",
+            "select * from pg_stats",
+            "select * from pg_locks",
+        ] {
+            self.query(client, query, query);
+        }
+    }
+}
+
+/// What pg_stat_activity shows while things go on.
+fn watch_activity(cluster: &Cluster, done: Arc<AtomicBool>) -> std::thread::JoinHandle<String> {
+    let mut client = cluster.connect("crm");
+    std::thread::spawn(move || {
+        let mut seen = String::new();
+        while !done.load(Ordering::Relaxed) {
+            let rows = client.query("select a::text from pg_stat_activity a", &[]).expect("activity");
+            for row in rows {
+                let line: String = row.get(0);
+                if !seen.contains(&line) {
+                    seen.push_str(&line);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        seen
+    })
+}
+
+/// Every way in which a pull can end; the server repeats what it was asked wherever it can.
+fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault>)> {
+    let [user, pass, secret_path, query, moved, signature] = PLANTED;
+    let echo = format!("{user}:{pass}@ /{secret_path}?sig={query} Basic cGxhbnRlZC11c2VyLWExOnBsYW50ZWQtcGFzcy1iMg==");
+    let says = |status: &str, body: &str| {
+        Some(Fault::Raw(
+            format!(
+                "HTTP/1.1 {status} {echo}\r\nX-Echo: {echo}\r\nETag: \"{query}\"\r\nLast-Modified: {echo}\r\nSet-Cookie: session={query}; path=/{secret_path}\r\n\
+                 WWW-Authenticate: Basic realm=\"{echo}\"\r\nRetry-After: {echo}\r\nConnection: close\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into(),
+        ))
+    };
+    let to = |location: String| Some(Fault::Status(302, vec![format!("Location: {location}")]));
+    let bad =
+        CALENDAR.replace("END:VCALENDAR", "BEGIN:VEVENT\r\nUID:bad\r\nDTSTART:nonsense\r\nEND:VEVENT\r\nEND:VCALENDAR");
+    vec![
+        ("good", None),
+        ("bad_event", says("200", &bad)),
+        ("status_400", says("400", &echo)),
+        ("status_401", says("401", &echo)),
+        ("status_403", says("403", &echo)),
+        ("status_404", says("404", &echo)),
+        ("status_410", says("410", &echo)),
+        ("status_429", says("429", &echo)),
+        ("status_500", says("500", &echo)),
+        ("nonsense", Some(Fault::Raw(format!("{echo}\r\n\r\n").into()))),
+        ("no_calendar", says("200", &echo)),
+        ("page", says("200", &format!("<html>{echo}</html>"))),
+        ("cut_off", says("200", &format!("BEGIN:VCALENDAR\r\nX-ECHO:{echo}\r\n"))),
+        ("truncated", Some(Fault::Truncate(20))),
+        ("stalls", Some(Fault::Stall)),
+        ("drips", Some(Fault::Drip(Duration::from_millis(50)))),
+        ("moved", to(format!("{}?sig={signature}", web.url(&format!("/{moved}"))))),
+        ("moved_away", to(format!("{}?sig={signature}", elsewhere.url(&format!("/{moved}"))))),
+        ("moved_to_nothing", to(format!("http://no-such-host.invalid/{moved}?sig={signature}"))),
+        ("moved_to_no_url", to(format!("http://[{moved}]/?sig={signature}"))),
+        ("moved_to_a_file", to(format!("file:///{moved}?sig={signature}"))),
+        ("moved_in_circles", to(format!("?sig={query}"))),
+    ]
+}
+
+#[test]
+fn no_secret_of_a_url_is_seen_anywhere() {
+    let cluster = Cluster::start_with(&TALKATIVE);
+    let mut client = cluster.create_database("crm");
+    client.batch_execute("create extension pg_stat_statements").expect("create extension");
+    let heard = Arc::new(Mutex::new(String::new()));
+    let mut config = cluster.config("crm");
+    let hearing = heard.clone();
+    config.notice_callback(move |notice| hearing.lock().expect("notices").push_str(&format!("{notice:?}")));
+    let mut session = config.connect(NoTls).expect("connect");
+    let done = Arc::new(AtomicBool::new(false));
+    let activity = watch_activity(&cluster, done.clone());
+    let mut looker = Looker { cluster: &cluster, found: BTreeMap::new() };
+
+    let (web, elsewhere) = (FakeWeb::start(), FakeWeb::start());
+    let over_tls = FakeWeb::start_tls(&Authority::new(), Presents::Good);
+    elsewhere.set_fault(&format!("/{}", PLANTED[4]), Fault::Status(404, vec![]));
+    let faults = faults(&web, &elsewhere);
+    let subscribe = "select calendar_subscribe('ada', $1, name => $2)";
+    for (name, fault) in &faults {
+        web.serve(&path(name), CALENDAR);
+        web.set_fault(&path(name), fault.clone());
+        session.query(subscribe, &[&with_secrets(&web.url(""), name), name]).expect(name);
+    }
+    for (name, url) in [
+        ("certificate", over_tls.url("")),
+        ("no_name", "http://no-such-host.invalid".to_owned()),
+        ("no_port", "http://127.0.0.1:9".to_owned()),
+        ("no_tls", web.url("").replace("http:", "https:")),
+    ] {
+        session.query(subscribe, &[&with_secrets(&url, name), &name]).expect(name);
+    }
+    eventually("the worker has asked everybody", || {
+        let left = "select count(*) from calendar_connections where last_error is null and last_synced_at is null";
+        count(&mut client, left) == 0
+    });
+
+    // By hand, with everything that the session says; then cancelled, and failing amid the transaction.
+    session.batch_execute("set client_min_messages = debug5").expect("set");
+    let pull = "select r::text from calendar_sync_now('ada', force => true) r";
+    for row in session.query(pull, &[]).expect("sync") {
+        looker.look("calendar_sync_now", row.get(0));
+    }
+    let mut errors = Vec::new();
+    session.batch_execute("set statement_timeout = '200ms'").expect("set");
+    errors.extend(session.query("select * from calendar_sync_now('ada', name => 'stalls')", &[]).err());
+    session.batch_execute("reset statement_timeout").expect("reset");
+    client
+        .batch_execute(
+            "create function fail() returns trigger language plpgsql as $$begin raise 'no: %', new.title; end$$;
+             create trigger fail before insert or update on calendar_events for each row execute function fail();
+             delete from calendar_events",
+        )
+        .expect("a trigger that fails");
+    let failing = "select r::text from calendar_sync_now('ada', force => true, name => 'good') r";
+    for row in session.query(failing, &[]).expect("sync") {
+        looker.look("calendar_sync_now that fails", row.get(0));
+    }
+    client.batch_execute("drop trigger fail on calendar_events").expect("drop");
+    let [user, pass, secret_path, query, ..] = PLANTED;
+    let long = "x".repeat(9_000);
+    for url in [
+        format!("ftp://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}"),
+        format!("{user}:{pass}/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@[::1/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@224.0.0.1/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}{long}"),
+    ] {
+        errors.push(session.query(subscribe, &[&url, &"bad"]).expect_err("it is refused"));
+    }
+    client.batch_execute("update calendar_connections set url = 'damaged' where name = 'page'").expect("damage");
+    for row in session.query(pull, &[]).expect("sync") {
+        looker.look("calendar_sync_now of what is damaged", row.get(0));
+    }
+    errors.push(session.query("select calendar_rotate_key()", &[]).expect_err("a secret is damaged"));
+    assert_eq!(errors.len(), 8);
+    for error in &errors {
+        looker.look("an error", &format!("{error:?}"));
+    }
+
+    looker.look("what a session is told", &heard.lock().expect("notices"));
+    looker.places(&mut client);
+    done.store(true, Ordering::Relaxed);
+    looker.look("pg_stat_activity all the while", &activity.join().expect("activity"));
+    assert!(looker.found.is_empty(), "{:#?}", looker.found);
+
+    // What was looked for was there to be found.
+    assert!(!heard.lock().expect("notices").is_empty() && cluster.log().contains("DEBUG"));
+    assert!(web.requests(&path("good"))[0].target.contains(PLANTED[3]));
+    assert!(elsewhere.requests(&format!("/{}", PLANTED[4]))[0].target.contains(PLANTED[5]));
+    looker.look("here", &format!("Authorization: {}", web.requests(&path("good"))[0].headers["authorization"]));
+    assert_eq!(looker.found.len(), 1, "an encoded secret is found, too");
+}
