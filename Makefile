@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak fuzz test-long setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak fuzz test-long test-prometheus setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -14,6 +14,7 @@ help:
 	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
+	@echo "make test-prometheus  the monitoring of docs/monitoring.md with a real Prometheus"
 	@echo "make setup      what building and testing need, and no more"
 	@echo "make clean      stop scratch clusters and remove target/"
 
@@ -61,6 +62,11 @@ fuzz:
 test-long:
 	@bin/setup test
 	@bin/test long
+
+test-prometheus:
+	@bin/setup prometheus
+	@bin/install debug
+	@cargo test -p calendar_sync_e2e --test stories prometheus:: -- --nocapture
 
 setup:
 	@bin/setup test

@@ -14,6 +14,7 @@ mod monitoring;
 mod on_call;
 mod outside_calendars;
 mod polling;
+mod prometheus;
 mod published_feed;
 mod queries;
 mod random_calendars;

@@ -8,7 +8,7 @@ use postgres::{Client, NoTls};
 use serde_json::Value;
 
 /// A database in which each metric has a sample.
-fn busy(cluster: &Cluster, web: &FakeWeb) -> Client {
+pub fn busy(cluster: &Cluster, web: &FakeWeb) -> Client {
     web.serve("/team.ics", include_str!("../../demo/team.ics"));
     let mut client = cluster.connect("postgres");
     client.batch_execute("create database crm").expect("create database");
@@ -33,8 +33,27 @@ fn busy(cluster: &Cluster, web: &FakeWeb) -> Client {
     client
 }
 
-fn page(name: &str) -> String {
+pub fn page(name: &str) -> String {
     fs::read_to_string(repository().join("docs").join(name)).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
+}
+
+/// Connects as the role that docs/monitoring.md makes.
+pub fn monitor(cluster: &Cluster, client: &mut Client) -> Client {
+    client.batch_execute(&example("create role")).expect("the role");
+    client.batch_execute("alter role calendar_monitor password 'monitor'").expect("its password");
+    cluster.config("crm").user("calendar_monitor").password("monitor").connect(NoTls).expect("the role connects")
+}
+
+/// The samples as the page's query prints them.
+pub fn exposition(client: &mut Client) -> String {
+    let rows = client.query(example("# HELP").trim().trim_end_matches(';'), &[]).expect("the samples");
+    rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+}
+
+/// The example of docs/monitoring.md that holds these words.
+fn example(words: &str) -> String {
+    let examples = examples_of(&page("monitoring.md"));
+    examples.into_iter().find(|it| it.sql.contains(words)).unwrap_or_else(|| panic!("no example with {words}")).sql
 }
 
 fn texts(client: &mut Client, query: &str) -> BTreeSet<String> {
@@ -48,11 +67,11 @@ fn named(text: &str) -> BTreeSet<String> {
     words.map(str::to_owned).collect()
 }
 
-fn board() -> Value {
+pub fn board() -> Value {
     serde_json::from_str(&page("grafana/calendar_sync.json")).expect("the board is JSON")
 }
 
-fn expressions(board: &Value) -> Vec<String> {
+pub fn expressions(board: &Value) -> Vec<String> {
     let panels = board["panels"].as_array().expect("panels");
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
     targets.map(|target| target["expr"].as_str().expect("an expression").to_owned()).collect()
@@ -116,15 +135,7 @@ fn the_board_has_what_grafana_wants_and_no_panel_covers_another() {
 fn a_role_with_the_rights_that_the_page_gives_prints_samples_as_prometheus_reads_them() {
     let (cluster, web) = (Cluster::start(), FakeWeb::start());
     let mut client = busy(&cluster, &web);
-    let examples = examples_of(&page("monitoring.md"));
-    let grants = examples.iter().find(|it| it.sql.contains("create role")).expect("the role");
-    client.batch_execute(&grants.sql).expect("the role");
-    client.batch_execute("alter role calendar_monitor password 'monitor'").expect("its password");
-    let mut monitor = cluster.config("crm");
-    let mut monitor = monitor.user("calendar_monitor").password("monitor").connect(NoTls).expect("the role connects");
-    let rendered = &examples.iter().find(|it| it.sql.contains("# HELP")).expect("the query").sql;
-    let rows = monitor.query(rendered.trim().trim_end_matches(';'), &[]).expect("the samples");
-    let text: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+    let text = exposition(&mut monitor(&cluster, &mut client));
     let mut typed = BTreeSet::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
