@@ -18,6 +18,7 @@ mod prometheus;
 mod published_feed;
 mod queries;
 mod random_calendars;
+mod real_servers;
 mod replication;
 mod restore;
 mod standby;
