@@ -89,6 +89,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
+    "../sql/080_access.sql",
+    name = "access",
+    requires = ["events", "series", api::access::calendar_grants_policies]
+);
+extension_sql_file!(
     "../sql/075_upkeep_functions.sql",
     name = "upkeep_functions",
     requires = [api::upkeep::calendar_cleanup]
@@ -96,7 +101,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/900_dump.sql",
     name = "dump",
-    requires = ["events", "series", "bookkeeping", "connections", "feeds"]
+    requires = ["events", "series", "bookkeeping", "connections", "feeds", "access"]
 );
 extension_sql_file!("../sql/980_auto_attach.sql", name = "auto_attach", requires = ["interactions_api", "dump"]);
 extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);

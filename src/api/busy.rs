@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use pgrx::{Range, Uuid};
 
 use super::arguments::{self, given};
-use super::caller::authorize;
+use super::caller::Caller;
 use super::events::of_range;
 use super::json::Json;
 use crate::errors::{SqlResult, invalid_argument};
@@ -121,7 +121,8 @@ fn users(user_ids: Option<Vec<Option<String>>>) -> SqlResult<Vec<String>> {
     let mut users: Vec<String> = given("user_ids", user_ids)?.into_iter().flatten().collect();
     users.sort();
     users.dedup();
-    users.iter().try_for_each(|user_id| authorize(user_id))?;
+    let caller = Caller::current()?;
+    users.iter().try_for_each(|user_id| caller.authorize(user_id))?;
     Ok(users)
 }
 

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::arguments::{self, given};
-use super::caller::{administrators_only, authorize};
+use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::now::{self, Report};
@@ -138,7 +138,7 @@ fn calendar_sync_now(
 fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i32> {
     match user_id {
         Some(user_id) => authorize(user_id)?,
-        None => administrators_only("ask for everybody's calendars")?,
+        None => everybody()?,
     }
     let count = store::as_owner(|installation| subscriptions::request(installation, user_id))?;
     worker::wake_at_commit();
@@ -181,6 +181,17 @@ fn calendar_resume() -> SqlResult<()> {
     store::as_owner(installation_row::resume)?;
     worker::wake_at_commit();
     Ok(())
+}
+
+fn everybody() -> SqlResult<()> {
+    match Caller::current()? {
+        Caller::Everybody => Ok(()),
+        _ => Err(error(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "permission denied to ask for everybody's calendars",
+        )
+        .set_hint("Name a user, or call it as a role of the level admin (calendar_grant).")),
+    }
 }
 
 /// What the view calendar_worker_status shows.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::type_complexity, reason = "the columns of a table function stand in its type")]
 
+mod access;
 mod arguments;
 mod busy;
 mod caller;
@@ -13,6 +14,7 @@ mod ids;
 mod interactions;
 mod json;
 mod keys;
+mod levels;
 mod metrics;
 mod recurrence;
 mod upkeep;

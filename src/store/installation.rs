@@ -122,6 +122,12 @@ impl Identity {
         Self::assume(owner, (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32)
     }
 
+    /// Takes a backslash in a string for nothing but itself, and writes it so, whatever the caller has set.
+    pub fn with_plain_strings(self) -> Self {
+        set_option(c"standard_conforming_strings", c"on");
+        self
+    }
+
     /// Lets a query fail whose rows a policy would hide (row_security = off), rather than take them for gone.
     pub fn seeing_all_rows(self) -> Self {
         set_option(c"row_security", c"off");

@@ -2,6 +2,7 @@
 //!
 //! Each story makes its own cluster (`calendar_sync_e2e::Cluster`, under a second) and so disturbs no other.
 
+mod access;
 mod attack_leaks;
 mod attack_stolen_dump;
 mod attack_web;

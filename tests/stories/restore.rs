@@ -70,6 +70,7 @@ fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
              cross join lateral calendar_feed_create('ada@example.com', visibility, visibility) c",
         )
         .expect("feeds");
+    client.batch_execute("create role ada; select calendar_grant('ada', 'user', 'ada@example.com')").expect("a grant");
     client
 }
 
