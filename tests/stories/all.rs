@@ -4,6 +4,7 @@
 
 mod access;
 mod attack_leaks;
+mod attack_roles;
 mod attack_stolen_dump;
 mod attack_web;
 mod crash;
