@@ -195,6 +195,10 @@ impl Feed {
             self.json(metadata);
         }
         self.text(details.conversation_id.as_deref());
+        if let Some(series) = &details.series_master_id {
+            self.tag(2);
+            self.bytes(series.as_bytes());
+        }
         self.tag(u8::from(details.teams.is_some()));
         if let Some(teams) = &details.teams {
             self.text(teams.url.as_deref());

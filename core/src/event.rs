@@ -69,6 +69,8 @@ pub struct Details {
     /// When the origin says that it last changed.
     pub last_updated: Option<DateTime<Utc>>,
     pub metadata: Option<serde_json::Value>,
+    /// The provider's identifier of the series that it belongs to.
+    pub series_master_id: Option<String>,
     /// The provider's identifier of the thread of messages.
     pub conversation_id: Option<String>,
     /// `Some` for a Teams meeting, even if no address to join it is known.

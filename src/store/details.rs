@@ -14,7 +14,7 @@ use super::rows::Columns;
 macro_rules! selected {
     () => {
         "title, description, location, event_type, event_status, show_as, sensitivity, metadata::text, participants, \
-         organizer, attendees::text, ical_uid, sequence, importance::text, categories, conversation_id, \
+         organizer, attendees::text, ical_uid, sequence, importance::text, categories, series_master_id, conversation_id, \
          teams_enabled, teams_meeting_url, teams_conference_id, teams_dial_in_url, last_updated"
     };
 }
@@ -39,6 +39,7 @@ columns! {
     "sequence" => row.sequence,
     "importance" as "r.importance::@calendar_importance" => row.importance.word(),
     "categories" as "r.categories::text[]" => text_array(&row.categories),
+    "series_master_id" => row.series_master_id.as_deref().map(content::key).map(Cow::into_owned),
     "conversation_id" => row.conversation_id.as_deref().map(content::key).map(Cow::into_owned),
     "teams_enabled" => row.teams.is_some(),
     "teams_meeting_url" => row.teams.as_ref().and_then(|teams| teams.url.as_deref()),
@@ -65,6 +66,7 @@ pub fn read(columns: &mut Columns) -> SpiResult<Details> {
         sequence: columns.int()?.unwrap_or_default(),
         importance: Importance::from_word(&columns.word()?).unwrap_or_default(),
         categories: columns.texts()?,
+        series_master_id: columns.text()?,
         conversation_id: columns.text()?,
         teams: {
             let enabled = columns.flag()?;

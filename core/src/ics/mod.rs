@@ -31,8 +31,11 @@ mod words;
 mod write;
 mod zone_text;
 
+pub(crate) use places::{Place, named};
 pub use read::{Calendar, ReadError, read};
 pub use resolve::{Cancels, Items, Sourced, UnknownZone, resolve};
 pub use source::SourceHash;
+pub(crate) use text::clean;
+pub(crate) use tzid::is_utc;
 pub use vevent::BadEvent;
 pub use write::{Head, Visibility, Writer};

@@ -28,7 +28,7 @@ use crate::zones::{Resolver, Span, Zone, Zones};
 const MAX_FAILURES: u32 = 10;
 
 /// A zone, and the name that it is stored by.
-pub(super) struct Place<'z> {
+pub(crate) struct Place<'z> {
     /// IANA name. `None` for UTC, and for a zone that only the file knows.
     pub name: Option<String>,
     /// What only the file knows.
@@ -191,8 +191,8 @@ impl<'z> Places<'z> {
     }
 }
 
-/// The zone that a name alone means.
-fn named<'z>(zones: &'z dyn Zones, name: &str) -> Option<Rc<Place<'z>>> {
+/// The zone that a name alone means: an IANA name, one of Windows', an offset.
+pub(crate) fn named<'z>(zones: &'z dyn Zones, name: &str) -> Option<Rc<Place<'z>>> {
     let name = tzid::normal(name);
     if tzid::is_utc(name) {
         return Some(Place::utc());

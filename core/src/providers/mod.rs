@@ -4,6 +4,10 @@
 //! provider's reader makes a [`Document`] of bytes on any thread, [`Document::resolve`] makes items of that one after
 //! the other.
 
+mod html;
+mod json;
+pub mod power_automate;
+
 use crate::ics::{self, BadEvent, SourceHash, Sourced, UnknownZone};
 use crate::zones::Zones;
 
@@ -11,6 +15,7 @@ use crate::zones::Zones;
 #[derive(Debug, Clone)]
 pub enum Document {
     Ics(ics::Calendar<'static>),
+    PowerAutomate(power_automate::Answer),
 }
 
 impl Document {
@@ -18,6 +23,7 @@ impl Document {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Ics(calendar) => calendar.name.as_deref(),
+            Self::PowerAutomate(_) => None,
         }
     }
 
@@ -25,6 +31,7 @@ impl Document {
     pub fn len(&self) -> usize {
         match self {
             Self::Ics(calendar) => calendar.len(),
+            Self::PowerAutomate(answer) => answer.len(),
         }
     }
 
@@ -32,11 +39,30 @@ impl Document {
         self.len() == 0
     }
 
+    /// Why it does not hold all events of the calendar, if it does not: that one is not in it means nothing then.
+    pub fn partial(&self) -> Option<String> {
+        match self {
+            Self::Ics(_) => None,
+            Self::PowerAutomate(answer) => answer.partial(),
+        }
+    }
+
+    /// The external ids of events that it says are deleted.
+    pub fn deleted(&self) -> Vec<String> {
+        match self {
+            Self::Ics(_) => vec![],
+            Self::PowerAutomate(answer) => answer.deleted(),
+        }
+    }
+
     /// Its items, each made as it is asked for. Times that name no zone, where that means the reader's own, are in
     /// `default_zone`.
     pub fn resolve<'z>(self, zones: &'z dyn Zones, default_zone: &str) -> Result<Items<'z>, UnknownZone> {
         match self {
             Self::Ics(calendar) => ics::resolve(calendar, zones, default_zone).map(Items::from),
+            Self::PowerAutomate(answer) => {
+                answer.resolve(zones, default_zone).map(|items| Items::PowerAutomate(Box::new(items)))
+            }
         }
     }
 }
@@ -44,6 +70,7 @@ impl Document {
 /// The items of a [`Document`], good and bad.
 pub enum Items<'z> {
     Ics(Box<ics::Items<'z>>),
+    PowerAutomate(Box<power_automate::Items<'z>>),
 }
 
 impl<'z> From<ics::Items<'z>> for Items<'z> {
@@ -58,6 +85,9 @@ impl Items<'_> {
     pub fn next_unless(&mut self, is_known: impl FnMut(&str, &SourceHash) -> bool) -> Option<Result<Sourced, BadItem>> {
         match self {
             Self::Ics(items) => items.next_unless(is_known).map(|found| found.map_err(BadItem::from)),
+            Self::PowerAutomate(items) => {
+                items.next().map(|found| found.map(|item| Sourced { item, source: None, cancels: None }))
+            }
         }
     }
 }

@@ -91,6 +91,7 @@ fn mend_details(details: &mut Details) {
         &mut details.location,
         &mut details.organizer,
         &mut details.ical_uid,
+        &mut details.series_master_id,
         &mut details.conversation_id,
     ];
     texts.into_iter().flatten().for_each(mend);
