@@ -22,6 +22,8 @@ create table calendar_connections (
         check (conflict_policy in ('last_write', 'local', 'remote', 'manual')),
     filter jsonb not null default '{}',
     options jsonb not null default '{}',
+    pending_location bytea,
+    pending_since timestamptz,
     poll_interval interval,
     next_poll_at timestamptz,
     cursor text,
@@ -66,6 +68,8 @@ comment on column calendar_connections.visibility is 'what is sent out: details,
 comment on column calendar_connections.conflict_policy is 'who wins where both sides changed: last_write, local, remote or manual';
 comment on column calendar_connections.filter is 'which events are sent out';
 comment on column calendar_connections.options is 'the provider''s own settings';
+comment on column calendar_connections.pending_location is 'where the answer of a flow that is still running will be, AES-256-GCM ciphertext; NULL for none';
+comment on column calendar_connections.pending_since is 'when that flow was started';
 comment on column calendar_connections.poll_interval is 'time between polls; NULL for the setting''s, or refresh_hint where that is longer';
 comment on column calendar_connections.next_poll_at is 'when it is polled next';
 comment on column calendar_connections.cursor is 'what the provider gave to ask what changed since';

@@ -130,8 +130,8 @@ fn what_is_no_list_of_events_is_an_error_and_an_empty_list_is_none() {
         (r#"{"value":null}"#, ReadError::NoEvents),
         (r#"{"body":{}}"#, ReadError::NoEvents),
         (r#"{"status":"ok"}"#, ReadError::NoEvents),
-        (r#"{"error":{"code":"NoResponse","message":"x"}}"#, ReadError::Failed("NoResponse".into())),
-        (r#"{"error":{"code":"a b?sig=1"}}"#, ReadError::Failed("without a code".into())),
+        (r#"{"error":{"code":"NoResponse","message":"x"}}"#, ReadError::Failed(Some("NoResponse".into()))),
+        (r#"{"error":{"code":"a b?sig=1"}}"#, ReadError::Failed(None)),
         (&format!("[{}{{}}]", "{},".repeat(10)), ReadError::TooMany(10)),
     ] {
         assert_eq!(read(body), Err(error), "{body}");

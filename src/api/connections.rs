@@ -169,7 +169,7 @@ fn calendar_sync_status(
     authorize(user_id)?;
     let list = store::reading(|installation| subscriptions::status(installation, user_id))?;
     Ok(TableIterator::new(list.into_iter().map(|it| {
-        let next_poll_at = it.next_poll_at.filter(|_| matches!(it.status.as_str(), "active" | "error"));
+        let next_poll_at = it.next_poll_at.filter(|_| matches!(it.status.as_str(), "active" | "pending" | "error"));
         let row = (it.id, it.name, it.provider, it.status, it.last_synced_at, next_poll_at);
         (row.0, row.1, row.2, row.3, row.4, row.5, it.events, it.errors, it.last_error)
     })))

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderMap, HeaderValue, header};
+use ureq::http::{HeaderMap, HeaderValue, Method, header};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, AsSendBody, Body, Proxy};
 
 use super::MAX_REDIRECTS;
 use super::address::Address;
@@ -19,6 +19,8 @@ use super::trust::{self, Stamp};
 
 /// Longest time to wait for a connection, within the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the body of a failure that are read.
+const MAX_REASON: u64 = 16 * 1024;
 /// An agent is replaced after this time: it reads the platform's certificates but once.
 const LONGEST_USE: Duration = Duration::from_secs(3600);
 
@@ -36,11 +38,22 @@ pub struct Options {
     pub proxy: Option<String>,
 }
 
-/// A GET.
+/// A GET, unless its [`Manner`] says otherwise.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub address: Address,
     pub headers: Vec<(&'static str, String)>,
+}
+
+/// What is unlike a plain GET.
+#[derive(Debug, Clone, Default)]
+pub struct Manner<'a> {
+    /// A body of JSON: makes it a POST. It goes to no host but the one that is asked.
+    pub json: Option<&'a str>,
+    /// When the answer must be there, if that is before the time-out.
+    pub deadline: Option<Instant>,
+    /// The beginning of the body of a failure is read, too.
+    pub wants_reason: bool,
 }
 
 /// An answer of any status; redirects have been followed. Where they led to another host, what that one gives to ask
@@ -50,7 +63,7 @@ pub struct Request {
 pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
-    /// Empty unless the status is a success.
+    /// Of a success; of a failure its beginning, where that was asked for.
     pub body: Vec<u8>,
 }
 
@@ -116,23 +129,38 @@ impl Client {
         Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
     }
 
+    /// When a request that begins now must be done.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.options.timeout
+    }
+
     /// Asks, follows at most five redirects, and reads the body of a success.
     pub fn get(&self, request: &Request) -> Result<Response, HttpError> {
-        let deadline = Instant::now() + self.options.timeout;
+        self.exchange(request, &Manner::default())
+    }
+
+    /// As [`Client::get`], in another manner.
+    pub fn exchange(&self, request: &Request, manner: &Manner) -> Result<Response, HttpError> {
+        let deadline = manner.deadline.unwrap_or_else(|| self.deadline());
         let mut address = request.address.clone();
         for redirects in 0..=MAX_REDIRECTS {
             let from_elsewhere = !address.is_same_host(&request.address);
-            let left = (redirects > 0).then(|| deadline.saturating_duration_since(Instant::now()));
+            let is_bounded = redirects > 0 || manner.deadline.is_some();
+            let left = is_bounded.then(|| deadline.saturating_duration_since(Instant::now()));
             let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
-            let answer = self.ask(&address, headers, left)?;
+            let answer = self.ask(&address, headers, manner.json, left)?;
             let status = answer.status().as_u16();
             let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let Some(location) = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
-                return self.read(&address, answer, from_elsewhere);
+                return self.read(&address, answer, from_elsewhere, manner.wants_reason);
             };
             let next = address.redirect(location).map_err(|why| HttpError::BadRedirect(address.clone(), why))?;
             if address.is_https() && !next.is_https() {
                 return Err(HttpError::Downgrade(address));
+            }
+            // Of the others, browsers make a GET.
+            if manner.json.is_some() && !(matches!(status, 307 | 308) && next.is_same_host(&request.address)) {
+                return Err(HttpError::RedirectedPost(address));
             }
             address = next;
         }
@@ -144,24 +172,44 @@ impl Client {
         &self,
         address: &Address,
         headers: impl Iterator<Item = &'h (&'static str, String)>,
+        json: Option<&str>,
         left: Option<Duration>,
     ) -> Result<ureq::http::Response<Body>, HttpError> {
         if let Some(why) = self.options.policy.refuses(address) {
             return Err(HttpError::Refused(address.clone(), why));
         }
-        let mut request = self.agent.get(address.secret());
+        let mut request = ureq::http::Request::builder().uri(address.secret());
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         if let Some(authorization) = address.authorization() {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        if let Some(left) = left {
-            // Not for every request: one with a configuration of its own can't be the first to keep certificates and
-            // sessions of TLS for the others.
-            request = request.config().timeout_global(Some(left.max(Duration::from_millis(1)))).build();
+        let sent = match json {
+            None => self.send(request.body(()), left),
+            Some(json) => {
+                let request = request.method(Method::POST).header(header::CONTENT_TYPE, "application/json");
+                self.send(request.body(json), left)
+            }
+        };
+        sent.map_err(|error| named(address, error))
+    }
+
+    fn send(
+        &self,
+        request: ureq::http::Result<ureq::http::Request<impl AsSendBody>>,
+        left: Option<Duration>,
+    ) -> Result<ureq::http::Response<Body>, ureq::Error> {
+        let request = request?;
+        // Not for every request: one with a configuration of its own can't be the first to keep certificates and
+        // sessions of TLS for the others.
+        match left {
+            None => self.agent.run(request),
+            Some(left) => {
+                let left = left.max(Duration::from_millis(1));
+                self.agent.run(self.agent.configure_request(request).timeout_global(Some(left)).build())
+            }
         }
-        request.call().map_err(|error| named(address, error))
     }
 
     fn read(
@@ -169,6 +217,7 @@ impl Client {
         address: &Address,
         answer: ureq::http::Response<Body>,
         from_elsewhere: bool,
+        wants_reason: bool,
     ) -> Result<Response, HttpError> {
         let (mut parts, body) = answer.into_parts();
         for name in [header::ETAG, header::LAST_MODIFIED] {
@@ -185,6 +234,9 @@ impl Client {
             if bytes.len() as u64 > limit {
                 return Err(HttpError::TooLarge(address.clone(), limit));
             }
+        } else if wants_reason {
+            // Where that fails, the status has to do.
+            let _ = body.into_reader().take(MAX_REASON).read_to_end(&mut bytes);
         }
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body: bytes })
     }

@@ -11,7 +11,7 @@ mod threads;
 mod trust;
 
 pub use address::Address;
-pub use client::{Client, Options, Request, Response, abandon};
+pub use client::{Client, Manner, Options, Request, Response, abandon};
 pub use error::HttpError;
 pub use guard::Policy;
 pub use threads::{Bell, spawn};

@@ -37,7 +37,13 @@ impl Provider for Ics {
             return Err(PullError::CutOff(address.clone()));
         }
         let refresh = refresh(&calendar, &response);
-        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, refresh, document: Document::Ics(calendar) })))
+        Ok(Answer::Calendar(Box::new(Fetched {
+            validators,
+            body_hash,
+            refresh,
+            document: Document::Ics(calendar),
+            learned: None,
+        })))
     }
 }
 

@@ -1,11 +1,14 @@
 //! Outside calendars, each provider behind one trait. All of it runs on plain threads and never touches Postgres.
 
 mod ics;
+mod power_automate;
 mod status;
 
 use std::time::Duration;
 
 use calendar_sync_core::providers::Document;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::http::{Address, Client, HttpError};
 
@@ -19,6 +22,7 @@ pub trait Provider: Sync {
 pub fn named(name: &str) -> Option<&'static dyn Provider> {
     match name {
         "ics" => Some(&ics::Ics),
+        "powerautomate" => Some(&power_automate::PowerAutomate),
         _ => None,
     }
 }
@@ -32,6 +36,12 @@ pub struct PullRequest {
     pub body_hash: Option<Vec<u8>>,
     /// More events than this are refused.
     pub max_events: usize,
+    /// The span of time that is wanted, where a provider can be told.
+    pub window: (DateTime<Utc>, DateTime<Utc>),
+    /// The provider's own settings of the connection.
+    pub options: Option<Value>,
+    /// Where the answer to an earlier request will be.
+    pub pending: Option<Address>,
 }
 
 /// What a server gives to ask whether something changed (RFC 9110, 8.8).
@@ -47,6 +57,8 @@ pub enum Answer {
     /// The server says so, or the calendar is the same but for what changes at every fetch.
     Unchanged(Validators),
     Calendar(Box<Fetched>),
+    /// It is still being made.
+    Pending(Box<Pending>),
 }
 
 #[derive(Debug)]
@@ -56,6 +68,19 @@ pub struct Fetched {
     /// How long its publisher wants to be left alone, whatever that is.
     pub refresh: Option<Duration>,
     pub document: Document,
+    /// What is to be remembered in the connection's options.
+    pub learned: Option<Value>,
+}
+
+/// An answer that is yet to come.
+#[derive(Debug)]
+pub struct Pending {
+    /// Where it will be. A secret.
+    pub location: Address,
+    /// When to look there.
+    pub pause: Duration,
+    /// See [`Fetched::learned`].
+    pub learned: Option<Value>,
 }
 
 /// Why a pull gave nothing; it changes no event.
@@ -85,6 +110,8 @@ pub enum PullError {
     CutOff(Address),
     #[error("{0}: {1}")]
     NotACalendar(Address, calendar_sync_core::ics::ReadError),
+    #[error("{0}: {1}")]
+    Flow(Address, power_automate::FlowError),
 }
 
 impl PullError {
@@ -98,6 +125,15 @@ impl PullError {
 
     /// Whether only its owner can mend it, by giving another URL or a new login.
     pub fn wants_login(&self) -> bool {
-        matches!(self, Self::Unauthorized(_))
+        match self {
+            Self::Unauthorized(_) => true,
+            Self::Flow(_, error) => error.wants_login(),
+            _ => false,
+        }
+    }
+
+    /// Whether it may be another time, without anything being done about it.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::TooManyRequests(..) | Self::Server(..))
     }
 }

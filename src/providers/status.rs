@@ -23,7 +23,7 @@ pub fn check_status(address: &Address, response: &Response) -> Result<(), PullEr
 }
 
 /// Retry-After (RFC 9110, 10.2.3): seconds, or a date.
-fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
+pub fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
     let value = response.header("retry-after")?;
     match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

@@ -37,6 +37,19 @@ pub struct Connection {
     /// How long its feed asks to be left alone; bounded.
     pub refresh: Option<Duration>,
     pub paused: bool,
+    /// The provider's own settings, an object; `None` for none.
+    pub options: Option<serde_json::Value>,
+    /// A flow that was still running.
+    pub pending: Option<Pending>,
+}
+
+/// Where the answer of a flow will be that was still running at the last poll.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Sealed.
+    pub location: Vec<u8>,
+    /// Since it was started.
+    pub age: Duration,
 }
 
 /// How a pull ended that applied a calendar.
@@ -87,14 +100,16 @@ thread_local! {
          returning c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
              c.body_hash, c.lease_generation, c.consecutive_failures, c.held_back, c.held_back_polls,
              extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
-             c.status = 'paused'",
+             c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
+             extract(epoch from clock_timestamp() - c.pending_since)::float8",
         &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
     ) };
     static OF_USER: Statement = const { Statement::new(
         "select c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
              c.body_hash, null::bigint, c.consecutive_failures, c.held_back, c.held_back_polls,
              extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
-             c.status = 'paused'
+             c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
+             extract(epoch from clock_timestamp() - c.pending_since)::float8
          from @calendar_connections c
          where c.user_id = $1
            and ($2 is null or c.name = $2)
@@ -169,6 +184,8 @@ thread_local! {
                  else 'active'
              end,
              refresh_hint = make_interval(secs => $10),
+             pending_location = null,
+             pending_since = null,
              last_synced_at = clock_timestamp(),
              next_poll_at = clock_timestamp() + make_interval(secs => $9),
              consecutive_failures = 0,
@@ -199,12 +216,31 @@ thread_local! {
                  else c.status
              end,
              next_poll_at = clock_timestamp() + make_interval(secs => $6),
+             pending_location = case when $7 then c.pending_location end,
+             pending_since = case when $7 then c.pending_since end,
              leased_until = null
          from free
          where c.connection_id = free.connection_id",
         &[
             pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID, pg_sys::BOOLOID, pg_sys::INT4OID, pg_sys::FLOAT8OID,
+            pg_sys::BOOLOID,
         ],
+    ) };
+    static PENDING: Statement = const { Statement::new(
+        "update @calendar_connections
+         set pending_location = $2,
+             pending_since = case when $3 then coalesce(pending_since, clock_timestamp()) else clock_timestamp() end,
+             next_poll_at = clock_timestamp() + make_interval(secs => $4),
+             leased_until = null
+         where connection_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID, pg_sys::FLOAT8OID],
+    ) };
+    static LEARNED: Statement = const { Statement::new(
+        "update @calendar_connections
+         set options = options || $2
+         where connection_id = $1
+           and not options @> $2",
+        &[pg_sys::UUIDOID, pg_sys::JSONBOID],
     ) };
     static LOG: Statement = const { Statement::new(
         "insert into @calendar_sync_log (connection_id, provider, user_id, action, status, error_message, details,
@@ -274,6 +310,8 @@ fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
         poll_interval: seconds(14)?,
         refresh: seconds(15)?,
         paused: row.get(16)?.unwrap_or_default(),
+        options: row.get::<JsonB>(17)?.map(|options| options.0),
+        pending: row.get(18)?.zip(seconds(19)?).map(|(location, age)| Pending { location, age }),
     })
 }
 
@@ -348,7 +386,8 @@ pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlR
     Ok(())
 }
 
-/// A pull failed: nothing but the connection's own state changes. `breaks_at`: failures in a row that make it 'error'.
+/// A pull failed: nothing but the connection's own state changes. `breaks_at`: failures in a row that make it
+/// 'error'. `keeps_run`: a flow that is still running is asked for its answer again.
 pub fn failed(
     installation: &Installation,
     connection: &Connection,
@@ -356,6 +395,7 @@ pub fn failed(
     wants_login: bool,
     breaks_at: u32,
     next_poll: Duration,
+    keeps_run: bool,
 ) -> SqlResult<()> {
     FAILED.with(|statement| {
         statement.execute(
@@ -367,9 +407,30 @@ pub fn failed(
                 wants_login.into(),
                 i32::try_from(breaks_at).unwrap_or(i32::MAX).into(),
                 next_poll.as_secs_f64().into(),
+                keeps_run.into(),
             ],
         )
     })?;
+    Ok(())
+}
+
+/// A flow is still running, and its answer will be at `location` (sealed); call only with the row locked. `same`: it was
+/// running at the last poll, too.
+pub fn pending(
+    installation: &Installation,
+    id: Uuid,
+    location: &[u8],
+    same: bool,
+    next_poll: Duration,
+) -> SqlResult<()> {
+    let arguments = [uuid(id), location.into(), same.into(), next_poll.as_secs_f64().into()];
+    PENDING.with(|statement| statement.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// Keeps what a provider has learned of how to ask.
+pub fn learned(installation: &Installation, id: Uuid, options: serde_json::Value) -> SqlResult<()> {
+    LEARNED.with(|statement| statement.execute(installation, &[uuid(id), JsonB(options).into()]))?;
     Ok(())
 }
 

@@ -50,9 +50,10 @@ macro_rules! column {
 }
 
 column!(CONNECTION_URL, "calendar_connections", "connection_id", "url");
+column!(PENDING_LOCATION, "calendar_connections", "connection_id", "pending_location");
 
 /// A column of secrets that is not here keeps the old key for ever.
-pub static COLUMNS: [&Column; 1] = [&CONNECTION_URL];
+pub static COLUMNS: [&Column; 2] = [&CONNECTION_URL, &PENDING_LOCATION];
 
 thread_local! {
     static SHARE: Statement = const { Statement::new(

@@ -83,6 +83,8 @@ thread_local! {
              body_hash = case when url_hash = $5 and url is not null then body_hash end,
              refresh_hint = case when url_hash = $5 and url is not null then refresh_hint end,
              cursor = null,
+             pending_location = null,
+             pending_since = null,
              held_back = null,
              held_back_polls = 0,
              status = 'active',
@@ -129,6 +131,8 @@ thread_local! {
         "update @calendar_connections
          set status = 'removed',
              url = null,
+             pending_location = null,
+             pending_since = null,
              cursor = null,
              etag = null,
              last_modified = null,
@@ -191,7 +195,8 @@ thread_local! {
         &[pg_sys::TEXTOID],
     ) };
     static STATUS: Statement = const { Statement::new(
-        "select c.connection_id, c.name, c.provider, c.status, c.last_synced_at, c.next_poll_at,
+        "select c.connection_id, c.name, c.provider,
+             case when c.status = 'active' and c.pending_location is not null then 'pending' else c.status end, c.last_synced_at, c.next_poll_at,
              held.events, held.errors, c.last_error
          from @calendar_connections c
          cross join lateral (

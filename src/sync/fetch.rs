@@ -4,16 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
+
+use super::apply;
 use crate::errors::{SqlResult, internal};
 use crate::http::{Address, Client, Options, Policy};
 use crate::providers::{self, Answer, Provider, PullError, PullRequest, Validators};
 use crate::secrets;
 use crate::settings;
 use crate::store::connections::Connection;
-use crate::store::sealed::CONNECTION_URL;
+use crate::store::sealed::{CONNECTION_URL, PENDING_LOCATION};
 
 /// Events of one calendar beyond which it is refused.
 const MAX_EVENTS: usize = 500_000;
+/// A flow that has been running for longer is started anew.
+const LONGEST_RUN: Duration = Duration::from_secs(6 * 3600);
 
 /// The settings that concern HTTP, as they are now.
 pub fn http_options() -> Options {
@@ -69,12 +74,20 @@ impl Job {
         let sealed = connection.url.as_deref().ok_or_else(|| internal("the connection has no URL"))?;
         let url = secrets::open(CONNECTION_URL.place(connection.id), sealed)?;
         let address = Address::parse(&url).map_err(internal)?;
+        let pending = connection.pending.as_ref().filter(|run| run.age < LONGEST_RUN).map(|run| {
+            let location = secrets::open(PENDING_LOCATION.place(connection.id), &run.location)?;
+            Address::parse(&location).map_err(internal)
+        });
+        let now = Utc::now();
         let validators = Validators { etag: connection.etag.clone(), last_modified: connection.last_modified.clone() };
         let request = PullRequest {
             address,
             validators: if all { Validators::default() } else { validators },
             body_hash: connection.body_hash.clone().filter(|_| !all),
             max_events: MAX_EVENTS,
+            window: (apply::first_start(now), apply::horizon(now)),
+            options: connection.options.clone(),
+            pending: pending.transpose()?,
         };
         Ok(Self { provider, request, options })
     }
@@ -111,5 +124,9 @@ impl FetchError {
 
     pub fn wants_login(&self) -> bool {
         matches!(self, Self::Pull(error) if error.wants_login())
+    }
+
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Pull(error) if error.is_passing())
     }
 }

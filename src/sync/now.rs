@@ -51,7 +51,8 @@ pub fn pull(connection: Connection, force: bool) -> SqlResult<Report> {
         Err(trouble) => Err((trouble, started.elapsed())),
     };
     match outcome {
-        Ok((counts, error)) => {
+        Ok(None) => report.status = "pending",
+        Ok(Some((counts, error))) => {
             report.counts = counts;
             report.error = error;
         }
@@ -114,7 +115,9 @@ impl Drop for AbandonOnDrop {
     }
 }
 
-type Finished = Result<(Counts, Option<String>), (Trouble, Duration)>;
+/// `None` where the answer is still being made.
+type Done = Option<(Counts, Option<String>)>;
+type Finished = Result<Done, (Trouble, Duration)>;
 
 /// Applies the answer in a subtransaction, so that a failure leaves nothing of it and no other connection suffers.
 fn finish(connection: &Connection, answer: Answer, duration: Duration, force: bool) -> Finished {
@@ -130,18 +133,17 @@ fn apply(
     answer: Answer,
     duration: Duration,
     force: bool,
-) -> SqlResult<(Counts, Option<String>)> {
+) -> SqlResult<Done> {
     if !connections::lock(installation, connection)? {
-        return Ok((
-            Counts::default(),
-            Some("the calendar was paused, unsubscribed from or given another URL meanwhile".into()),
-        ));
+        let why = "the calendar was paused, unsubscribed from or given another URL meanwhile";
+        return Ok(Some((Counts::default(), Some(why.into()))));
     }
     match answer {
         Answer::Unchanged(validators) => {
             pull::unchanged(installation, &[(connection, validators)])?;
-            Ok((Counts::default(), None))
+            Ok(Some((Counts::default(), None)))
         }
-        Answer::Calendar(fetched) => pull::apply(installation, connection, *fetched, duration, force),
+        Answer::Calendar(fetched) => pull::apply(installation, connection, *fetched, duration, force).map(Some),
+        Answer::Pending(pending) => pull::pending(installation, connection, &pending).map(|()| None),
     }
 }

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use calendar_sync_core::providers::{Document, Items};
 use chrono::Utc;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::apply::{self, Applied, HeldBack, Source, Terms};
 use super::fetch::FetchError;
-use super::schedule;
+use super::{keys, schedule};
 use crate::errors::{SqlResult, invalid_argument};
-use crate::providers::{Fetched, Validators};
+use crate::providers::{Fetched, Pending, Validators};
 use crate::settings;
 use crate::store::Installation;
 use crate::store::connections::{self, Connection, Outcome, PullLog};
+use crate::store::sealed::PENDING_LOCATION;
 use crate::zones::PgZones;
 
 /// So many bad events are named in the log.
@@ -41,6 +42,7 @@ pub fn apply(
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
     let name = fetched.document.name().map(str::to_owned);
+    let (partial, deleted) = (fetched.document.partial(), fetched.document.deleted());
     let events = fetched.document.len();
     let source = Source {
         user_id: &connection.user_id,
@@ -51,14 +53,20 @@ pub fn apply(
     let zone = default_zone(connection);
     let items =
         |document: Document| document.resolve(&PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
-    let terms = Terms { complete: true, force, alone: false, outcomes: false, now: Utc::now() };
-    let (applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
+    let terms = Terms { complete: partial.is_none(), force, alone: false, outcomes: false, now: Utc::now() };
+    let (mut applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
         let applied = apply::document(installation, &source, &PgZones, items(fetched.document)?, &terms)?;
         let polls = held_back_polls(connection, applied.held_back.as_ref());
         (applied, polls)
     } else {
         confirm(installation, connection, &source, || items(fetched.document.clone()), &terms)?
     };
+    for external_id in &deleted {
+        applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
+    }
+    if let Some(learned) = fetched.learned {
+        connections::learned(installation, connection.id, learned)?;
+    }
     let trouble = applied.held_back.as_ref().map(held_back_message);
     let keep = applied.held_back.is_none();
     let refresh = fetched.refresh.map(schedule::hint);
@@ -81,7 +89,7 @@ pub fn apply(
         deleted: applied.deleted,
         unchanged: applied.unchanged,
     };
-    connections::log_pull(installation, connection, log(&counts, &applied, trouble.clone(), duration))?;
+    connections::log_pull(installation, connection, log(&counts, &applied, partial, trouble.clone(), duration))?;
     if settings::NOTIFY.get() && counts.changes() > 0 {
         connections::notify(installation, connection.id)?;
     }
@@ -133,14 +141,26 @@ fn held_back_message(held: &HeldBack) -> String {
     )
 }
 
-fn log(counts: &Counts, applied: &Applied, error: Option<String>, duration: Duration) -> PullLog {
+fn log(
+    counts: &Counts,
+    applied: &Applied,
+    partial: Option<String>,
+    error: Option<String>,
+    duration: Duration,
+) -> PullLog {
     let bad: Vec<_> = applied
         .bad
         .iter()
         .take(BAD_IN_LOG)
         .map(|bad| json!({"external_id": bad.external_id, "error": bad.message}))
         .collect();
-    let details = (applied.errors > 0).then(|| json!({"bad_events": applied.errors, "first": bad}));
+    let mut details = Map::new();
+    if applied.errors > 0 {
+        details.extend([("bad_events".to_owned(), json!(applied.errors)), ("first".to_owned(), json!(bad))]);
+    }
+    // What is not in such an answer was not deleted.
+    details.extend(partial.map(|why| ("partial".to_owned(), json!(why))));
+    let details = (!details.is_empty()).then_some(Value::Object(details));
     let counts = [counts.fetched, counts.created, counts.updated, counts.deleted, counts.unchanged];
     PullLog { error, retry: false, details, counts: Some(counts), duration }
 }
@@ -158,6 +178,17 @@ pub fn unchanged(installation: &Installation, pulls: &[(&Connection, Validators)
     connections::unchanged(installation, &finished)
 }
 
+/// The answer is still being made: it is asked for again soon. Only with the row locked.
+pub fn pending(installation: &Installation, connection: &Connection, pending: &Pending) -> SqlResult<()> {
+    let location = keys::seal(installation, PENDING_LOCATION.place(connection.id), pending.location.secret())?;
+    let interval = schedule::interval(connection.poll_interval, usual_interval(&connection.provider), None);
+    let pause = schedule::while_pending(pending.pause, interval);
+    if let Some(learned) = &pending.learned {
+        connections::learned(installation, connection.id, learned.clone())?;
+    }
+    connections::pending(installation, connection.id, &location, connection.pending.is_some(), pause)
+}
+
 /// It could not be fetched, or not be applied: logged, and tried again later and later.
 pub fn failed(
     installation: &Installation,
@@ -168,7 +199,8 @@ pub fn failed(
     let failures = connection.failures + 1;
     let pause = schedule::after_failure(failures, trouble.retry_after, random()?);
     let breaks_at = schedule::FAILURES_TO_ERROR;
-    connections::failed(installation, connection, &trouble.message, trouble.wants_login, breaks_at, pause)?;
+    let (message, wants_login) = (&trouble.message, trouble.wants_login);
+    connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)?;
     let retry = !trouble.wants_login && failures < breaks_at;
     let log = PullLog { error: Some(trouble.message.clone()), retry, duration, ..PullLog::default() };
     connections::log_pull(installation, connection, log)
@@ -180,11 +212,18 @@ pub struct Trouble {
     pub message: String,
     pub retry_after: Option<Duration>,
     pub wants_login: bool,
+    /// It may be over soon: a flow that is still running is asked for its answer again.
+    pub is_passing: bool,
 }
 
 impl From<&FetchError> for Trouble {
     fn from(error: &FetchError) -> Self {
-        Self { message: error.to_string(), retry_after: error.retry_after(), wants_login: error.wants_login() }
+        Self {
+            message: error.to_string(),
+            retry_after: error.retry_after(),
+            wants_login: error.wants_login(),
+            is_passing: error.is_passing(),
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// A feed may ask to be left alone for longer than the usual interval, but for no longer than this.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
+/// An answer that is still being made is asked for no more often.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Failures in a row after which a connection's status is 'error'.
 pub const FAILURES_TO_ERROR: u32 = 5;
 
@@ -27,6 +29,11 @@ pub fn interval(own: Option<Duration>, usual: Duration, hint: Option<Duration>) 
 /// `random` is in 0..1.
 pub fn after_success(interval: Duration, jitter_percent: u32, random: f64) -> Duration {
     interval.mul_f64(1.0 + f64::from(jitter_percent) / 100.0 * (2.0 * random - 1.0))
+}
+
+/// When an answer that is still being made is looked for: as its server wants, but soon.
+pub fn while_pending(asked: Duration, interval: Duration) -> Duration {
+    asked.min(interval).max(SHORTEST_PAUSE)
 }
 
 /// The next try after so many failures in a row (this one counted): 1, 2, 4, 8 minutes with jitter, then, as the
@@ -58,6 +65,13 @@ mod tests {
                 assert!(after_failure(failures, None, random) <= LONGEST_PAUSE);
             }
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_being_made_is_looked_for_soon() {
+        let seconds =
+            |asked, interval| while_pending(Duration::from_secs(asked), Duration::from_secs(interval)).as_secs();
+        assert_eq!([seconds(20, 600), seconds(0, 600), seconds(9_000, 600)], [20, 1, 600]);
     }
 
     #[test]

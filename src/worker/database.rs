@@ -16,7 +16,7 @@ use super::shared::{self, State};
 use super::upkeep::Upkeep;
 use super::{activity, process};
 use crate::errors::SqlResult;
-use crate::providers::{Answer, Fetched, Validators};
+use crate::providers::{Answer, Fetched, Pending, Validators};
 use crate::settings;
 use crate::store::Installation;
 use crate::store::connections::{self, Connection};
@@ -263,6 +263,13 @@ impl Worker {
                     }
                 }
             }
+            Ok(Answer::Pending(pending)) => {
+                let kept = within_here(|installation| keep_pending(installation, &connection, &pending));
+                match kept {
+                    (Extension::Present, Some(Err(message))) => Trouble::new(message),
+                    (extension, _) => return extension,
+                }
+            }
             Ok(Answer::Unchanged(_)) => return Extension::Present,
             Err(error) => Trouble::from(&error),
         };
@@ -282,6 +289,14 @@ fn apply(
         return Ok(None);
     }
     pull::apply(installation, connection, fetched, duration, false).map(|(counts, _)| Some(counts))
+}
+
+/// The same for an answer that is still being made.
+fn keep_pending(installation: &Installation, connection: &Connection, pending: &Pending) -> SqlResult<()> {
+    if connections::try_alone(installation, connection.id)? && connections::lock(installation, connection)? {
+        pull::pending(installation, connection, pending)?;
+    }
+    Ok(())
 }
 
 fn threads() -> usize {

@@ -14,6 +14,7 @@
 
 mod cluster;
 mod crm;
+mod flow;
 mod front_end;
 mod golden;
 mod khal;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use crm::{INSERT_INTERACTIONS, create_crm};
+pub use flow::{FakeFlow, Pace, outlook_event};
 pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use khal::{Khal, Shown};

@@ -16,6 +16,7 @@ mod monitoring;
 mod on_call;
 mod outside_calendars;
 mod polling;
+mod power_automate;
 mod prometheus;
 mod published_feed;
 mod queries;

@@ -23,7 +23,7 @@ use crate::errors::SqlResult;
 use crate::store::Installation;
 pub use crate::store::Source;
 pub use calendar_sync_core::providers::BadItem;
-pub use expansion::{extend, shown};
+pub use expansion::{extend, first_start, horizon, shown};
 
 use batch::Batch;
 

@@ -21,8 +21,9 @@ pub enum ReadError {
     NotJson,
     #[error("the answer is JSON, but no list of events: respond with the value of 'Get calendar view of events (V3)'")]
     NoEvents,
-    #[error("the flow answers with an error ({0})")]
-    Failed(String),
+    #[error("the flow answers with an error{}", .0.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    /// With its code, if that is a plain word.
+    Failed(Option<String>),
     #[error("there are more than {0} events")]
     TooMany(usize),
 }
@@ -113,7 +114,8 @@ struct Wrapping<'a> {
     is_event: bool,
     next_link: Option<String>,
     count: Option<u64>,
-    error: Option<String>,
+    /// An error, and its code.
+    error: Option<Option<String>>,
 }
 
 impl<'a> Wrapping<'a> {
@@ -143,10 +145,10 @@ impl<'a> Wrapping<'a> {
 }
 
 /// The code of an error that a workflow's server answers with. Messages are not passed on: they may quote the address.
-fn error_code(error: &str) -> String {
-    let code = json::members(error)
+fn error_code(error: &str) -> Option<String> {
+    json::members(error)
         .and_then(|mut members| members.find(|(name, _)| name == "code"))
         .and_then(|(_, code)| json::string(code))
-        .filter(|code| code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphabetic()));
-    code.filter(|code| !code.is_empty()).unwrap_or_else(|| "without a code".to_owned())
+        .filter(|code| code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        .filter(|code| !code.is_empty())
 }

@@ -1,0 +1,258 @@
+//! A Power Automate flow that is started by a request to its trigger's URL and responds with events.
+//!
+//! Whoever has the URL can run the flow: it is a secret, and so is the Location where the answer of a long run will be.
+
+use std::time::{Duration, Instant};
+
+use calendar_sync_core::providers::Document;
+use calendar_sync_core::providers::power_automate::{Answer as Events, ReadError};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::status::{check_status, retry_after};
+use super::{Answer, Fetched, Pending, Provider, PullError, PullRequest, Validators};
+use crate::http::{Address, Client, HttpError, Manner, Request, Response};
+
+/// Pages of one answer that are asked for.
+const MAX_PAGES: usize = 100;
+/// Pause before a run is asked for again that does not say when; then twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The same, after a request that took too long.
+const LATER: Duration = Duration::from_secs(15);
+
+pub struct PowerAutomate;
+
+/// What is wrong with a flow, and what its owner can do.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    #[error(
+        "the flow wants a login ({0}): set 'Who can trigger the flow?' of its trigger to Anyone, save it, and subscribe \
+         again with the URL that it then shows"
+    )]
+    WantsLogin(Refusal),
+    #[error("there is no such flow, or it is switched off ({0})")]
+    NotFound(Refusal),
+    #[error("the flow was not run ({0})")]
+    Refused(Refusal),
+    #[error(
+        "the flow was started and gives no answer: add a Response action with the list of events as its body (202 \
+         without a Location)"
+    )]
+    NoResponseAction,
+    #[error(
+        "the flow did not respond ({0}): see its run history; a flow that takes longer than two minutes needs an asynchronous Response"
+    )]
+    NoResponse(Refusal),
+    #[error("the flow's answer is said to be at another host, which is not asked")]
+    Elsewhere,
+}
+
+impl FlowError {
+    pub fn wants_login(&self) -> bool {
+        matches!(self, Self::WantsLogin(_))
+    }
+}
+
+/// A status, and the code of an error that came with it.
+#[derive(Debug)]
+pub struct Refusal {
+    status: u16,
+    code: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.code {
+            Some(code) => write!(formatter, "{}, {code}", self.status),
+            None => write!(formatter, "{}", self.status),
+        }
+    }
+}
+
+/// How a trigger wants to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+impl Method {
+    /// What was learned of it; POST is what a new trigger takes.
+    fn of(options: Option<&Value>) -> Self {
+        let method = options.and_then(|options| options.get("method")).and_then(Value::as_str);
+        if method.is_some_and(|method| method.eq_ignore_ascii_case("get")) { Self::Get } else { Self::Post }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Get => Self::Post,
+            Self::Post => Self::Get,
+        }
+    }
+
+    fn option(self) -> Value {
+        json!({ "method": if self == Self::Get { "GET" } else { "POST" } })
+    }
+}
+
+impl Provider for PowerAutomate {
+    fn pull(&self, client: &Client, request: &PullRequest) -> Result<Answer, PullError> {
+        let talk = Talk { client, address: &request.address, deadline: client.deadline() };
+        let (started, learned) = match &request.pending {
+            Some(location) => (talk.get(location).map(|response| (response, Some(location.clone()))), None),
+            None => {
+                let (response, learned) = talk.start(request)?;
+                (Ok((response, None)), learned)
+            }
+        };
+        let response = match started.and_then(|(response, location)| talk.finish(response, location))? {
+            Run::Done(response) => response,
+            Run::Pending { location, pause } => {
+                return Ok(Answer::Pending(Box::new(Pending { location, pause, learned })));
+            }
+        };
+        let (events, body_hash) = talk.events(response, request.max_events)?;
+        if request.body_hash.as_ref() == Some(&body_hash) && learned.is_none() {
+            return Ok(Answer::Unchanged(Validators::default()));
+        }
+        let (validators, document) = (Validators::default(), Document::PowerAutomate(events));
+        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, refresh: None, document, learned })))
+    }
+}
+
+enum Run {
+    Done(Response),
+    Pending { location: Address, pause: Duration },
+}
+
+/// All that is said to one server for one pull.
+struct Talk<'a> {
+    client: &'a Client,
+    address: &'a Address,
+    deadline: Instant,
+}
+
+impl Talk<'_> {
+    /// Runs the flow; says what method it takes if that is another than was known.
+    fn start(&self, request: &PullRequest) -> Result<(Response, Option<Value>), PullError> {
+        let known = Method::of(request.options.as_ref());
+        let response = self.run(known, request)?;
+        if !refuses_method(&response) {
+            return Ok((response, None));
+        }
+        let again = self.run(known.other(), request)?;
+        if refuses_method(&again) {
+            // The first says more of what is wrong.
+            return Ok((response, None));
+        }
+        Ok((again, Some(known.other().option())))
+    }
+
+    fn run(&self, method: Method, request: &PullRequest) -> Result<Response, PullError> {
+        let window = (method == Method::Post).then(|| window(request.window));
+        self.exchange(self.address, window.as_deref())
+    }
+
+    fn get(&self, address: &Address) -> Result<Response, PullError> {
+        self.exchange(address, None)
+    }
+
+    fn exchange(&self, address: &Address, json: Option<&str>) -> Result<Response, PullError> {
+        let headers = vec![("accept", "application/json".to_owned())];
+        let manner = Manner { json, deadline: Some(self.deadline), wants_reason: true };
+        Ok(self.client.exchange(&Request { address: address.clone(), headers }, &manner)?)
+    }
+
+    /// Waits for a run that goes on, as long as there is time.
+    fn finish(&self, mut response: Response, mut location: Option<Address>) -> Result<Run, PullError> {
+        let mut usual = FIRST_PAUSE;
+        while response.status == 202 {
+            let next = match (response.header("location"), location) {
+                (Some(next), _) => self.here(next).ok_or_else(|| self.trouble(FlowError::Elsewhere))?,
+                (None, Some(same)) => same,
+                (None, None) => return Err(self.trouble(FlowError::NoResponseAction)),
+            };
+            let pause = retry_after(&response, Utc::now()).unwrap_or(usual);
+            usual *= 2;
+            if Instant::now() + pause >= self.deadline {
+                return Ok(Run::Pending { location: next, pause });
+            }
+            std::thread::sleep(pause);
+            response = match self.get(&next) {
+                Err(PullError::Http(HttpError::Timeout(..))) => {
+                    return Ok(Run::Pending { location: next, pause: LATER });
+                }
+                answer => answer?,
+            };
+            location = Some(next);
+        }
+        Ok(Run::Done(response))
+    }
+
+    /// Reads a finished answer with its further pages.
+    fn events(&self, response: Response, max_events: usize) -> Result<(Events, Vec<u8>), PullError> {
+        let mut hash = Sha256::new();
+        let mut events = self.page(response, max_events, &mut hash)?;
+        for _ in 1..MAX_PAGES {
+            let Some(next) = events.next_link().and_then(|link| self.here(link)) else { break };
+            let page = self.page(self.get(&next)?, max_events, &mut hash)?;
+            events.join(page, max_events).map_err(|error| self.trouble(error.into()))?;
+        }
+        Ok((events, hash.finalize().to_vec()))
+    }
+
+    fn page(&self, response: Response, max_events: usize, hash: &mut Sha256) -> Result<Events, PullError> {
+        self.check(&response)?;
+        if response.body.trim_ascii_start().starts_with(b"<") {
+            return Err(PullError::WebPage(self.address.clone()));
+        }
+        hash.update((response.body.len() as u64).to_le_bytes());
+        hash.update(&response.body);
+        Events::read(&response.body, max_events).map_err(|error| self.trouble(error.into()))
+    }
+
+    fn check(&self, response: &Response) -> Result<(), PullError> {
+        let refusal = || Refusal { status: response.status, code: code(response) };
+        let wants_login = |code: String| code.contains("OAuth") || code.contains("Authorization");
+        Err(self.trouble(match response.status {
+            401 => FlowError::WantsLogin(refusal()),
+            403 if code(response).is_some_and(wants_login) => FlowError::WantsLogin(refusal()),
+            404 | 410 => FlowError::NotFound(refusal()),
+            400 | 405 | 409 => FlowError::Refused(refusal()),
+            502 | 504 => FlowError::NoResponse(refusal()),
+            _ => return check_status(self.address, response),
+        }))
+    }
+
+    /// Where a link leads, if that is the host that was asked.
+    fn here(&self, link: &str) -> Option<Address> {
+        self.address.redirect(link).ok().filter(|next| next.origin() == self.address.origin())
+    }
+
+    fn trouble(&self, error: FlowError) -> PullError {
+        PullError::Flow(self.address.clone(), error)
+    }
+}
+
+/// What a flow is told: the span of time whose events are wanted.
+fn window((from, to): (DateTime<Utc>, DateTime<Utc>)) -> String {
+    let text = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+    json!({ "startDateTime": text(from), "endDateTime": text(to), "timeZone": "UTC" }).to_string()
+}
+
+/// Whether a trigger is there, but not for this method.
+fn refuses_method(response: &Response) -> bool {
+    let names_method = || String::from_utf8_lossy(&response.body).to_ascii_lowercase().contains("method");
+    matches!(response.status, 405 | 501) || (matches!(response.status, 400 | 404) && names_method())
+}
+
+/// The code of an error, if it is a plain word. The message is not passed on: it may quote the URL.
+fn code(response: &Response) -> Option<String> {
+    match Events::read(&response.body, 0) {
+        Err(ReadError::Failed(code)) => code,
+        _ => None,
+    }
+}
