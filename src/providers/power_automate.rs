@@ -28,23 +28,15 @@ pub struct PowerAutomate;
 pub enum FlowError {
     #[error(transparent)]
     Unreadable(#[from] ReadError),
-    #[error(
-        "the flow wants a login ({0}): set 'Who can trigger the flow?' of its trigger to Anyone, save it, and subscribe \
-         again with the URL that it then shows"
-    )]
+    #[error("the flow wants a login: its trigger must let Anyone run it ({0})")]
     WantsLogin(Refusal),
     #[error("there is no such flow, or it is switched off ({0})")]
     NotFound(Refusal),
     #[error("the flow was not run ({0})")]
     Refused(Refusal),
-    #[error(
-        "the flow was started and gives no answer: add a Response action with the list of events as its body (202 \
-         without a Location)"
-    )]
+    #[error("the flow gives no answer: it needs a Response action with the list of events as its body")]
     NoResponseAction,
-    #[error(
-        "the flow did not respond ({0}): see its run history; a flow that takes longer than two minutes needs an asynchronous Response"
-    )]
+    #[error("the flow did not respond in time, or failed: its run history says why ({0})")]
     NoResponse(Refusal),
     #[error("the flow's answer is said to be at another host, which is not asked")]
     Elsewhere,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, examples_of, repository};
+use calendar_sync_e2e::{Cluster, FakeFlow, FakeWeb, examples_of, repository};
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
 
@@ -21,6 +21,7 @@ fn pages() -> Vec<PathBuf> {
 fn every_sql_example_of_the_pages_runs_as_written() {
     let web = FakeWeb::start();
     web.serve("/team.ics", TEAM_CALENDAR);
+    let flow = FakeFlow::start();
     let cluster = Cluster::start();
     let mut failures = Vec::new();
     for (number, page) in pages().iter().enumerate() {
@@ -29,6 +30,7 @@ fn every_sql_example_of_the_pages_runs_as_written() {
         cluster.connect("postgres").batch_execute(&format!("create database {database}")).expect("create database");
         for example in examples_of(&text) {
             let sql = example.sql.replace("https://calendar.example.com/", &web.url("/"));
+            let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
             if let Err(error) = type_into_psql(&cluster, &database, &sql) {
                 failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
                 break;

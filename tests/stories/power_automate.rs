@@ -185,7 +185,7 @@ fn an_answer_that_is_no_list_of_events_changes_nothing_and_says_what_to_do() {
     assert_eq!(sync(&mut client).0, "success");
     let before = text(&mut client, VERSIONS);
     for (body, said) in [
-        ("", "Response action"),
+        ("", "is empty"),
         ("<html>Sign in</html>", "web page"),
         ("null", "no list of events"),
         ("{}", "no list of events"),
@@ -219,7 +219,7 @@ fn an_answer_that_is_no_list_of_events_changes_nothing_and_says_what_to_do() {
     }
     flow.stop_refusing();
     flow.set_pace(Pace::Silent);
-    assert!(sync(&mut client).2.contains("add a Response action"));
+    assert!(sync(&mut client).2.contains("needs a Response action"));
     assert_eq!(text(&mut client, VERSIONS), before);
     flow.set_pace(Pace::AtOnce);
     flow.respond("[]");

@@ -17,6 +17,7 @@ use calendar_sync_core::ics::Sourced;
 use calendar_sync_core::providers::Items;
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
+use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
@@ -131,6 +132,7 @@ pub fn document(
 ) -> SqlResult<Applied> {
     let mut batch = Batch::new(installation, source, zones, terms)?;
     while let Some(found) = items.next_unless(|uid, source_hash| batch.passes(uid, source_hash)) {
+        check_for_interrupts!();
         batch.take(found)?;
     }
     batch.finish()

@@ -15,11 +15,11 @@ const MAX_CODE: usize = 60;
 /// Why an answer is no list of events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    #[error("the answer is empty: add a Response action with the list of events as its body")]
+    #[error("the answer is empty: the Response action has no body")]
     Empty,
     #[error("the answer is not JSON, or is cut off")]
     NotJson,
-    #[error("the answer is JSON, but no list of events: respond with the value of 'Get calendar view of events (V3)'")]
+    #[error("the answer holds no list of events")]
     NoEvents,
     #[error("the flow answers with an error{}", .0.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
     /// With its code, if that is a plain word.
