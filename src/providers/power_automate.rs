@@ -203,18 +203,26 @@ impl Talk<'_> {
         }
         hash.update((response.body.len() as u64).to_le_bytes());
         hash.update(&response.body);
-        Events::read(&response.body, max_events).map_err(|error| self.trouble(error.into()))
+        Events::read(&response.body, max_events).map_err(|error| {
+            self.trouble(FlowError::Unreadable(match error {
+                ReadError::Failed(_) => ReadError::Failed(code(&response, self.address)),
+                error => error,
+            }))
+        })
     }
 
     fn check(&self, response: &Response) -> Result<(), PullError> {
-        let refusal = || Refusal { status: response.status, code: code(response) };
-        let wants_login = |code: String| code.contains("OAuth") || code.contains("Authorization");
+        if response.status == 200 {
+            return Ok(());
+        }
+        let refusal = Refusal { status: response.status, code: code(response, self.address) };
+        let wants_login = |code: &String| code.contains("OAuth") || code.contains("Authorization");
         Err(self.trouble(match response.status {
-            401 => FlowError::WantsLogin(refusal()),
-            403 if code(response).is_some_and(wants_login) => FlowError::WantsLogin(refusal()),
-            404 | 410 => FlowError::NotFound(refusal()),
-            400 | 405 | 409 => FlowError::Refused(refusal()),
-            502 | 504 => FlowError::NoResponse(refusal()),
+            401 => FlowError::WantsLogin(refusal),
+            403 if refusal.code.as_ref().is_some_and(wants_login) => FlowError::WantsLogin(refusal),
+            404 | 410 => FlowError::NotFound(refusal),
+            400 | 405 | 409 => FlowError::Refused(refusal),
+            502 | 504 => FlowError::NoResponse(refusal),
             _ => return check_status(self.address, response),
         }))
     }
@@ -241,10 +249,10 @@ fn refuses_method(response: &Response) -> bool {
     matches!(response.status, 405 | 501) || (matches!(response.status, 400 | 404) && names_method())
 }
 
-/// The code of an error, if it is a plain word. The message is not passed on: it may quote the URL.
-fn code(response: &Response) -> Option<String> {
+/// The code of an error, if it is a plain word and nothing of the address.
+fn code(response: &Response, address: &Address) -> Option<String> {
     match Events::read(&response.body, 0) {
-        Err(ReadError::Failed(code)) => code,
+        Err(ReadError::Failed(code)) => code.filter(|code| !address.is_told_by(code)),
         _ => None,
     }
 }

@@ -7,8 +7,12 @@ use std::path::Path;
 use calendar_sync_e2e::{Cluster, repository};
 
 /// Files whose errors a pull can end with.
-const ERRORS: &[&str] =
-    &["src/http/error.rs", "src/providers", "src/secrets/keyring.rs", "src/sync/fetch.rs", "core/src/ics/read.rs",
+const ERRORS: &[&str] = &[
+    "src/http/error.rs",
+    "src/providers",
+    "src/secrets/keyring.rs",
+    "src/sync/fetch.rs",
+    "core/src/ics/read.rs",
     "core/src/providers/power_automate/shape.rs",
 ];
 /// Files that write to the server's log.
