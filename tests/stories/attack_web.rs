@@ -86,6 +86,28 @@ fn a_certificate_is_always_checked_against_the_platforms_roots_or_ones_own() {
 }
 
 #[test]
+fn without_a_setting_the_platforms_certificates_are_trusted() {
+    let authority = Authority::new();
+    let folder = std::env::temp_dir().join(format!("calendar_sync_roots_{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("roots.pem");
+    let platform = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+    std::fs::write(&file, platform + authority.pem()).expect("write");
+    let mut launcher = Command::new("env");
+    launcher.arg(format!("SSL_CERT_FILE={}", file.display()));
+    let cluster = Cluster::start_through(launcher, &SETTINGS);
+    let mut client = cluster.create_database("crm");
+    let web = FakeWeb::start_tls(&authority, Presents::Good);
+    web.serve("/team.ics", CALENDAR);
+    subscribe(&mut client, "team", &web.url("/team.ics"));
+    assert_eq!(sync(&mut client, "team"), "");
+    let other = write_pem(&cluster, Authority::new().pem());
+    set(&mut client, "http_ca_file", &other);
+    assert!(sync(&mut client, "team").contains("no trusted connection"), "ones own replace them");
+    std::fs::remove_dir_all(folder).expect("remove");
+}
+
+#[test]
 fn what_a_hostile_server_sends_ends_at_a_limit_and_changes_no_event() {
     let (_cluster, mut client) = start();
     let web = FakeWeb::start();
@@ -192,6 +214,8 @@ fn a_pull_is_cancelled_wherever_it_hangs_by_a_time_out_or_by_somebody_else() {
         assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{name}: {error:?}");
         assert_eq!(count(&mut session, "select count(*) from calendar_connections"), places.len() as i64, "{name}");
     }
+    let log = cluster.log();
+    assert!(!log.contains("terminated by signal") && !log.contains("PANIC"), "what was left to itself harms nobody");
     std::fs::remove_dir_all(folder).expect("remove");
 }
 
