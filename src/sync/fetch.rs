@@ -47,10 +47,13 @@ pub struct Job {
     provider: &'static dyn Provider,
     request: PullRequest,
     options: Options,
+    generation: Option<i64>,
 }
 
 /// What came of it.
 pub struct Fetch {
+    /// Of the lease that it was fetched under: its connection may have been leased anew since.
+    pub generation: Option<i64>,
     pub result: Result<Answer, FetchError>,
     pub duration: Duration,
 }
@@ -89,7 +92,7 @@ impl Job {
             options: connection.options.clone(),
             pending: pending.transpose()?,
         };
-        Ok(Self { provider, request, options })
+        Ok(Self { provider, request, options, generation: connection.generation })
     }
 
     /// As [`Job::new`], but reads a calendar also where only the server does not say that it is the same: who waits for
@@ -110,7 +113,7 @@ impl Job {
             Ok(answer) => answer.map_err(FetchError::from),
             Err(_) => Err(FetchError::Thread),
         };
-        Fetch { result, duration: started.elapsed() }
+        Fetch { generation: self.generation, result, duration: started.elapsed() }
     }
 }
 

@@ -46,8 +46,8 @@ pub fn pull(connection: Connection, force: bool) -> SqlResult<Report> {
         return Ok(report);
     }
     let outcome = match fetch(&report.connection, force) {
-        Ok(Fetch { result: Ok(answer), duration }) => finish(&report.connection, answer, duration, force),
-        Ok(Fetch { result: Err(error), duration }) => Err((Trouble::from(&error), duration)),
+        Ok(Fetch { result: Ok(answer), duration, .. }) => finish(&report.connection, answer, duration, force),
+        Ok(Fetch { result: Err(error), duration, .. }) => Err((Trouble::from(&error), duration)),
         Err(trouble) => Err((trouble, started.elapsed())),
     };
     match outcome {

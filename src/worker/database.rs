@@ -122,7 +122,10 @@ impl Worker {
     /// One round; how long to nap after it, or `None` when the extension is gone.
     fn round(&mut self) -> Option<Duration> {
         for (id, fetch) in self.pool.results() {
-            if let Some(connection) = self.in_flight.remove(&id) {
+            let is_of_this_lease = |connection: &Connection| connection.generation == fetch.generation;
+            if self.in_flight.get(&id).is_some_and(is_of_this_lease)
+                && let Some(connection) = self.in_flight.remove(&id)
+            {
                 self.counters.network += fetch.duration;
                 self.results.push((connection, fetch));
             }
@@ -242,7 +245,8 @@ impl Worker {
 
     fn keep_unchanged(&mut self, unchanged: Vec<(Connection, Validators)>) {
         self.results.extend(unchanged.into_iter().map(|(connection, validators)| {
-            (connection, Fetch { result: Ok(Answer::Unchanged(validators)), duration: Duration::ZERO })
+            let (generation, duration) = (connection.generation, Duration::ZERO);
+            (connection, Fetch { generation, result: Ok(Answer::Unchanged(validators)), duration })
         }));
     }
 
