@@ -84,7 +84,12 @@ select
     l.action,
     count(*) as operations,
     count(*) filter (where l.status in ('failed', 'retry')) as failures,
-    coalesce(sum(coalesce(l.created, 0) + coalesce(l.updated, 0) + coalesce(l.deleted, 0)), 0) as events_changed,
+    sum(
+        case
+            when l.event_id is not null and l.status = 'success' then 1
+            else coalesce(l.created, 0) + coalesce(l.updated, 0) + coalesce(l.deleted, 0)
+        end
+    ) as events_changed,
     percentile_cont(0.5) within group (order by l.duration_ms) as p50_duration_ms,
     percentile_cont(0.95) within group (order by l.duration_ms) as p95_duration_ms
 from calendar_sync_log l
@@ -96,8 +101,8 @@ comment on column calendar_sync_stats.provider is 'interaction, or the outside c
 comment on column calendar_sync_stats.action is 'create, update, cancel, delete, truncate, backfill, pull, ...';
 comment on column calendar_sync_stats.operations is 'how many; an outside calendar that was unchanged is not logged';
 comment on column calendar_sync_stats.failures is 'how many of them failed';
-comment on column calendar_sync_stats.events_changed is 'events made, changed and deleted by operations on many';
-comment on column calendar_sync_stats.p50_duration_ms is 'half of them took no longer, in milliseconds';
+comment on column calendar_sync_stats.events_changed is 'events made, changed and deleted';
+comment on column calendar_sync_stats.p50_duration_ms is 'half of them took no longer, in milliseconds; NULL where the time was the CRM''s own statement''s';
 comment on column calendar_sync_stats.p95_duration_ms is '95 % of them took no longer, in milliseconds';
 
 create view calendar_worker_status as

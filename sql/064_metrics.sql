@@ -2,6 +2,8 @@
 
 comment on function calendar_worker_counters() is
     'what this database''s worker has done since the server started; behind the view calendar_metrics';
+comment on function calendar_key_usable() is
+    'whether calendar_sync.encryption_key_file names a file with a key that can be used; behind the view calendar_metrics';
 
 create view calendar_metrics as
 with connections as (
@@ -46,6 +48,7 @@ definitions (name, type, help) as (
         ('calendar_sync_log_age_seconds', 'gauge', 'Age of the oldest row of the log.'),
         ('calendar_sync_table_rows', 'gauge', 'Rows of the large tables, as of their last VACUUM or ANALYZE.'),
         ('calendar_sync_table_bytes', 'gauge', 'Size of the large tables with their indexes.'),
+        ('calendar_sync_key_usable', 'gauge', '1 where the key file can be used: secrets can be stored and opened.'),
         ('calendar_sync_worker_up', 'gauge', '1 where this database has a worker.'),
         ('calendar_sync_worker_state', 'gauge', 'Always 1; its label is the worker''s state, as in calendar_worker_status.'),
         ('calendar_sync_worker_loop_age_seconds', 'gauge', 'How long ago the worker last looked for work.'),
@@ -114,6 +117,8 @@ samples (name, labels, value) as (
     select 'calendar_sync_table_bytes', jsonb_build_object('table', relname), pg_total_relation_size(oid)
     from pg_catalog.pg_class
     where oid in ('calendar_events'::regclass, 'calendar_series'::regclass, 'calendar_sync_log'::regclass)
+    union all
+    select 'calendar_sync_key_usable', '{}', calendar_key_usable()::int
     union all
     select 'calendar_sync_worker_up', '{}', (pid is not null)::int
     from worker

@@ -41,7 +41,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/064_metrics.sql",
     name = "metrics",
-    requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters]
+    requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
 extension_sql_file!(
     "../sql/070_events.sql",

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use super::caller::administrators_only;
 use crate::errors::SqlResult;
+use crate::secrets;
 use crate::store;
 use crate::sync::keys;
 
@@ -13,4 +14,10 @@ fn calendar_rotate_key() -> SqlResult<i64> {
     administrators_only("encrypt secrets anew")?;
     let count = store::as_owner(keys::rotate)?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Whether there is a key file that can be used; behind the view calendar_metrics.
+#[pg_extern]
+fn calendar_key_usable() -> bool {
+    secrets::is_ready()
 }

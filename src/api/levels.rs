@@ -120,6 +120,7 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_sync_status", ACTORS),
     // Upkeep.
     ("calendar_worker_states", VIEWERS),
+    ("calendar_key_usable", VIEWERS),
     ("calendar_worker_counters", VIEWERS),
     ("calendar_cleanup", OWNER),
     ("calendar_resume", OWNER),

@@ -46,6 +46,11 @@ pub fn open(place: Place, sealed: &[u8]) -> SqlResult<Zeroizing<String>> {
     Keyring::load().and_then(|keys| keys.open(&place.bytes(), sealed)).map_err(report)
 }
 
+/// Whether there is a key file that can be used, so that secrets can be stored and opened.
+pub fn is_ready() -> bool {
+    Keyring::load().is_ok()
+}
+
 /// The keys of the file at one moment: what is sealed anew with them is all sealed with the same one.
 pub struct Rotation(Keyring);
 

@@ -110,6 +110,43 @@ fn the_page_the_board_and_the_alerts_say_what_the_view_gives() {
 }
 
 #[test]
+fn the_workers_counters_say_what_its_pulls_came_to() {
+    let (cluster, web) = (Cluster::start(), FakeWeb::start());
+    let mut client = cluster.create_database("crm");
+    let event = |number: u8| {
+        format!("BEGIN:VEVENT\r\nUID:{number}\r\nDTSTART:2030010{number}T090000Z\r\nSUMMARY:{number}\r\nEND:VEVENT\r\n")
+    };
+    let calendar = |numbers: &[u8]| {
+        let events: String = numbers.iter().map(|number| event(*number)).collect();
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//stories//EN\r\n{events}END:VCALENDAR\r\n")
+    };
+    let counted = |client: &mut Client, counters: [i64; 6]| {
+        eventually(&format!("{counters:?}"), || {
+            let row = client
+                .query_one(
+                    "select pulls_applied, pulls_unchanged, pulls_failed, events_created, events_updated, events_deleted
+                     from calendar_worker_counters()",
+                    &[],
+                )
+                .expect("the counters");
+            (0..6).map(|place| row.get::<_, i64>(place)).eq(counters)
+        });
+    };
+    web.serve("/team.ics", calendar(&[1, 2, 3]));
+    client.execute("select calendar_subscribe('ada@example.com', $1)", &[&web.url("/team.ics")]).expect("subscribe");
+    counted(&mut client, [1, 0, 0, 3, 0, 0]);
+    let request = |client: &mut Client| client.batch_execute("select calendar_sync_request()").expect("request");
+    request(&mut client);
+    counted(&mut client, [1, 1, 0, 3, 0, 0]);
+    web.serve("/team.ics", calendar(&[2, 3, 4]).replace("SUMMARY:3", "SUMMARY:Three"));
+    request(&mut client);
+    counted(&mut client, [2, 1, 0, 4, 1, 1]);
+    web.remove("/team.ics");
+    request(&mut client);
+    counted(&mut client, [2, 1, 1, 4, 1, 1]);
+}
+
+#[test]
 fn the_board_has_what_grafana_wants_and_no_panel_covers_another() {
     let board = board();
     for field in ["uid", "title", "schemaVersion", "templating", "time"] {

@@ -76,6 +76,7 @@ const WRITING: &[&str] = &[
     "calendar_feed_create('ada@example.com', 'another')",
     "calendar_feed_disable(feed_id) from calendar_feeds",
     "calendar_feed_rotate(feed_id) from calendar_feeds",
+    "calendar_grant('pg_monitor', 'reader')",
     "calendar_ics_import('ada@example.com', E'BEGIN:VCALENDAR\\nEND:VCALENDAR')",
     "calendar_pause(connection_id) from calendar_connections",
     "calendar_resume()",
