@@ -23,16 +23,18 @@ where value is null
    or (type = 'counter') <> (name like '%\_total');
 select name, labels, count(*) from calendar_metrics group by 1, 2 having count(*) > 1;
 
--- Two that are due, one of them for a minute; one under way, one that fails, one that holds deletes back, and two that
--- are not asked.
-insert into calendar_connections (user_id, name, provider, status, next_poll_at, leased_until, consecutive_failures, held_back)
+-- Two that are due, one of them for a minute, the other fails; one under way, one whose flow is still running, one that
+-- holds deletes back, and two that are not asked.
+insert into calendar_connections (user_id, name, provider, status, next_poll_at, leased_until, consecutive_failures, held_back,
+    pending_location)
 values
-    ('ada', 'due', 'ics', 'active', now() - interval '1 minute', null, 0, null),
-    ('ada', 'due again', 'ics', 'error', now() - interval '30 seconds', now() - interval '1 second', 9, null),
-    ('ada', 'under way', 'powerautomate', 'active', now() - interval '2 minutes', now() + interval '1 minute', 0, null),
-    ('ada', 'later', 'ics', 'error', now() + interval '1 hour', null, 0, 'digest'),
-    ('ada', 'paused', 'ics', 'paused', now() - interval '1 hour', null, 0, null),
-    ('ada', 'removed', 'ics', 'removed', null, null, 0, null);
+    ('ada', 'due', 'ics', 'active', now() - interval '1 minute', null, 0, null, null),
+    ('ada', 'due again', 'ics', 'error', now() - interval '30 seconds', now() - interval '1 second', 9, null, null),
+    ('ada', 'under way', 'powerautomate', 'active', now() - interval '2 minutes', now() + interval '1 minute', 0, null, null),
+    ('ada', 'running', 'powerautomate', 'active', now() + interval '1 minute', null, 0, null, 'ciphertext'),
+    ('ada', 'later', 'ics', 'error', now() + interval '1 hour', null, 0, 'digest', null),
+    ('ada', 'paused', 'ics', 'paused', now() - interval '1 hour', null, 0, null, null),
+    ('ada', 'removed', 'ics', 'removed', null, null, 0, null, null);
 insert into calendar_events (user_id, title, event_date, sync_status)
 values
     ('ada', 'good', now(), 'synced'),
