@@ -119,6 +119,19 @@ select * from calendar_free_busy(array['ada@example.com', 'grace@example.com'], 
 rollback to before;
 reset role;
 
+-- Row-level security costs no index: its condition is one of the index's.
+reset role;
+set local enable_seqscan = off;
+set local enable_bitmapscan = off;
+set local role grant_ada;
+explain (costs off) select title from calendar_events where event_date >= '2031-01-01' and event_date < '2031-02-01';
+reset role;
+set local role grant_pool;
+explain (costs off) select title from calendar_events where event_date >= '2031-01-01' and event_date < '2031-02-01';
+reset role;
+reset enable_seqscan;
+reset enable_bitmapscan;
+
 -- One that names its user itself; empty, the setting names nobody.
 set local role grant_pool;
 set local calendar_sync.user_id = 'alan@example.com';

@@ -200,12 +200,34 @@ create trigger mine before update on attack.mine for each row execute function s
 alter table attack.mine add column b int;
 drop table attack.mine;
 savepoint before;
+create trigger mine after insert on attack.calendar_tracked_tables for each row execute function calendar_grants_policies();
+rollback to before;
 create event trigger mine on ddl_command_end execute function calendar_interaction_ddl();
 rollback to before;
 drop event trigger calendar_sync_ddl;
 rollback to before;
 alter extension calendar_sync drop function calendar_agenda;
 rollback to before;
+reset role;
+
+-- Even who was given EXECUTE on all there is makes no policy, and no event, from a table of their own.
+grant execute on all functions in schema public to attack_ada;
+set local role attack_ada;
+create table attack.calendar_grants (role text, level text, user_id text);
+create trigger mine after insert on attack.calendar_grants for each row execute function calendar_grants_policies();
+insert into attack.calendar_grants values ('attack_ada', 'admin', null), ('attack_ada', 'user', 'grace@example.com');
+select count(*) from calendar_events where user_id <> 'ada@example.com';
+create trigger mine before insert on attack.calendar_events for each row execute function calendar_interaction_stamp('x');
+insert into attack.calendar_events values (gen_random_uuid(), 'grace@example.com');
+savepoint armed;
+select calendar_grant('attack_ada', 'admin');
+rollback to armed;
+select calendar_resume();
+rollback to armed;
+select calendar_rotate_key();
+rollback to armed;
+select calendar_cleanup();
+rollback to armed;
 reset role;
 
 rollback;
