@@ -61,6 +61,22 @@ select calendar_unsubscribe(:'team', keep_events => false);
 select calendar_subscribe('ada', 'https://www.example.net/', name => 'calendar.example.com') = :'team' as same;
 table mine;
 
+-- A name may be given a calendar of another provider; what it holds is compared with what that gives.
+insert into calendar_events (user_id, external_source, connection_id, external_id, title, event_type, event_date, synced_from)
+values ('ada', 'ics', :'team', '1', 'Meeting', 'meeting', '2031-01-01', 'ics');
+insert into calendar_series (user_id, external_source, connection_id, external_id, title, dtstart, rrule, expanded_from,
+    expanded_until, expand_at, ends_at, synced_from)
+values ('ada', 'ics', :'team', '2', 'Weekly', '2031-01-01', 'FREQ=WEEKLY', '-infinity', '2031-01-01', 'infinity', 'infinity',
+    'ics');
+select calendar_subscribe('ada', 'https://flow.example.org/?sig=x', 'powerautomate', 'calendar.example.com') = :'team' as same;
+select provider, external_source, e.synced_from, title
+from calendar_connections
+join (
+    select connection_id, external_source, synced_from, title from calendar_events
+    union all
+    select connection_id, external_source, synced_from, title from calendar_series
+) e using (connection_id);
+
 -- Bounds.
 savepoint here;
 select calendar_subscribe('ada', 'https://example.com/a', poll_interval => '0.9 seconds');

@@ -7,6 +7,7 @@ mod attack_leaks;
 mod attack_roles;
 mod attack_stolen_dump;
 mod attack_web;
+mod cleanup;
 mod crash;
 mod disappearing_events;
 mod documentation;

@@ -9,6 +9,7 @@ mod pending;
 mod renamed;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
+mod tally;
 mod volume;
 mod write;
 
