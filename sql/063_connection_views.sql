@@ -31,7 +31,7 @@ comment on column calendar_connection_status.host is 'scheme and host of its add
 comment on column calendar_connection_status.calendar_name is 'what the calendar calls itself';
 comment on column calendar_connection_status.direction is 'pull, push or both';
 comment on column calendar_connection_status.delegate_email is 'owner of a shared or delegated mailbox';
-comment on column calendar_connection_status.status is 'active, pending (a flow is still running), paused, error, reauth_required, removed';
+comment on column calendar_connection_status.status is 'active, pending (a flow is still running), paused, error, reauth_required or removed';
 comment on column calendar_connection_status.last_synced_at is 'when it was last pulled, or found unchanged';
 comment on column calendar_connection_status.next_poll_at is 'when it is polled next; NULL: not by itself';
 comment on column calendar_connection_status.events is 'events held, without deleted ones';
@@ -112,14 +112,16 @@ select
     w.state,
     w.last_loop,
     w.connections_due,
-    w.in_flight
+    w.in_flight,
+    w.last_error
 from calendar_worker_states() w
 left join pg_catalog.pg_database d on d.oid = w.database_oid;
 comment on view calendar_worker_status is 'the background worker of every database of this server that has, or should have, one';
 comment on column calendar_worker_status.database is 'the database';
 comment on column calendar_worker_status.pid is 'process of its worker; NULL: none';
 comment on column calendar_worker_status.state is
-    'running, starting, stopped, off, standby, none, held off (a DROP DATABASE or the like), no worker slot (raise max_worker_processes), stands aside: restored copy (see calendar_resume), waits: nothing attached or subscribed yet, not in shared_preload_libraries';
+    'running, failing (see last_error), starting, stopped, does not start: see the server''s log, off, standby, none, held off (a DROP DATABASE or the like), no worker slot (raise max_worker_processes), stands aside: restored copy (see calendar_resume), waits: nothing attached or subscribed yet, not in shared_preload_libraries';
 comment on column calendar_worker_status.last_loop is 'when it last looked for work; at most some seconds ago';
 comment on column calendar_worker_status.connections_due is 'connections whose time has come and that are not under way';
 comment on column calendar_worker_status.in_flight is 'connections that are being fetched';
+comment on column calendar_worker_status.last_error is 'what its last round failed with; NULL after one that did not';

@@ -206,6 +206,7 @@ fn calendar_worker_states() -> Result<
             name!(last_loop, Option<TimestampWithTimeZone>),
             name!(connections_due, Option<i32>),
             name!(in_flight, Option<i32>),
+            name!(last_error, Option<String>),
         ),
     >,
     ErrorReport,
@@ -213,6 +214,6 @@ fn calendar_worker_states() -> Result<
     let states = worker::states();
     Ok(TableIterator::new(states.into_iter().map(|it| {
         let last_loop = it.last_loop.and_then(|micros| TimestampWithTimeZone::try_from(micros).ok());
-        (it.database, it.pid, it.state.to_owned(), last_loop, it.due, it.in_flight)
+        (it.database, it.pid, it.state.to_owned(), last_loop, it.due, it.in_flight, it.last_error)
     })))
 }

@@ -2,7 +2,6 @@
 
 mod address;
 mod client;
-mod connector;
 mod error;
 mod guard;
 mod resolver;

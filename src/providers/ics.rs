@@ -42,7 +42,6 @@ impl Provider for Ics {
             body_hash,
             refresh,
             document: Document::Ics(calendar),
-            until: None,
             learned: None,
         })))
     }

@@ -79,9 +79,27 @@ pub struct PullLog {
     pub duration: Duration,
 }
 
+/// A statement that gives what [`connection`] reads of `c`, with the lease's generation as it says.
+macro_rules! pulled {
+    ($before:literal, $generation:literal, $after:literal) => {
+        concat!(
+            $before,
+            "c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
+             c.body_hash, ",
+            $generation,
+            ", c.consecutive_failures, c.held_back, c.held_back_polls,
+             extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
+             c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
+             extract(epoch from clock_timestamp() - c.pending_since)::float8",
+            $after
+        )
+    };
+}
+
 thread_local! {
     static LEASE: Statement = const { Statement::new(
-        "with due as (
+        pulled!(
+            "with due as (
              select connection_id
              from @calendar_connections
              where status in ('active', 'error')
@@ -97,27 +115,38 @@ thread_local! {
              lease_generation = c.lease_generation + 1
          from due
          where c.connection_id = due.connection_id
-         returning c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
-             c.body_hash, c.lease_generation, c.consecutive_failures, c.held_back, c.held_back_polls,
-             extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
-             c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
-             extract(epoch from clock_timestamp() - c.pending_since)::float8",
+         returning ",
+            "c.lease_generation",
+            ""
+        ),
         &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
     ) };
     static OF_USER: Statement = const { Statement::new(
-        "select c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
-             c.body_hash, null::bigint, c.consecutive_failures, c.held_back, c.held_back_polls,
-             extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
-             c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
-             extract(epoch from clock_timestamp() - c.pending_since)::float8
+        pulled!(
+            "select ",
+            "null::bigint",
+            "
          from @calendar_connections c
          where c.user_id = $1
            and ($2 is null or c.name = $2)
            and c.status <> 'removed'
            and ($2 is not null or c.status <> 'paused')
            and c.account_id is null
-         order by c.name",
+         order by c.name"
+        ),
         &[pg_sys::TEXTOID, pg_sys::TEXTOID],
+    ) };
+    static RELEASE: Statement = const { Statement::new(
+        pulled!(
+            "update @calendar_connections c
+         set leased_until = null,
+             lease_generation = c.lease_generation + 1
+         where c.leased_until is not null
+         returning ",
+            "c.lease_generation",
+            ""
+        ),
+        &[],
     ) };
     static LOCK: Statement = const { Statement::new(
         "select from @calendar_connections
@@ -226,6 +255,22 @@ thread_local! {
             pg_sys::BOOLOID,
         ],
     ) };
+    static PENDING: Statement = const { Statement::new(
+        "update @calendar_connections
+         set pending_location = $2,
+             pending_since = case when $3 then coalesce(pending_since, clock_timestamp()) else clock_timestamp() end,
+             next_poll_at = clock_timestamp() + make_interval(secs => $4),
+             leased_until = null
+         where connection_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID, pg_sys::FLOAT8OID],
+    ) };
+    static LEARNED: Statement = const { Statement::new(
+        "update @calendar_connections
+         set options = options || $2
+         where connection_id = $1
+           and not options @> $2",
+        &[pg_sys::UUIDOID, pg_sys::JSONBOID],
+    ) };
     static LOG: Statement = const { Statement::new(
         "insert into @calendar_sync_log (connection_id, provider, user_id, action, status, error_message, details,
              fetched, created, updated, deleted, unchanged, duration_ms)
@@ -261,6 +306,11 @@ pub fn lease_due(installation: &Installation, limit: usize, lease: Duration) -> 
             rows.map(|row| connection(&row)).collect()
         })
     })
+}
+
+/// Ends all leases there are; returns what was leased.
+pub fn release(installation: &Installation) -> SqlResult<Vec<Connection>> {
+    RELEASE.with(|statement| statement.run(installation, &[], |rows| rows.map(|row| connection(&row)).collect()))
 }
 
 /// A user's connections that can be pulled now: all but paused ones, or the one of that name even if it is paused.
@@ -395,6 +445,26 @@ pub fn failed(
             ],
         )
     })?;
+    Ok(())
+}
+
+/// A flow is still running, and its answer will be at `location` (sealed); call only with the row locked. `same`: it was
+/// running at the last poll, too.
+pub fn pending(
+    installation: &Installation,
+    id: Uuid,
+    location: &[u8],
+    same: bool,
+    next_poll: Duration,
+) -> SqlResult<()> {
+    let arguments = [uuid(id), location.into(), same.into(), next_poll.as_secs_f64().into()];
+    PENDING.with(|statement| statement.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// Keeps what a provider has learned of how to ask.
+pub fn learned(installation: &Installation, id: Uuid, options: serde_json::Value) -> SqlResult<()> {
+    LEARNED.with(|statement| statement.execute(installation, &[uuid(id), JsonB(options).into()]))?;
     Ok(())
 }
 

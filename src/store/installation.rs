@@ -70,6 +70,16 @@ impl Installation {
     }
 }
 
+/// The extension's version in this database; `None` where it is not created.
+pub fn installed_version() -> SqlResult<Option<String>> {
+    // SAFETY: reads a variable.
+    let _identity = Identity::assume(unsafe { pg_sys::GetUserId() }, 0);
+    Spi::get_one(
+        "select (select extversion from pg_catalog.pg_extension where extname operator(pg_catalog.=) 'calendar_sync')",
+    )
+    .map_err(crate::errors::spi)
+}
+
 /// Runs `work` as the extension's owner, with a search_path that holds nothing of the caller's, and returns to the
 /// caller's identity afterwards, also on an error.
 ///

@@ -27,7 +27,6 @@ pub mod raw;
 mod reader;
 pub mod related;
 mod rows;
-pub mod runs;
 pub mod sealed;
 pub mod series;
 mod source;
@@ -42,7 +41,7 @@ pub mod watch;
 mod writer;
 
 pub use datum::{instant, stamp};
-pub use installation::{Identity, Installation, as_owner, reading};
+pub use installation::{Identity, Installation, as_owner, installed_version, reading};
 pub use source::{Source, Wanted};
 pub use statement::{ReadOnly, Statement};
 pub use subtransaction::{Failure, guarded};

@@ -10,9 +10,14 @@ use crate::http::Bell;
 /// How long [`patiently`] naps.
 const NAP: Duration = Duration::from_millis(100);
 
-/// Waits until the latch is set, the bell is rung, or the time is over; then does what PostgreSQL asks of the process.
-/// A cancel or a termination ends in an error from here.
+/// As [`pause`]; then does what PostgreSQL asks of the process. A cancel or a termination ends in an error from here.
 pub fn wait(bell: &Bell, timeout: Duration) {
+    pause(bell, timeout);
+    pg_sys::check_for_interrupts!();
+}
+
+/// Waits until the latch is set, the bell is rung, or the time is over.
+pub fn pause(bell: &Bell, timeout: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: the process's own latch, and a descriptor that `bell` keeps open.
     unsafe {
@@ -26,7 +31,6 @@ pub fn wait(bell: &Bell, timeout: Duration) {
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
     bell.hush();
-    pg_sys::check_for_interrupts!();
 }
 
 /// Tries again and again until it gives something; `None` when that takes longer than `patience`.

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::counters::Counters;
 use super::extension::{Extension, logged, within, within_here};
 use super::pool::Pool;
-use super::shared::{self, State};
+use super::shared::{self, State, Text};
 use super::upkeep::Upkeep;
-use super::{activity, process};
+use super::{activity, process, trouble};
 use crate::errors::SqlResult;
 use crate::providers::{Answer, Fetched, Pending, Validators};
 use crate::settings;
@@ -23,10 +23,13 @@ use crate::store::connections::{self, Connection};
 use crate::store::installation_row::{self, Standing};
 use crate::sync::fetch::{Fetch, Job, http_options};
 use crate::sync::pull::{self, Counts, Trouble};
-use crate::sync::wait::wait;
 
 /// Longest nap while something is due, and when nothing is known to be.
 const NAP: Duration = Duration::from_secs(5);
+/// Nap while what is due can't be had: another session has it locked.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Longest nap while rounds end in an error.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
 /// Nap when a DROP or ALTER EXTENSION has the extension locked.
 const STEP_ASIDE: Duration = Duration::from_millis(200);
 /// Jobs that are leased for each thread, so that none of them waits for the main thread.
@@ -50,7 +53,7 @@ pub extern "C-unwind" fn calendar_sync_database_main(argument: pg_sys::Datum) {
         pg_sys::pgstat_report_appname(c"calendar_sync worker".as_ptr());
     }
     process::reload_if_asked(true);
-    process::set_synchronous_commit_off();
+    process::set_transactions();
     match Worker::new(database) {
         Ok(mut worker) => worker.run(),
         Err(error) => pgrx::error!("calendar_sync worker: no threads for the network: {error}"),
@@ -61,7 +64,7 @@ pub extern "C-unwind" fn calendar_sync_database_main(argument: pg_sys::Datum) {
 unsafe extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
     // SAFETY: what calendar_sync_database_main passed.
     if let Some(database) = unsafe { pg_sys::Oid::from_datum(argument, false) } {
-        shared::leave(database);
+        shared::leave(database, process::was_told_to_end());
     }
 }
 
@@ -76,6 +79,20 @@ struct Worker {
     standing: Standing,
     /// Not yet shown.
     counters: Counters,
+    /// Rounds in a row that ended in an error.
+    failures: u32,
+    left: Left,
+}
+
+/// What a worker before this one had leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing, or it was seen to.
+    Nothing,
+    /// That worker was told to end, or stood elsewhere: nothing is known against the calendars.
+    InOrder,
+    /// The server went down meanwhile, maybe because of one of them.
+    InACrash,
 }
 
 /// What one round in the database has found.
@@ -99,6 +116,11 @@ impl Worker {
             upkeep: Upkeep::new(Instant::now()),
             standing: Standing::Here,
             counters: Counters::NONE,
+            failures: 0,
+            left: match shared::with_slot(database, |slot| slot.ended_as_told) {
+                Some(true) => Left::InOrder,
+                _ => Left::InACrash,
+            },
         })
     }
 
@@ -111,16 +133,31 @@ impl Worker {
                 pgrx::warning!("calendar_sync worker: no threads for the network: {error}");
             }
             let Some(nap) = self.round() else {
-                shared::with_slot(self.database, |slot| slot.state = State::Absent);
-                return;
+                if self.may_end() {
+                    return;
+                }
+                continue;
             };
             activity::idle(&format!("waiting, {} calendars on the network", self.in_flight.len()));
-            wait(self.pool.bell(), nap);
+            process::nap(self.pool.bell(), nap);
         }
+    }
+
+    /// The extension was not found: unless somebody has called since that was looked at, the launcher starts a worker
+    /// again when it is there.
+    fn may_end(&self) -> bool {
+        let called = shared::with_slot(self.database, |slot| {
+            if !slot.called {
+                slot.state = State::Absent;
+            }
+            slot.called
+        });
+        called != Some(true)
     }
 
     /// One round; how long to nap after it, or `None` when the extension is gone.
     fn round(&mut self) -> Option<Duration> {
+        shared::with_slot(self.database, |slot| slot.called = false);
         for (id, fetch) in self.pool.results() {
             let is_of_this_lease = |connection: &Connection| connection.generation == fetch.generation;
             if self.in_flight.get(&id).is_some_and(is_of_this_lease)
@@ -137,14 +174,14 @@ impl Worker {
         }
         let free = (self.pool.threads() * JOBS_PER_THREAD).saturating_sub(self.in_flight.len());
         activity::busy("looking for calendars that are due");
-        let (extension, round) = logged(within(|installation| self.lease(installation, free)));
-        let round = match extension {
-            Extension::Present => round.unwrap_or_default(),
-            Extension::Absent => return None,
-            Extension::Locked => return Some(STEP_ASIDE),
+        let round = match within(|installation| self.lease(installation, free)) {
+            (Extension::Absent, _) => return None,
+            (Extension::Locked, _) => return Some(STEP_ASIDE),
+            (Extension::Present, Some(Err(message))) => return Some(self.fail(&message)),
+            (Extension::Present, round) => round.and_then(Result::ok).unwrap_or_default(),
         };
         self.note(&round);
-        let leased_all = round.jobs.len() < free;
+        let (leased_all, leased_none) = (round.jobs.len() < free, round.jobs.is_empty());
         for (connection, job) in round.jobs {
             self.pool.submit(connection.id, job);
             self.in_flight.insert(connection.id, connection);
@@ -155,8 +192,22 @@ impl Worker {
                 return None;
             }
         }
-        let nap = round.next.unwrap_or(NAP).clamp(Duration::from_millis(10), NAP);
+        let shortest = if leased_none && round.due > 0 { PATIENCE } else { Duration::from_millis(10) };
+        let nap = round.next.unwrap_or(NAP).clamp(shortest, NAP);
         Some(if leased_all { nap } else { NAP })
+    }
+
+    /// The round ended in an error, as it will again until somebody sees to it: says so once, and shows it.
+    fn fail(&mut self, message: &str) -> Duration {
+        let message = trouble::explained(message);
+        trouble::log(&message);
+        shared::with_slot(self.database, |slot| {
+            slot.state = State::Failing;
+            slot.last_loop = shared::now();
+            slot.trouble = Text::new(&message);
+        });
+        self.failures = self.failures.saturating_add(1);
+        (NAP * 2_u32.pow(self.failures.min(5) - 1)).min(LONGEST_NAP)
     }
 
     /// Shows the state; says once that this is a restored copy.
@@ -168,6 +219,11 @@ impl Worker {
             );
         }
         self.standing = round.standing;
+        self.failures = 0;
+        match round.standing {
+            Standing::Here => self.left = Left::Nothing,
+            Standing::Nowhere | Standing::Elsewhere => self.left = Left::InOrder,
+        }
         let in_flight = self.in_flight.len() + round.jobs.len();
         self.counters.failed += round.failed;
         let counters = &mut self.counters;
@@ -177,6 +233,7 @@ impl Worker {
                 Standing::Nowhere => State::Waiting,
                 Standing::Elsewhere => State::Aside,
             };
+            slot.trouble = Text::EMPTY;
             slot.last_loop = shared::now();
             slot.counters.take_from(counters);
             slot.due = i32::try_from(round.due).unwrap_or(i32::MAX);
@@ -188,6 +245,9 @@ impl Worker {
         let standing = installation_row::standing(installation)?;
         if standing != Standing::Here {
             return Ok(Round { standing, ..Round::default() });
+        }
+        if self.left != Left::Nothing {
+            pull::release(installation, self.left == Left::InACrash)?;
         }
         let options = http_options();
         // A job waits for those before it; each of them ends by its time-out.
@@ -205,6 +265,10 @@ impl Worker {
                     }
                 }
             }
+        }
+        if !jobs.is_empty() {
+            // A calendar that takes the server down with it must be known as leased after that.
+            process::commit_durably();
         }
         let (due, seconds) = connections::next_due(installation)?;
         let next = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
@@ -254,12 +318,19 @@ impl Worker {
         let duration = fetch.duration;
         let trouble = match fetch.result {
             Ok(Answer::Calendar(fetched)) => {
-                let (extension, applied) =
-                    within_here(|installation| apply(installation, &connection, *fetched, duration));
-                match (extension, applied) {
-                    (Extension::Present, Some(Err(message))) => Trouble::new(message),
-                    // A fetched calendar is not kept for later: the lease ends and it is fetched again.
-                    (extension, applied) => {
+                let mut fetched = Some(fetched);
+                let (extension, applied) = within_here(|installation| match fetched.take() {
+                    Some(fetched) => apply(installation, &connection, *fetched, duration),
+                    None => Ok(None),
+                });
+                if let (Extension::Locked, Some(fetched)) = (extension, fetched) {
+                    let (generation, result) = (connection.generation, Ok(Answer::Calendar(fetched)));
+                    self.results.push((connection, Fetch { generation, result, duration }));
+                    return extension;
+                }
+                match applied {
+                    Some(Err(message)) => Trouble::new(message),
+                    applied => {
                         if let Some(Ok(Some(counts))) = applied {
                             self.counters.count_applied(&counts);
                         }
@@ -278,7 +349,7 @@ impl Worker {
             Err(error) => Trouble::from(&error),
         };
         self.counters.failed += 1;
-        logged(within_here(|installation| pull::failed(installation, &connection, &trouble, duration))).0
+        logged(within_here(|installation| fail(installation, &connection, &trouble, duration))).0
     }
 }
 
@@ -299,6 +370,14 @@ fn apply(
 fn keep_pending(installation: &Installation, connection: &Connection, pending: &Pending) -> SqlResult<()> {
     if connections::try_alone(installation, connection.id)? && connections::lock(installation, connection)? {
         pull::pending(installation, connection, pending)?;
+    }
+    Ok(())
+}
+
+/// Notes a failure if the lease still holds: the connection may have been removed, or the extension made anew.
+fn fail(installation: &Installation, connection: &Connection, trouble: &Trouble, duration: Duration) -> SqlResult<()> {
+    if connections::lock(installation, connection)? {
+        pull::failed(installation, connection, trouble, duration)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::process;
+use super::{process, trouble};
 use crate::errors::SqlResult;
 use crate::store::installation_row::stands_aside;
 use crate::store::{self, Installation};
@@ -52,7 +52,7 @@ pub fn within_here_as_worker<T: Default>(
 
 /// What was done, if it was; an error goes to the server's log.
 pub fn logged<T>((extension, done): (Extension, Option<Result<T, String>>)) -> (Extension, Option<T>) {
-    let done = done.and_then(|done| done.inspect_err(|message| pgrx::warning!("calendar_sync worker: {message}")).ok());
+    let done = done.and_then(|done| done.inspect_err(|message| trouble::log(message)).ok());
     (extension, done)
 }
 

@@ -1,26 +1,31 @@
 //! The launcher: finds the databases that have the extension and keeps one worker in each.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
 
+use super::activity;
 use super::databases::{self, Database};
+use super::process::{self, nap};
 use super::shared::{self, Slot, State};
-use super::{activity, process};
 use crate::http::Bell;
 use crate::settings;
-use crate::sync::wait::wait;
 
 /// Time between two looks at the databases when nobody calls.
 const LOOK: Duration = Duration::from_secs(30);
-/// Time after which a database without the extension is looked at again, in microseconds.
-const LOOK_AGAIN: i64 = 300_000_000;
+/// Time after which a database without the extension is looked at again, in microseconds. CREATE EXTENSION tells by
+/// itself, but not as a part of another extension's CASCADE.
+const LOOK_AGAIN: i64 = 1_800_000_000;
 /// Pause before a worker that ended is started again, in microseconds; doubled with each failed start up to 64 times.
 const RESTART: i64 = 2_000_000;
 /// How long a worker may take to say whether the extension is in its database, in microseconds.
 const PATIENCE: i64 = 30_000_000;
+
+/// That there are too many databases was said.
+static TOO_MANY: AtomicBool = AtomicBool::new(false);
 
 /// Registers the launcher with the postmaster; while shared_preload_libraries are loaded.
 pub fn register() {
@@ -50,7 +55,7 @@ pub extern "C-unwind" fn calendar_sync_launcher_main(_argument: pg_sys::Datum) {
         // caller's to free, and goes with the context.
         let pause = unsafe { PgMemoryContexts::new("calendar_sync look").switch_to(|_| look(&bell)) };
         activity::idle("waiting");
-        wait(&bell, pause);
+        nap(&bell, pause);
         process::reload_if_asked(false);
     }
 }
@@ -74,12 +79,14 @@ fn look(bell: &Bell) -> Duration {
         if settings::WORKER.get() { databases.iter().map(|it| it.oid).collect() } else { vec![] };
     shared::forget_all_but(&wanted);
     for slot in shared::slots().iter().filter(|slot| slot.worker.pid != 0 && !wanted.contains(&slot.database)) {
-        terminate(slot.worker.pid);
+        slot.worker.terminate();
     }
     let mut pause = LOOK;
     for database in databases.iter().filter(|database| wanted.contains(&database.oid)) {
         let Some(slot) = shared::with_slot_made(database.oid, |slot| *slot) else {
-            pgrx::warning!("calendar_sync launcher: too many databases, {} gets no worker", database.name);
+            if !TOO_MANY.swap(true, Ordering::Relaxed) {
+                pgrx::warning!("calendar_sync launcher: too many databases, {} gets no worker", database.name);
+            }
             continue;
         };
         match wants_start(&slot, shared::now()) {
@@ -109,9 +116,12 @@ fn wants_start(slot: &Slot, now: i64) -> Start {
         shared::with_slot(slot.database, |slot| slot.held_by = 0);
     }
     let at = match slot.state {
-        State::Unknown | State::Starting | State::Running | State::Aside | State::Waiting => return Start::Now,
+        State::Unknown | State::Starting | State::Running | State::Aside | State::Waiting | State::Failing => {
+            return Start::Now;
+        }
+        // Asking again costs nothing, and there is one as soon as another worker has ended.
+        State::NoSlot => return Start::Now,
         State::Absent => slot.started_at + LOOK_AGAIN,
-        State::NoSlot => slot.started_at + LOOK.as_micros() as i64,
         State::Stopped => slot.started_at + (RESTART << slot.failed_starts.min(6)),
     };
     match u64::try_from(at - now) {
@@ -147,26 +157,32 @@ fn start(database: &Database, bell: &Bell) {
         }
         return;
     };
-    loop {
-        let state = shared::with_slot(database.oid, |slot| slot.state);
-        let ended =
-            matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied));
-        if state == Some(State::Starting) && !ended && shared::now() - began < PATIENCE {
-            wait(bell, Duration::from_millis(100));
-            continue;
-        }
-        shared::with_slot(database.oid, |slot| {
-            slot.warned = false;
-            match slot.state {
-                State::Running | State::Aside | State::Waiting | State::Absent => slot.failed_starts = 0,
-                _ => {
-                    slot.state = State::Stopped;
-                    slot.failed_starts = slot.failed_starts.saturating_add(1);
-                }
-            }
-        });
-        return;
+    watch(database, &worker, began, bell);
+}
+
+/// Waits until a worker says whether the extension is there, or has ended.
+fn watch(database: &Database, worker: &DynamicBackgroundWorker, began: i64, bell: &Bell) {
+    let ended =
+        || matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied));
+    while shared::with_slot(database.oid, |slot| slot.state) == Some(State::Starting)
+        && !ended()
+        && shared::now() - began < PATIENCE
+    {
+        nap(bell, Duration::from_millis(100));
     }
+    shared::with_slot(database.oid, |slot| {
+        slot.warned = false;
+        match slot.state {
+            State::Starting | State::Stopped if !slot.ended_as_told => {
+                slot.state = State::Stopped;
+                slot.failed_starts = slot.failed_starts.saturating_add(1);
+            }
+            State::Starting => slot.state = State::Stopped,
+            _ => slot.failed_starts = 0,
+        }
+    });
+    // Whoever called meanwhile has woken these naps instead of the next one.
+    shared::wake_launcher();
 }
 
 fn register_worker(database: &Database) -> Option<DynamicBackgroundWorker> {
@@ -188,12 +204,6 @@ fn register_worker(database: &Database) -> Option<DynamicBackgroundWorker> {
 fn short(name: &str) -> &str {
     let end = (0..=name.len().min(63)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or_default();
     &name[..end]
-}
-
-/// Asks a worker to end. By its pid: it may have been registered by a launcher before this one.
-pub fn terminate(pid: i32) {
-    // SAFETY: a signal to a process of this server.
-    unsafe { libc::kill(pid, libc::SIGTERM) };
 }
 
 fn is_alive(pid: i32) -> bool {

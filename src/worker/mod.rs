@@ -3,6 +3,7 @@
 //! All of it needs `shared_preload_libraries`. Without, nothing here runs and everything works by SQL call.
 
 mod activity;
+mod command;
 mod counters;
 mod database;
 mod databases;
@@ -12,12 +13,15 @@ mod launcher;
 mod pool;
 mod process;
 mod shared;
+mod states;
+mod trouble;
 mod upkeep;
 mod wake;
 
 use pgrx::pg_sys;
 
-pub use shared::{allow_manual_sync, counters, states};
+pub use shared::{allow_manual_sync, counters};
+pub use states::states;
 pub use wake::wake_at_commit;
 
 /// Called once, when the library is loaded.

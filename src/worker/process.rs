@@ -2,16 +2,33 @@
 
 use std::ffi::{CStr, c_int};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportable};
 use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::SqlResult;
+use crate::http::Bell;
+use crate::sync::wait::pause;
 
 unsafe extern "C-unwind" {
     // The server's own signal handlers. Declared here, since pgrx' are wrapped in what may not run in a handler.
     fn die(signal: c_int);
     fn SignalHandlerForConfigReload(signal: c_int);
+}
+
+/// Whether this process was asked to end.
+static TOLD_TO_END: AtomicBool = AtomicBool::new(false);
+
+extern "C-unwind" fn end(signal: c_int) {
+    TOLD_TO_END.store(true, Ordering::Relaxed);
+    // SAFETY: PostgreSQL's handler, called as a handler.
+    unsafe { die(signal) };
+}
+
+pub fn was_told_to_end() -> bool {
+    TOLD_TO_END.load(Ordering::Relaxed)
 }
 
 /// SIGTERM ends the process at its next look at interrupts, SIGHUP asks for a reload; then signals are let in.
@@ -20,12 +37,12 @@ pub fn set_signal_handlers() {
     unsafe {
         #[cfg(not(feature = "pg18"))]
         {
-            pg_sys::pqsignal(libc::SIGTERM, Some(die));
+            pg_sys::pqsignal(libc::SIGTERM, Some(end));
             pg_sys::pqsignal(libc::SIGHUP, Some(SignalHandlerForConfigReload));
         }
         #[cfg(feature = "pg18")]
         {
-            pg_sys::pqsignal_be(libc::SIGTERM, Some(die));
+            pg_sys::pqsignal_be(libc::SIGTERM, Some(end));
             pg_sys::pqsignal_be(libc::SIGHUP, Some(SignalHandlerForConfigReload));
         }
         pg_sys::BackgroundWorkerUnblockSignals();
@@ -37,9 +54,29 @@ pub fn set_search_path() {
     set(c"search_path", c"pg_catalog, pg_temp");
 }
 
-/// What is lost with a crash is fetched again, with the validators that were lost with it.
-pub fn set_synchronous_commit_off() {
+/// Transactions are as they must be here, whatever ALTER DATABASE or ALTER ROLE set; after these were read.
+///
+/// They commit without waiting for the disk: what is lost with a crash is fetched again, with the validators that were
+/// lost with it. But see [`commit_durably`].
+pub fn set_transactions() {
     set(c"synchronous_commit", c"off");
+    set(c"default_transaction_read_only", c"off");
+    set(c"default_transaction_isolation", c"read committed");
+}
+
+/// Has the current transaction wait for the disk when it commits.
+pub fn commit_durably() {
+    // SAFETY: sets a flag of the transaction.
+    unsafe { pg_sys::ForceSyncCommit() };
+}
+
+/// Waits for the latch, the bell or the time. SIGTERM ends the process from here; a cancel means nothing to a process
+/// that has no statement under way, just as to a session that waits for one.
+pub fn nap(bell: &Bell, timeout: Duration) {
+    pause(bell, timeout);
+    // SAFETY: the flag that the signal's handler sets.
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
+    pg_sys::check_for_interrupts!();
 }
 
 /// Sets a user's setting for this process, over the configuration file and the settings of databases and roles.

@@ -10,8 +10,9 @@ use pgrx::{PGRXSharedMemory, PgLwLock, pg_shmem_init, pg_sys};
 
 use super::counters::Counters;
 
-/// Databases with the extension that one server can have a worker for.
-const MAX_DATABASES: usize = 256;
+/// Databases that are known at a time. One that has a worker keeps its place; one that was found to be without the
+/// extension gives way to a new one.
+const MAX_DATABASES: usize = 1024;
 /// Users whose manual syncs are counted at a time; a further one takes the oldest one's place.
 const MAX_USERS: usize = 1024;
 const MINUTE: i64 = 60_000_000;
@@ -36,8 +37,34 @@ pub enum State {
     /// Nothing is there to work on yet.
     Waiting,
     NoSlot,
+    /// Its rounds end in an error.
+    Failing,
     /// Ended; started again after a pause.
     Stopped,
+}
+
+/// A text of at most so many bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Text<const SIZE: usize> {
+    length: usize,
+    bytes: [u8; SIZE],
+}
+
+impl<const SIZE: usize> Text<SIZE> {
+    pub const EMPTY: Self = Self { length: 0, bytes: [0; SIZE] };
+
+    /// The beginning of `text`, as far as there is room.
+    pub fn new(text: &str) -> Self {
+        let length = (0..=text.len().min(SIZE)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        let mut new = Self { length, ..Self::EMPTY };
+        new.bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        new
+    }
+
+    /// `None` where it is empty.
+    pub fn get(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes[..self.length]).ok().filter(|text| !text.is_empty())
+    }
 }
 
 /// A process and the latch that wakes it. The latch belongs to its place in PostgreSQL's array of processes: it stays
@@ -54,6 +81,14 @@ impl Process {
     fn me() -> Self {
         // SAFETY: reads two variables of this process.
         unsafe { Self { pid: pg_sys::MyProcPid, latch: pg_sys::MyLatch } }
+    }
+
+    /// Asks it to end. By its pid: a worker may have been registered by a launcher before this one.
+    pub fn terminate(self) {
+        if self.pid != 0 {
+            // SAFETY: a signal to a process of this server.
+            unsafe { libc::kill(self.pid, libc::SIGTERM) };
+        }
     }
 
     fn wake(self) {
@@ -80,6 +115,12 @@ pub struct Slot {
     pub counters: Counters,
     pub failed_starts: u32,
     pub warned: bool,
+    /// Somebody has called the worker since its last round began.
+    pub called: bool,
+    /// The last worker ended because it was told to: what it had leased is in nobody's hands.
+    pub ended_as_told: bool,
+    /// What its rounds end in.
+    pub trouble: Text<200>,
 }
 
 impl Slot {
@@ -95,6 +136,9 @@ impl Slot {
         counters: Counters::NONE,
         failed_starts: 0,
         warned: false,
+        called: false,
+        ended_as_told: false,
+        trouble: Text::EMPTY,
     };
 }
 
@@ -142,33 +186,40 @@ pub fn set_launcher() {
     SHARED.exclusive().launcher = Process::me();
 }
 
-/// Wakes the launcher; with a database: to look at it at once.
-pub fn wake_launcher(look_at: Option<pg_sys::Oid>) {
+/// Wakes the launcher.
+pub fn wake_launcher() {
+    if is_preloaded() {
+        let launcher = SHARED.share().launcher;
+        launcher.wake();
+    }
+}
+
+/// Wakes the worker of this session's database; where there is none, or one that is about to end because it did not
+/// find the extension, has the launcher look at once.
+pub fn call_worker() {
     if !is_preloaded() {
         return;
     }
-    let launcher = {
+    // SAFETY: reads a variable of this process.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let called = {
         let mut shared = SHARED.exclusive();
-        if let Some(database) = look_at
-            && let Some(slot) = shared.slots.iter_mut().find(|slot| slot.database == database)
-            && matches!(slot.state, State::Absent | State::Stopped | State::NoSlot)
-        {
-            slot.state = State::Unknown;
-            slot.failed_starts = 0;
+        let launcher = shared.launcher;
+        match shared.slots.iter_mut().find(|slot| slot.database == database) {
+            Some(slot) if slot.worker.pid != 0 && slot.state != State::Absent => {
+                slot.called = true;
+                slot.worker
+            }
+            Some(slot) => {
+                if matches!(slot.state, State::Absent | State::NoSlot) {
+                    slot.state = State::Unknown;
+                }
+                launcher
+            }
+            None => launcher,
         }
-        shared.launcher
     };
-    launcher.wake();
-}
-
-/// Wakes the worker of this session's database, if there is one.
-pub fn wake_worker() {
-    if is_preloaded() {
-        // SAFETY: reads a variable of this process.
-        let database = unsafe { pg_sys::MyDatabaseId };
-        let worker = SHARED.share().slots.iter().find(|slot| slot.database == database).map(|slot| slot.worker);
-        worker.unwrap_or(Process::NONE).wake();
-    }
+    called.wake();
 }
 
 /// Reads and changes a database's slot; `None` where it has none.
@@ -176,19 +227,30 @@ pub fn with_slot<T>(database: pg_sys::Oid, change: impl FnOnce(&mut Slot) -> T) 
     SHARED.exclusive().slots.iter_mut().find(|slot| slot.database == database).map(change)
 }
 
-/// As [`with_slot`], with a new slot where there is none; `None` where all are taken.
+/// As [`with_slot`], with a new slot where there is none; `None` where all are taken by databases with the extension.
 pub fn with_slot_made<T>(database: pg_sys::Oid, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
     let mut shared = SHARED.exclusive();
+    let given_way = |slot: &Slot| slot.state == State::Absent && slot.worker.pid == 0 && slot.held_by == 0;
     let place = shared
         .slots
         .iter()
         .position(|slot| slot.database == database)
-        .or_else(|| shared.slots.iter().position(|slot| slot.database == pg_sys::InvalidOid))?;
+        .or_else(|| shared.slots.iter().position(|slot| slot.database == pg_sys::InvalidOid))
+        .or_else(|| shared.slots.iter().position(given_way))?;
     let slot = &mut shared.slots[place];
     if slot.database != database {
         *slot = Slot { database, ..Slot::FREE };
     }
     Some(change(slot))
+}
+
+/// Asks a database's worker to end, and the launcher to start another at once.
+pub fn restart(database: pg_sys::Oid) {
+    let worker = with_slot(database, |slot| {
+        slot.started_at = 0;
+        slot.worker
+    });
+    worker.unwrap_or(Process::NONE).terminate();
 }
 
 /// Frees the slots of databases that are gone. A held one stays: a DROP DATABASE may yet be rolled back.
@@ -220,19 +282,20 @@ pub fn enter(database: pg_sys::Oid) -> bool {
 }
 
 /// Takes this process out of its slot; at exit.
-pub fn leave(database: pg_sys::Oid) {
+pub fn leave(database: pg_sys::Oid, as_told: bool) {
     let me = Process::me().pid;
     with_slot(database, |slot| {
         if slot.worker.pid == me {
             slot.worker = Process::NONE;
             slot.due = 0;
             slot.in_flight = 0;
-            if slot.state != State::Absent {
+            slot.ended_as_told = as_told;
+            if !matches!(slot.state, State::Absent | State::Unknown) {
                 slot.state = State::Stopped;
             }
         }
     });
-    wake_launcher(None);
+    wake_launcher();
 }
 
 /// What this session's database has had done by its worker; `None` where none has been in sight.
@@ -283,55 +346,4 @@ fn within(since: &mut i64, count: &mut i32, now: i64, limit: i32) -> bool {
     }
     *count = count.saturating_add(1);
     *count <= limit
-}
-
-/// A row of calendar_worker_status.
-pub struct DatabaseState {
-    pub database: pg_sys::Oid,
-    pub pid: Option<i32>,
-    pub state: &'static str,
-    pub last_loop: Option<i64>,
-    pub due: Option<i32>,
-    pub in_flight: Option<i32>,
-}
-
-/// Every database that has, or should have, a worker; this one at least.
-pub fn states() -> Vec<DatabaseState> {
-    // SAFETY: reads a variable of this process, and one in shared memory.
-    let (here, standby) = unsafe { (pg_sys::MyDatabaseId, pg_sys::RecoveryInProgress()) };
-    let plain = |state| DatabaseState { database: here, pid: None, state, last_loop: None, due: None, in_flight: None };
-    if !is_preloaded() {
-        return vec![plain("not in shared_preload_libraries")];
-    }
-    if standby {
-        return vec![plain("standby")];
-    }
-    if !crate::settings::WORKER.get() {
-        return vec![plain("off")];
-    }
-    let mut states: Vec<_> = slots().iter().filter(|slot| slot.state != State::Absent).map(state_of).collect();
-    if !states.iter().any(|state| state.database == here) {
-        states.push(plain("none"));
-    }
-    states
-}
-
-fn state_of(slot: &Slot) -> DatabaseState {
-    let alive = slot.worker.pid != 0;
-    DatabaseState {
-        database: slot.database,
-        pid: alive.then_some(slot.worker.pid),
-        state: match slot.state {
-            _ if slot.held_by != 0 => "held off",
-            State::Running => "running",
-            State::Aside => "stands aside: restored copy",
-            State::Waiting => "waits: nothing attached or subscribed yet",
-            State::NoSlot => "no worker slot",
-            State::Unknown | State::Starting => "starting",
-            State::Stopped | State::Absent => "stopped",
-        },
-        last_loop: Some(slot.last_loop).filter(|_| alive && slot.last_loop != 0),
-        due: alive.then_some(slot.due),
-        in_flight: alive.then_some(slot.in_flight),
-    }
 }

@@ -1,4 +1,4 @@
-//! Waking the worker when a transaction commits. A hint: without it work is found at the next round.
+//! Waking processes when a transaction commits. A hint: without it work is found at the next round.
 
 use std::cell::Cell;
 
@@ -7,24 +7,38 @@ use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 use super::shared;
 
 thread_local! {
-    /// The transaction that has asked already, by its start time.
-    static ASKED: Cell<i64> = const { Cell::new(0) };
+    /// The current transaction has asked already.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Wakes this database's worker once the current transaction has committed; where there is none, has the launcher look
 /// for the extension here.
 pub fn wake_at_commit() {
-    // SAFETY: reads the start time of the current transaction.
-    let transaction = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
-    if !shared::is_preloaded() || ASKED.replace(transaction) == transaction {
+    if !shared::is_preloaded() || ASKED.replace(true) {
         return;
     }
     register_xact_callback(PgXactCallbackEvent::Commit, || {
-        if shared::is_running() {
-            shared::wake_worker();
-        } else {
-            // SAFETY: reads a variable of this process.
-            shared::wake_launcher(Some(unsafe { pg_sys::MyDatabaseId }));
-        }
+        ASKED.set(false);
+        shared::call_worker();
     });
+    register_xact_callback(PgXactCallbackEvent::Abort, || ASKED.set(false));
+    // COMMIT PREPARED, maybe in another session, wakes (see `hook`).
+    register_xact_callback(PgXactCallbackEvent::Prepare, || ASKED.set(false));
+}
+
+/// Has the launcher look at the databases once the current transaction has committed.
+pub fn look_at_commit() {
+    register_xact_callback(PgXactCallbackEvent::Commit, shared::wake_launcher);
+}
+
+/// Has a database's worker start anew once the current transaction has committed.
+pub fn restart_at_commit(database: pg_sys::Oid) {
+    register_xact_callback(PgXactCallbackEvent::Commit, move || shared::restart(database));
+}
+
+/// Runs `work` when the current transaction is over, however it ends. It must not fail.
+pub fn when_over(work: impl Fn() + Copy + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
+    for end in [PgXactCallbackEvent::Commit, PgXactCallbackEvent::Abort, PgXactCallbackEvent::Prepare] {
+        register_xact_callback(end, work);
+    }
 }
