@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak fuzz test-long test-prometheus setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak crash fuzz test-long test-prometheus setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -11,6 +11,7 @@ help:
 	@echo "make bench      ratios against the alternatives, on this machine"
 	@echo "make bench-core the core alone, with criterion: recurrence and calendar files against the usual crates"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
+	@echo "make crash      kill -9 at random points of a pull, and the tables are as if nothing had been (CRASH_POINTS=100)"
 	@echo "make fuzz       hostile rules, series and calendar files, FUZZ_MINUTES=15 for each of five targets (bin/fuzz)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
@@ -54,6 +55,11 @@ soak:
 	@bin/setup test
 	@bin/install debug
 	@cargo test -p calendar_sync_e2e --test soak -- --nocapture --test-threads=1
+
+crash:
+	@bin/setup test
+	@bin/install debug
+	@CRASH_POINTS=$${CRASH_POINTS:-100} cargo test -p calendar_sync_e2e --test stories wherever_a_kill -- --nocapture
 
 fuzz:
 	@bin/setup fuzz

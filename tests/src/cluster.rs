@@ -134,6 +134,15 @@ impl Cluster {
         });
     }
 
+    /// Kills the first of the server's processes, and starts it again as soon as the others have noticed.
+    pub fn kill_server(&self) {
+        let file = std::fs::read_to_string(self.folder().join("data/postmaster.pid")).expect("a running server");
+        run(Command::new("kill").args(["-KILL", file.lines().next().expect("its pid")]));
+        eventually("the server starts again", || {
+            Command::new(script("cluster")).args(["restart", &self.name]).output().is_ok_and(|it| it.status.success())
+        });
+    }
+
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder().join("log")).expect("the server's log")).into_owned()

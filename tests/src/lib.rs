@@ -24,6 +24,7 @@ mod pulls;
 mod reader;
 mod sql_examples;
 mod web;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub use pulls::{ADA, Pulled, calendar_of, pull, pull_with, subscribe, text, veve
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
 pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Request};
+pub use worker::{activity_of, numbered_calendar, subscribe_to, worker_of, worker_state};
 
 /// Folder of the repository.
 pub fn repository() -> &'static Path {

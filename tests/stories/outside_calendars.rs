@@ -385,13 +385,12 @@ fn a_worker_that_is_told_to_end_ends_and_another_takes_its_place() {
         let new = text(&mut client, pid);
         !new.is_empty() && new != old
     });
-    // The old one's lease ends by itself after some minutes; the story does not wait for the clock.
     web.serve("/stall.ics", calendar(1..=3));
     web.set_fault("/stall.ics", None);
-    client
-        .batch_execute("update calendar_connections set leased_until = now(), next_poll_at = now()")
-        .expect("the lease is over");
-    eventually("it is pulled", || count(&mut client, EVENTS) == 3);
+    eventually("it is pulled", || {
+        client.batch_execute("select calendar_sync_request()").expect("request");
+        count(&mut client, EVENTS) == 3
+    });
 }
 
 #[test]

@@ -36,10 +36,10 @@ fn a_worker_killed_amid_a_fetch_starts_again_and_every_event_is_there_once() {
     web.set_fault("/held.ics", None);
 
     let mut client = cluster.connect("crm");
-    // The dead worker's lease ends by itself after some minutes; the story doesn't wait for the clock.
-    client
-        .batch_execute("update calendar_connections set leased_until = now(), next_poll_at = now()")
-        .expect("the lease is over");
+    eventually("the lease of the dead is over", || {
+        count(&mut client, "select count(*) from calendar_connections where leased_until is not null") == 0
+    });
+    client.batch_execute("select calendar_sync_request()").expect("request");
     eventually("the calendar is pulled", || count(&mut client, "select count(*) from calendar_events") > 0);
     let distinct = "select count(distinct external_id) from calendar_events";
     assert_eq!(count(&mut client, "select count(*) from calendar_events"), 300);
