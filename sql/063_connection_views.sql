@@ -31,7 +31,7 @@ comment on column calendar_connection_status.host is 'scheme and host of its add
 comment on column calendar_connection_status.calendar_name is 'what the calendar calls itself';
 comment on column calendar_connection_status.direction is 'pull, push or both';
 comment on column calendar_connection_status.delegate_email is 'owner of a shared or delegated mailbox';
-comment on column calendar_connection_status.status is 'active, pending (a flow is still running), paused, error, reauth_required or removed';
+comment on column calendar_connection_status.status is 'active, pending (a flow is still running), paused, error, reauth_required, removed';
 comment on column calendar_connection_status.last_synced_at is 'when it was last pulled, or found unchanged';
 comment on column calendar_connection_status.next_poll_at is 'when it is polled next; NULL: not by itself';
 comment on column calendar_connection_status.events is 'events held, without deleted ones';

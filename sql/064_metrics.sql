@@ -18,7 +18,12 @@ with connections as (
         extract(epoch from now() - min(next_poll_at) filter (where is_due)) as waiting
     from (
         select
-            *,
+            provider,
+            case when status = 'active' and pending_location is not null then 'pending' else status end as status,
+            consecutive_failures,
+            held_back,
+            leased_until,
+            next_poll_at,
             status in ('active', 'error')
             and next_poll_at <= now()
             and (leased_until is null or leased_until < now()) as is_due

@@ -11,7 +11,7 @@ use super::caller::administrators_only;
 use super::levels::Level;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::policies::{self, Condition, Role};
-use crate::store::{self, Installation, grants};
+use crate::store::{self, Installation, catalog, grants};
 
 /// The level that takes away what the others give.
 const NONE: &str = "none";
@@ -68,7 +68,9 @@ fn calendar_grants_policies<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, TryFromDatumError> {
     let row = trigger.new();
-    if let Some(row) = &row {
+    // Whoever may call this could put it on a table of their own.
+    let is_ours = is_grants_table(trigger).unwrap_or_report();
+    if let Some(row) = row.as_ref().filter(|_| is_ours) {
         let (role, level) = (row.get_by_name::<String>("role")?, row.get_by_name::<String>("level")?);
         let user_id = row.get_by_name::<String>("user_id")?;
         if let (Some(role), Some(level)) = (role, level.as_deref().and_then(Level::named)) {
@@ -77,6 +79,11 @@ fn calendar_grants_policies<'a>(
         }
     }
     Ok(row)
+}
+
+fn is_grants_table(trigger: &PgTrigger) -> SqlResult<bool> {
+    let grants = catalog::relation_in(Installation::current()?.schema_oid, "calendar_grants")?;
+    Ok(grants.is_some() && trigger.relation().ok().map(|relation| relation.oid()) == grants)
 }
 
 fn make_policies(installation: &Installation, role: &str, level: Level, user_id: Option<&str>) -> SqlResult<()> {

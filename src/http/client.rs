@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, HeaderValue, Method, header};
 use ureq::tls::TlsConfig;
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body, Proxy};
 
 use super::MAX_REDIRECTS;
 use super::address::Address;
+use super::connector::OnceConfigured;
 use super::error::{HttpError, named};
 use super::guard::Policy;
 use super::resolver::{self, GuardedResolver, LookUp};
@@ -119,13 +119,12 @@ impl Client {
             .max_redirects(0)
             .proxy(proxy)
             .user_agent(options.user_agent.as_str())
-            .timeout_global(Some(options.timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
         let resolver = GuardedResolver { policy: options.policy.clone(), look_up, proxy: proxy_host };
-        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        let agent = Agent::with_parts(config, OnceConfigured::default(), resolver);
         Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
     }
 
@@ -143,10 +142,9 @@ impl Client {
     pub fn exchange(&self, request: &Request, manner: &Manner) -> Result<Response, HttpError> {
         let deadline = manner.deadline.unwrap_or_else(|| self.deadline());
         let mut address = request.address.clone();
-        for redirects in 0..=MAX_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let from_elsewhere = !address.is_same_host(&request.address);
-            let is_bounded = redirects > 0 || manner.deadline.is_some();
-            let left = is_bounded.then(|| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
             let answer = self.ask(&address, headers, manner.json, left)?;
             let status = answer.status().as_u16();
@@ -167,13 +165,12 @@ impl Client {
         Err(HttpError::TooManyRedirects(request.address.clone()))
     }
 
-    /// `left`: less time than a whole request has.
     fn ask<'h>(
         &self,
         address: &Address,
         headers: impl Iterator<Item = &'h (&'static str, String)>,
         json: Option<&str>,
-        left: Option<Duration>,
+        left: Duration,
     ) -> Result<ureq::http::Response<Body>, HttpError> {
         if let Some(why) = self.options.policy.refuses(address) {
             return Err(HttpError::Refused(address.clone(), why));
@@ -198,18 +195,9 @@ impl Client {
     fn send(
         &self,
         request: ureq::http::Result<ureq::http::Request<impl AsSendBody>>,
-        left: Option<Duration>,
+        left: Duration,
     ) -> Result<ureq::http::Response<Body>, ureq::Error> {
-        let request = request?;
-        // Not for every request: one with a configuration of its own can't be the first to keep certificates and
-        // sessions of TLS for the others.
-        match left {
-            None => self.agent.run(request),
-            Some(left) => {
-                let left = left.max(Duration::from_millis(1));
-                self.agent.run(self.agent.configure_request(request).timeout_global(Some(left)).build())
-            }
-        }
+        self.agent.run(self.agent.configure_request(request?).timeout_global(Some(left)).build())
     }
 
     fn read(

@@ -42,6 +42,7 @@ impl Provider for Ics {
             body_hash,
             refresh,
             document: Document::Ics(calendar),
+            until: None,
             learned: None,
         })))
     }

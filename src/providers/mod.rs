@@ -68,6 +68,8 @@ pub struct Fetched {
     /// How long its publisher wants to be left alone, whatever that is.
     pub refresh: Option<Duration>,
     pub document: Document,
+    /// What starts then or later was not asked for this time, though it was before.
+    pub until: Option<DateTime<Utc>>,
     /// What is to be remembered in the connection's options.
     pub learned: Option<Value>,
 }

@@ -193,6 +193,10 @@ thread_local! {
         ),
         &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
+    static STARTING_FROM: Statement = const { Statement::new(
+        "select event_id from @calendar_events where event_id = any ($1) and event_date >= $2",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
     static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
     static LOCK: Statement = const { Statement::new(whole!(" order by external_id, recurrence_id for update"), &[pg_sys::UUIDARRAYOID]) };
 }
@@ -339,6 +343,15 @@ pub fn remove_instances(
 /// Sets the sync_status of events that have another.
 pub fn mark(installation: &Installation, ids: &[Uuid], sync_status: &str, now: DateTime<Utc>) -> SqlResult<u64> {
     EVENTS.with(|events| events.mark(installation, ids, sync_status, now))
+}
+
+/// Those of these events that start at `from` or later.
+pub fn starting_from(installation: &Installation, ids: &[Uuid], from: DateTime<Utc>) -> SqlResult<Vec<Uuid>> {
+    within_scratch(|| {
+        let arguments = [column(ids, |id| uuid(*id)), stamp(from).into()];
+        let id = |columns: &mut Columns| Ok(columns.uuid()?.unwrap_or_default());
+        STARTING_FROM.with(|statement| statement.rows(installation, &arguments, id))
+    })
 }
 
 /// The events of these ids, whole.

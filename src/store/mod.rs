@@ -27,6 +27,7 @@ pub mod raw;
 mod reader;
 pub mod related;
 mod rows;
+pub mod runs;
 pub mod sealed;
 pub mod series;
 mod source;

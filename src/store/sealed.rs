@@ -7,8 +7,8 @@ use pgrx::pg_sys;
 use pgrx::spi::SpiTupleTable;
 use uuid::Uuid;
 
-use super::{Installation, Statement};
-use crate::errors::SqlResult;
+use super::{Installation, Statement, catalog};
+use crate::errors::{SqlResult, internal};
 use crate::secrets::Place;
 
 /// A column of sealed secrets in a table whose key is a UUID.
@@ -55,27 +55,27 @@ column!(PENDING_LOCATION, "calendar_connections", "connection_id", "pending_loca
 /// A column of secrets that is not here keeps the old key for ever.
 pub static COLUMNS: [&Column; 2] = [&CONNECTION_URL, &PENDING_LOCATION];
 
-thread_local! {
-    static SHARE: Statement = const { Statement::new(
-        "select pg_advisory_xact_lock_shared(hashtextextended('calendar_sync keys', 7018))",
-        &[],
-    ) };
-    static TRY_ALONE: Statement = const { Statement::new(
-        "select pg_try_advisory_xact_lock(hashtextextended('calendar_sync keys', 7018))",
-        &[],
-    ) };
-}
-
 /// Before a secret is sealed that this transaction will store: a rotation that does not see it yet waits for it, and
 /// one that is under way is waited for, so that no secret stays behind under an old key.
 pub fn begin_to_store(installation: &Installation) -> SqlResult<()> {
-    SHARE.with(|share| share.execute(installation, &[]))?;
+    let table = locked_table(installation)?;
+    // SAFETY: within a transaction.
+    unsafe { pg_sys::LockRelationOid(table, pg_sys::RowShareLock as i32) };
     Ok(())
 }
 
 /// Whether no other transaction is storing secrets now; until the end of this one, none begins to.
 pub fn try_to_rotate(installation: &Installation) -> SqlResult<bool> {
-    TRY_ALONE.with(|alone| alone.run(installation, &[], |rows| Ok(rows.first().get_one()? == Some(true))))
+    let table = locked_table(installation)?;
+    // SAFETY: within a transaction.
+    Ok(unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::ExclusiveLock as i32) })
+}
+
+/// The table whose lock says who stores secrets: one that no other role has a right to, and so none can lock. (An advisory
+/// lock is anybody's to take.) Its row is read all the time and hardly ever written.
+fn locked_table(installation: &Installation) -> SqlResult<pg_sys::Oid> {
+    catalog::relation_in(installation.schema_oid, "calendar_installation")?
+        .ok_or_else(|| internal("calendar_sync: the table calendar_installation is gone"))
 }
 
 impl Column {

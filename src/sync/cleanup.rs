@@ -7,10 +7,10 @@ use crate::errors::SqlResult;
 use crate::store::Installation;
 use crate::store::cleanup::{self, KINDS};
 
-/// Rows that are removed at once.
-const BATCH: i64 = 5_000;
-/// Removed rows from one word about how far it is to the next.
-const PROGRESS: u64 = 100_000;
+/// Rows that a round of the worker removes, in a short transaction.
+const ROWS_A_ROUND: i64 = 5_000;
+/// Rows that a call removes at once. Each statement passes by what those before it have removed.
+const ROWS_A_STATEMENT: i64 = 100_000;
 
 /// Removes all that is older than `before`. Says of each kind how many rows that were; can be cancelled.
 pub fn all(installation: &Installation, before: DateTime<Utc>) -> SqlResult<Vec<(&'static str, u64)>> {
@@ -19,14 +19,12 @@ pub fn all(installation: &Installation, before: DateTime<Utc>) -> SqlResult<Vec<
         let mut rows = 0;
         loop {
             check_for_interrupts!();
-            let batch = cleanup::remove(installation, kind, before, BATCH)?;
-            if rows / PROGRESS != (rows + batch) / PROGRESS {
-                notice!("calendar_cleanup: {}: {} rows removed", kind.what, rows + batch);
-            }
+            let batch = cleanup::remove(installation, kind, before, ROWS_A_STATEMENT)?;
             rows += batch;
-            if batch < BATCH.unsigned_abs() {
+            if batch < ROWS_A_STATEMENT.unsigned_abs() {
                 break;
             }
+            notice!("calendar_cleanup: {}: {rows} rows removed", kind.what);
         }
         removed.push((kind.what, rows));
     }
@@ -43,14 +41,14 @@ impl Rounds {
     /// Removes one batch.
     pub fn next(&self, installation: &Installation, before: DateTime<Utc>) -> SqlResult<u64> {
         match KINDS.get(self.kind) {
-            Some(kind) => cleanup::remove(installation, kind, before, BATCH),
+            Some(kind) => cleanup::remove(installation, kind, before, ROWS_A_ROUND),
             None => Ok(0),
         }
     }
 
     /// After a batch of so many rows (none, where it failed): what is next. Whether that was the last of all.
     pub fn finished(&mut self, removed: u64) -> bool {
-        if removed < BATCH.unsigned_abs() {
+        if removed < ROWS_A_ROUND.unsigned_abs() {
             self.kind = (self.kind + 1) % KINDS.len();
             return self.kind == 0;
         }

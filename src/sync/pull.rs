@@ -12,9 +12,9 @@ use super::{keys, schedule};
 use crate::errors::{SqlResult, invalid_argument};
 use crate::providers::{Fetched, Pending, Validators};
 use crate::settings;
-use crate::store::Installation;
 use crate::store::connections::{self, Connection, Outcome, PullLog};
 use crate::store::sealed::PENDING_LOCATION;
+use crate::store::{Installation, runs};
 use crate::zones::PgZones;
 
 /// So many bad events are named in the log.
@@ -53,7 +53,14 @@ pub fn apply(
     let zone = default_zone(connection);
     let items =
         |document: Document| document.resolve(&PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
-    let terms = Terms { complete: partial.is_none(), force, alone: false, outcomes: false, now: Utc::now() };
+    let terms = Terms {
+        complete: partial.is_none(),
+        until: fetched.until,
+        force,
+        alone: false,
+        outcomes: false,
+        now: Utc::now(),
+    };
     let (mut applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
         let applied = apply::document(installation, &source, &PgZones, items(fetched.document)?, &terms)?;
         let polls = held_back_polls(connection, applied.held_back.as_ref());
@@ -65,7 +72,7 @@ pub fn apply(
         applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
     }
     if let Some(learned) = fetched.learned {
-        connections::learned(installation, connection.id, learned)?;
+        runs::learned(installation, connection.id, learned)?;
     }
     let trouble = applied.held_back.as_ref().map(held_back_message);
     let keep = applied.held_back.is_none();
@@ -184,9 +191,9 @@ pub fn pending(installation: &Installation, connection: &Connection, pending: &P
     let interval = schedule::interval(connection.poll_interval, usual_interval(&connection.provider), None);
     let pause = schedule::while_pending(pending.pause, interval);
     if let Some(learned) = &pending.learned {
-        connections::learned(installation, connection.id, learned.clone())?;
+        runs::learned(installation, connection.id, learned.clone())?;
     }
-    connections::pending(installation, connection.id, &location, connection.pending.is_some(), pause)
+    runs::pending(installation, connection.id, &location, connection.pending.is_some(), pause)
 }
 
 /// It could not be fetched, or not be applied: logged, and tried again later and later.

@@ -25,7 +25,7 @@ pub struct Upkeep {
 
 impl Upkeep {
     pub fn new(now: Instant) -> Self {
-        Self { next: now, next_cleanup: now + OFTEN, cleanup: Rounds::default() }
+        Self { next: now, next_cleanup: now, cleanup: Rounds::default() }
     }
 
     pub fn is_due(&self, now: Instant) -> bool {

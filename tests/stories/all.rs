@@ -7,6 +7,7 @@ mod attack_leaks;
 mod attack_roles;
 mod attack_stolen_dump;
 mod attack_web;
+mod cleanup;
 mod crash;
 mod crash_points;
 mod disappearing_events;

@@ -10,14 +10,16 @@ use std::time::Duration;
 use calendar_sync_e2e::{Authority, Cluster, FakeWeb, Fault, Presents, count, eventually};
 use postgres::{Client, NoTls};
 
-/// Of a URL: user, password, path, query; a redirect's path and query.
-const PLANTED: [&str; 6] = [
+/// Of a URL: user, password, path, query; a redirect's path and query; those of where a flow's answer will be.
+const PLANTED: [&str; 8] = [
     "planted-user-a1",
     "planted-pass-b2",
     "planted-path-c3",
     "planted-query-d4",
     "planted-moved-e5",
     "planted-moved-f6",
+    "planted-run-g7",
+    "planted-run-h8",
 ];
 const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
     DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
@@ -143,7 +145,8 @@ fn watch_activity(cluster: &Cluster, done: Arc<AtomicBool>) -> std::thread::Join
 
 /// Every way in which a pull can end; the server repeats what it was asked wherever it can.
 fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault>)> {
-    let [user, pass, secret_path, query, moved, signature] = PLANTED;
+    // What begins with "flow" is one of Power Automate.
+    let [user, pass, secret_path, query, moved, signature, run, run_signature] = PLANTED;
     let echo = format!("{user}:{pass}@ /{secret_path}?sig={query} Basic cGxhbnRlZC11c2VyLWExOnBsYW50ZWQtcGFzcy1iMg==");
     let says = |status: &str, body: &str| {
         Some(Fault::Raw(
@@ -157,6 +160,9 @@ fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault
         ))
     };
     let to = |location: String| Some(Fault::Status(302, vec![format!("Location: {location}")]));
+    let json_error = format!(r#"{{"error": {{"code": "{query}", "message": "{echo}"}}, "value": "{secret_path}"}}"#);
+    let run_at =
+        |location: String| Some(Fault::Status(202, vec![format!("Location: {location}"), "Retry-After: 7200".into()]));
     let bad =
         CALENDAR.replace("END:VCALENDAR", "BEGIN:VEVENT\r\nUID:bad\r\nDTSTART:nonsense\r\nEND:VEVENT\r\nEND:VCALENDAR");
     vec![
@@ -181,6 +187,12 @@ fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault
         ("moved_to_nothing", to(format!("http://no-such-host.invalid/{moved}?sig={signature}"))),
         ("moved_to_no_url", to(format!("http://[{moved}]/?sig={signature}"))),
         ("moved_to_a_file", to(format!("file:///{moved}?sig={signature}"))),
+        ("flow_error", says("502", &json_error)),
+        ("flow_refused", says("400", &json_error)),
+        ("flow_of_another_form", says("200", &json_error)),
+        ("flow_pending", run_at(format!("/{run}?sig={run_signature}"))),
+        ("flow_elsewhere", run_at(elsewhere.url(&format!("/{run}?sig={run_signature}")))),
+        ("flow_to_no_url", run_at(format!("http://[{run}]/?sig={run_signature}"))),
         ("moved_in_circles", to(format!("?sig={query}"))),
     ]
 }
@@ -203,11 +215,12 @@ fn no_secret_of_a_url_is_seen_anywhere() {
     let over_tls = FakeWeb::start_tls(&Authority::new(), Presents::Good);
     elsewhere.set_fault(&format!("/{}", PLANTED[4]), Fault::Status(404, vec![]));
     let faults = faults(&web, &elsewhere);
-    let subscribe = "select calendar_subscribe('ada', $1, name => $2)";
+    let subscribe = "select calendar_subscribe('ada', $1, name => $2, provider => $3)";
     for (name, fault) in &faults {
         web.serve(&path(name), CALENDAR);
         web.set_fault(&path(name), fault.clone());
-        session.query(subscribe, &[&with_secrets(&web.url(""), name), name]).expect(name);
+        let provider = if name.starts_with("flow") { "powerautomate" } else { "ics" };
+        session.query(subscribe, &[&with_secrets(&web.url(""), name), name, &provider]).expect(name);
     }
     for (name, url) in [
         ("certificate", over_tls.url("")),
@@ -215,10 +228,11 @@ fn no_secret_of_a_url_is_seen_anywhere() {
         ("no_port", "http://127.0.0.1:9".to_owned()),
         ("no_tls", web.url("").replace("http:", "https:")),
     ] {
-        session.query(subscribe, &[&with_secrets(&url, name), &name]).expect(name);
+        session.query(subscribe, &[&with_secrets(&url, name), &name, &"ics"]).expect(name);
     }
     eventually("the worker has asked everybody", || {
-        let left = "select count(*) from calendar_connections where last_error is null and last_synced_at is null";
+        let left = "select count(*) from calendar_connections
+                    where last_error is null and last_synced_at is null and pending_location is null";
         count(&mut client, left) == 0
     });
 
@@ -254,7 +268,7 @@ fn no_secret_of_a_url_is_seen_anywhere() {
         format!("http://{user}:{pass}@224.0.0.1/{secret_path}?sig={query}"),
         format!("http://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}{long}"),
     ] {
-        errors.push(session.query(subscribe, &[&url, &"bad"]).expect_err("it is refused"));
+        errors.push(session.query(subscribe, &[&url, &"bad", &"ics"]).expect_err("it is refused"));
     }
     client.batch_execute("update calendar_connections set url = 'damaged' where name = 'page'").expect("damage");
     for row in session.query(pull, &[]).expect("sync") {
@@ -266,6 +280,7 @@ fn no_secret_of_a_url_is_seen_anywhere() {
         looker.look("an error", &format!("{error:?}"));
     }
 
+    assert!(count(&mut client, "select count(*) from calendar_connections where pending_location is not null") > 0);
     looker.look("what a session is told", &heard.lock().expect("notices"));
     looker.places(&mut client);
     done.store(true, Ordering::Relaxed);

@@ -101,6 +101,8 @@ fn without_a_setting_the_platforms_certificates_are_trusted() {
     web.serve("/team.ics", CALENDAR);
     subscribe(&mut client, "team", &web.url("/team.ics"));
     assert_eq!(sync(&mut client, "team"), "");
+    std::fs::write(&file, "").expect("write");
+    assert_eq!(sync(&mut client, "team"), "", "they are not read for every connection");
     let other = write_pem(&cluster, Authority::new().pem());
     set(&mut client, "http_ca_file", &other);
     assert!(sync(&mut client, "team").contains("no trusted connection"), "ones own replace them");

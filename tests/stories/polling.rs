@@ -141,3 +141,15 @@ fn a_paused_calendar_stays_paused_whatever_a_pull_by_its_name_finds() {
     client.execute("select calendar_continue(connection_id) from calendar_connections", &[]).expect("continue");
     assert_eq!(text(&mut client, status), "active");
 }
+
+#[test]
+fn a_calendar_of_more_events_than_can_be_meant_is_refused_whole() {
+    let (_cluster, mut client, web) = start("10");
+    let most =
+        calendar_of([format!("{}{}", "BEGIN:VEVENT\r\nEND:VEVENT\r\n".repeat(500_000), vevent("a", 1, "Meeting"))]);
+    web.serve("/endless.ics", most);
+    subscribe(&mut client, &web.url("/endless.ics"), "endless");
+    let pulled = pull(&mut client, "endless");
+    assert!(pulled.error.ends_with("the calendar has more than 500000 events"), "{}", pulled.error);
+    assert_eq!(text(&mut client, "select count(*)::text from calendar_events"), "0");
+}

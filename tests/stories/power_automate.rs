@@ -96,13 +96,17 @@ fn quoted(value: &Value) -> String {
 
 #[test]
 fn the_worker_runs_flows_and_what_is_unchanged_writes_no_row_version() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_with(&[("calendar_sync.http_timeout", "1500ms")]);
     let mut client = cluster.create_database("crm");
     let flow = FakeFlow::start();
     flow.respond_with(&events(1..=20));
-    flow.set_pace(Pace::Polls(1));
+    flow.set_pace(Pace::Endless);
     subscribe(&mut client, &flow);
+    let pending = "select count(*) from calendar_connections where pending_location is not null";
+    eventually("it is left running", || count(&mut client, pending) == 1);
+    flow.set_pace(Pace::Polls(0));
     eventually("it is pulled", || count(&mut client, EVENTS) == 20);
+    assert_eq!((flow.runs(), count(&mut client, pending)), (1, 0));
     let interval = "select (next_poll_at between now() + interval '5 hours' and now() + interval '7 hours')::text
                     from calendar_connections";
     assert_eq!(text(&mut client, interval), "true", "every six hours");
@@ -264,6 +268,41 @@ fn what_is_not_all_of_the_calendar_deletes_nothing() {
     ]);
     assert_eq!(sync(&mut client).1, [3, 1, 0, 2, 2]);
     assert_eq!(count(&mut client, EVENTS), 3);
+}
+
+#[test]
+fn what_lies_beyond_a_window_that_has_become_shorter_was_not_deleted() {
+    let (_cluster, mut client, flow) = without_worker();
+    let start = |days: u32| {
+        let query = format!("select to_char(now() + interval '{days} days', 'YYYY-MM-DD') || 'T09:00:00'");
+        move |client: &mut Client| text(client, &query)
+    };
+    let (near, far) = (start(10)(&mut client), start(200)(&mut client));
+    flow.respond_with(&[outlook_event("near", &near), outlook_event("nearer", &near), outlook_event("far", &far)]);
+    subscribe(&mut client, &flow);
+    assert_eq!(sync(&mut client).1, [3, 3, 0, 0, 0]);
+    client.batch_execute("set calendar_sync.expand_ahead = '90d'").expect("set");
+    flow.respond_with(&[outlook_event("near", &near)]);
+    assert_eq!(sync(&mut client).1, [1, 0, 0, 1, 1]);
+    let kept = "select string_agg(external_id, ' ' order by external_id) from calendar_events
+                where sync_status = 'synced'";
+    assert_eq!(text(&mut client, kept), "far near");
+    client.batch_execute("reset calendar_sync.expand_ahead").expect("reset");
+    flow.respond_with(&[outlook_event("near", &near), outlook_event("new", &near)]);
+    assert_eq!(sync(&mut client).1, [2, 1, 0, 1, 1]);
+}
+
+#[test]
+fn waiting_for_a_run_can_be_cancelled() {
+    let (_cluster, mut client, flow) = without_worker();
+    flow.set_pace(Pace::Endless);
+    subscribe(&mut client, &flow);
+    client.batch_execute("set statement_timeout = '1500ms'").expect("set");
+    let error = client.query("select * from calendar_sync_now($1)", &[&ADA]).expect_err("the statement is cancelled");
+    assert_eq!(error.code().map(|code| code.code()), Some("57014"), "{error}");
+    client.batch_execute("reset statement_timeout").expect("reset");
+    flow.set_pace(Pace::AtOnce);
+    assert_eq!(sync(&mut client).0, "success");
 }
 
 #[test]

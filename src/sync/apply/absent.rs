@@ -1,5 +1,7 @@
 //! What a complete batch does not hold, and deletes.
 
+use std::collections::HashSet;
+
 use calendar_sync_core::content;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -20,7 +22,12 @@ pub fn delete(batch: &mut Batch) -> SqlResult<()> {
         let absent = slots.iter().filter(|(_, slot)| slot.upcoming && !slot.seen && !slot.deleted);
         absent.map(|(key, slot)| (*key, slot.id)).collect()
     };
-    let (events, series) = (absent(&batch.known.events), absent(&batch.known.series));
+    let (mut events, series) = (absent(&batch.known.events), absent(&batch.known.series));
+    if let Some(until) = batch.terms.until {
+        let ids: Vec<Uuid> = events.iter().map(|(_, id)| *id).collect();
+        let beyond: HashSet<Uuid> = events::starting_from(batch.installation, &ids, until)?.into_iter().collect();
+        events.retain(|(_, id)| !beyond.contains(id));
+    }
     let deletes = events.len() + series.len();
     let upcoming = batch.upcoming;
     if deletes > FEW && deletes * 2 > upcoming && !batch.terms.force {

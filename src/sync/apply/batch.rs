@@ -240,7 +240,7 @@ impl<'a> Batch<'a> {
     }
 
     fn single(&mut self, mut mark: Mark, event: Event) {
-        let (index, counted) = (mark.index, self.counted());
+        let (index, counted) = (mark.index, self.applied.counted());
         if let Some(series) = self.known.series.get_mut(&mark.key)
             && !series.deleted
         {
@@ -250,7 +250,7 @@ impl<'a> Batch<'a> {
         let replaces = mark.replaces.is_some();
         self.event(mark, None, event);
         if replaces {
-            self.count_as_updated(index, counted);
+            self.applied.count_as_updated(index, counted);
         }
     }
 
@@ -277,32 +277,15 @@ impl<'a> Batch<'a> {
     fn compare(&mut self, mark: &Mark, is_series: bool) -> Option<Action> {
         let slots = if is_series { &mut self.known.series } else { &mut self.known.events };
         let Some(slot) = slots.get_mut(&mark.key) else {
-            self.applied.created += 1;
-            self.told(mark.index, None, Action::Created);
+            self.applied.count(mark.index, None, Action::Created);
             return Some(Action::Created);
         };
         slot.seen = true;
         let (id, is_stored) = (slot.id, slot.is(&mark.hash));
         let unchanged = is_stored || slot.unchanged_as_far_as_known(&mark.hash);
         let action = if unchanged { Action::Unchanged } else { Action::Updated };
-        *self.count_of(action) += 1;
-        self.told(mark.index, Some(id), action);
+        self.applied.count(mark.index, Some(id), action);
         (!is_stored).then_some(action)
-    }
-
-    fn count_of(&mut self, action: Action) -> &mut i32 {
-        match action {
-            Action::Created => &mut self.applied.created,
-            Action::Updated => &mut self.applied.updated,
-            Action::Unchanged => &mut self.applied.unchanged,
-        }
-    }
-
-    fn told(&mut self, index: usize, event_id: Option<Uuid>, action: Action) {
-        if let Some(outcome) = self.applied.outcomes.get_mut(index) {
-            outcome.event_id = event_id.or(outcome.event_id);
-            outcome.action = Ok(action);
-        }
     }
 
     fn bad(&mut self, index: usize, bad: BadItem) {
@@ -359,7 +342,7 @@ impl<'a> Batch<'a> {
             }
         };
         self.volume.add(instances.len(), &series.template.details);
-        let counted = self.counted();
+        let counted = self.applied.counted();
         let action = self.compare(&mark, true).unwrap_or(Action::Unchanged);
         mark.silent = action == Action::Unchanged;
         mark.counted = Some(action);
@@ -369,7 +352,7 @@ impl<'a> Batch<'a> {
             single.deleted = true;
             mark.replaces = Some(single.id);
             mark.counted = Some(Action::Updated);
-            self.count_as_updated(index, counted);
+            self.applied.count_as_updated(index, counted);
         }
         let (is_new, was_in_error) = (stored.is_none(), stored.is_some_and(|slot| slot.in_error));
         let series = NewSeries { mark, series, is_new, was_in_error, instances, expansion };
@@ -433,41 +416,13 @@ impl<'a> Batch<'a> {
             let Body::Series(series) = body else { return Ok(()) };
             return self.series(Mark::new(index, key, external_id, hash, None), series);
         }
-        let counted = self.counted();
+        let counted = self.applied.counted();
         for one in overrides {
             let mark = Mark::new(index, key, external_id.clone(), content::of_event(&one.event), None);
             self.event(mark, Some(one.recurrence_id), one.event);
         }
-        self.count_as_one(counted);
+        self.applied.count_as_one(counted);
         Ok(())
-    }
-
-    fn counted(&self) -> [i32; 3] {
-        [self.applied.created, self.applied.updated, self.applied.unchanged]
-    }
-
-    fn set_counted(&mut self, [created, updated, unchanged]: [i32; 3]) {
-        self.applied.created = created;
-        self.applied.updated = updated;
-        self.applied.unchanged = unchanged;
-    }
-
-    /// Whatever was counted since makes one item.
-    fn count_as_one(&mut self, [created, updated, unchanged]: [i32; 3]) {
-        let [now_created, now_updated, now_unchanged] = self.counted();
-        let is_updated = now_updated > updated || (now_created > created && now_unchanged > unchanged);
-        let is_created = !is_updated && now_created > created;
-        self.set_counted([
-            created + i32::from(is_created),
-            updated + i32::from(is_updated),
-            unchanged + i32::from(!is_updated && !is_created),
-        ]);
-    }
-
-    /// Whatever was counted since: an item took another form.
-    fn count_as_updated(&mut self, index: usize, [created, updated, unchanged]: [i32; 3]) {
-        self.set_counted([created, updated + 1, unchanged]);
-        self.told(index, None, Action::Updated);
     }
 
     /// Writes what waits.
@@ -499,7 +454,7 @@ impl<'a> Batch<'a> {
         let Refused { mark, is_series, message } = refused;
         self.refused += 1;
         if let Some(action) = mark.counted {
-            *self.count_of(action) -= 1;
+            *self.applied.count_of(action) -= 1;
         }
         if mark.replaces.is_some() {
             let slots = if is_series { &mut self.known.events } else { &mut self.known.series };

@@ -9,6 +9,7 @@ mod pending;
 mod renamed;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
+mod tally;
 mod volume;
 mod write;
 
@@ -33,6 +34,8 @@ use batch::Batch;
 pub struct Terms {
     /// The batch is all that the origin holds: what is not in it and not over yet is deleted.
     pub complete: bool,
+    /// Single events from then on are none of it: they were not asked for.
+    pub until: Option<DateTime<Utc>>,
     /// Deletes go through however many they are.
     pub force: bool,
     /// The batch is one item, and what the database has against it is the caller's error.

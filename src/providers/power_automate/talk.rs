@@ -1,18 +1,17 @@
-//! A Power Automate flow that is started by a request to its trigger's URL and responds with events.
-//!
-//! Whoever has the URL can run the flow: it is a secret, and so is the Location where the answer of a long run will be.
+//! What is said to a flow's server for one pull: the flow is run, waited for, and read page by page.
 
 use std::time::{Duration, Instant};
 
-use calendar_sync_core::providers::Document;
 use calendar_sync_core::providers::power_automate::{Answer as Events, ReadError};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::status::{check_status, retry_after};
-use super::{Answer, Fetched, Pending, Provider, PullError, PullRequest, Validators};
+use super::Method;
+use super::error::{FlowError, Refusal};
 use crate::http::{Address, Client, HttpError, Manner, Request, Response};
+use crate::providers::status::{check_status, retry_after};
+use crate::providers::{PullError, PullRequest};
 
 /// Pages of one answer that are asked for.
 const MAX_PAGES: usize = 100;
@@ -21,126 +20,33 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The same, after a request that took too long.
 const LATER: Duration = Duration::from_secs(15);
 
-pub struct PowerAutomate;
-
-/// What is wrong with a flow, and what its owner can do.
-#[derive(Debug, thiserror::Error)]
-pub enum FlowError {
-    #[error(transparent)]
-    Unreadable(#[from] ReadError),
-    #[error("the flow wants a login: its trigger must let Anyone run it ({0})")]
-    WantsLogin(Refusal),
-    #[error("there is no such flow, or it is switched off ({0})")]
-    NotFound(Refusal),
-    #[error("the flow was not run ({0})")]
-    Refused(Refusal),
-    #[error("the flow gives no answer: it needs a Response action with the list of events as its body")]
-    NoResponseAction,
-    #[error("the flow did not respond in time, or failed: its run history says why ({0})")]
-    NoResponse(Refusal),
-    #[error("the flow's answer is said to be at another host, which is not asked")]
-    Elsewhere,
-}
-
-impl FlowError {
-    pub fn wants_login(&self) -> bool {
-        matches!(self, Self::WantsLogin(_))
-    }
-}
-
-/// A status, and the code of an error that came with it.
-#[derive(Debug)]
-pub struct Refusal {
-    status: u16,
-    code: Option<String>,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.code {
-            Some(code) => write!(formatter, "{}, {code}", self.status),
-            None => write!(formatter, "{}", self.status),
-        }
-    }
-}
-
-/// How a trigger wants to be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Get,
-    Post,
-}
-
-impl Method {
-    /// What was learned of it; POST is what a new trigger takes.
-    fn of(options: Option<&Value>) -> Self {
-        let method = options.and_then(|options| options.get("method")).and_then(Value::as_str);
-        if method.is_some_and(|method| method.eq_ignore_ascii_case("get")) { Self::Get } else { Self::Post }
-    }
-
-    const fn other(self) -> Self {
-        match self {
-            Self::Get => Self::Post,
-            Self::Post => Self::Get,
-        }
-    }
-
-    fn option(self) -> Value {
-        json!({ "method": if self == Self::Get { "GET" } else { "POST" } })
-    }
-}
-
-impl Provider for PowerAutomate {
-    fn pull(&self, client: &Client, request: &PullRequest) -> Result<Answer, PullError> {
-        let talk = Talk { client, address: &request.address, deadline: client.deadline() };
-        let (started, learned) = match &request.pending {
-            Some(location) => (talk.get(location).map(|response| (response, Some(location.clone()))), None),
-            None => {
-                let (response, learned) = talk.start(request)?;
-                (Ok((response, None)), learned)
-            }
-        };
-        let response = match started.and_then(|(response, location)| talk.finish(response, location))? {
-            Run::Done(response) => response,
-            Run::Pending { location, pause } => {
-                return Ok(Answer::Pending(Box::new(Pending { location, pause, learned })));
-            }
-        };
-        let (events, body_hash) = talk.events(response, request.max_events)?;
-        if request.body_hash.as_ref() == Some(&body_hash) && learned.is_none() {
-            return Ok(Answer::Unchanged(Validators::default()));
-        }
-        let (validators, document) = (Validators::default(), Document::PowerAutomate(events));
-        Ok(Answer::Calendar(Box::new(Fetched { validators, body_hash, refresh: None, document, learned })))
-    }
-}
-
-enum Run {
+/// How far a run is.
+pub enum Run {
     Done(Response),
     Pending { location: Address, pause: Duration },
 }
 
 /// All that is said to one server for one pull.
-struct Talk<'a> {
-    client: &'a Client,
-    address: &'a Address,
-    deadline: Instant,
+pub struct Talk<'a> {
+    pub client: &'a Client,
+    pub address: &'a Address,
+    /// When all of it must be done.
+    pub deadline: Instant,
 }
 
 impl Talk<'_> {
-    /// Runs the flow; says what method it takes if that is another than was known.
-    fn start(&self, request: &PullRequest) -> Result<(Response, Option<Value>), PullError> {
-        let known = Method::of(request.options.as_ref());
+    /// Runs the flow; says what method it takes, `known` unless that is refused.
+    pub fn start(&self, known: Method, request: &PullRequest) -> Result<(Response, Method), PullError> {
         let response = self.run(known, request)?;
         if !refuses_method(&response) {
-            return Ok((response, None));
+            return Ok((response, known));
         }
         let again = self.run(known.other(), request)?;
         if refuses_method(&again) {
             // The first says more of what is wrong.
-            return Ok((response, None));
+            return Ok((response, known));
         }
-        Ok((again, Some(known.other().option())))
+        Ok((again, known.other()))
     }
 
     fn run(&self, method: Method, request: &PullRequest) -> Result<Response, PullError> {
@@ -148,7 +54,7 @@ impl Talk<'_> {
         self.exchange(self.address, window.as_deref())
     }
 
-    fn get(&self, address: &Address) -> Result<Response, PullError> {
+    pub fn get(&self, address: &Address) -> Result<Response, PullError> {
         self.exchange(address, None)
     }
 
@@ -159,7 +65,7 @@ impl Talk<'_> {
     }
 
     /// Waits for a run that goes on, as long as there is time.
-    fn finish(&self, mut response: Response, mut location: Option<Address>) -> Result<Run, PullError> {
+    pub fn finish(&self, mut response: Response, mut location: Option<Address>) -> Result<Run, PullError> {
         let mut usual = FIRST_PAUSE;
         while response.status == 202 {
             let next = match (response.header("location"), location) {
@@ -185,7 +91,7 @@ impl Talk<'_> {
     }
 
     /// Reads a finished answer with its further pages.
-    fn events(&self, response: Response, max_events: usize) -> Result<(Events, Vec<u8>), PullError> {
+    pub fn events(&self, response: Response, max_events: usize) -> Result<(Events, Vec<u8>), PullError> {
         let mut hash = Sha256::new();
         let mut events = self.page(response, max_events, &mut hash)?;
         for _ in 1..MAX_PAGES {
