@@ -35,7 +35,7 @@ pub static HTTP_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(65536);
 pub static HTTP_ALLOW_PRIVATE: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Hosts that may be asked, comma-separated; a leading dot takes all below; none: all.
 pub static HTTP_ALLOW_HOSTS: Text = Text::new(None);
-/// Hosts that must not be asked, comma-separated; a leading dot takes all below.
+/// Hosts and addresses that must not be asked, comma-separated; a leading dot takes all below.
 pub static HTTP_DENY_HOSTS: Text = Text::new(None);
 /// User-Agent of requests; none: calendar_sync/<version>.
 pub static HTTP_USER_AGENT: Text = Text::new(None);
@@ -141,7 +141,7 @@ pub fn register() {
     );
     text(
         c"calendar_sync.http_deny_hosts",
-        c"Hosts that must not be asked, comma-separated; a leading dot takes all below.",
+        c"Hosts and addresses that must not be asked, comma-separated; a leading dot takes all below.",
         &HTTP_DENY_HOSTS,
         GucContext::Suset,
         GucFlags::default(),

@@ -149,3 +149,48 @@ fn a_hostile_feed_is_pulled_as_far_as_it_is_good() {
         assert_eq!(count(&mut client, good), 1, "{name}");
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_read_as_far_as_they_can_be_and_the_worst_is_refused() {
+    let web = FakeWeb::start();
+    let cluster = Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")]);
+    let mut client = cluster.create_database("crm");
+    client.execute("select calendar_subscribe('ada', $1)", &[&web.url("/team.ics")]).expect("subscribe");
+    let mut synced = |body: Vec<u8>| -> (String, String) {
+        web.serve("/team.ics", body);
+        let synced = "select status, coalesce(error, '') from calendar_sync_now('ada', force => true)";
+        let row = client.query_one(synced, &[]).expect("the session lives");
+        let good = "select count(*) from calendar_events where ical_uid = 'good' and sync_status = 'synced'";
+        assert_eq!(count(&mut client, good), 1, "what was taken stays");
+        (row.get(0), row.get(1))
+    };
+    let with = |bytes: &[u8]| {
+        let [before, after] = ["DTSTART:20300101T110000Z\r\nSUMMARY:", "\r\n"];
+        let file = calendar("", &event("bad", &format!("{before}@@@{after}")));
+        let (head, tail) = file.split_once("@@@").expect("the place");
+        [head.as_bytes(), bytes, tail.as_bytes()].concat()
+    };
+    for (name, bytes) in [
+        ("nothing strange", b"x".to_vec()),
+        ("NUL bytes", b"a\0b\0\0c".to_vec()),
+        ("bytes of no encoding", vec![0x80, 0xff, 0xfe, 0xc3, 0x28, 0xf0, 0x9f]),
+        ("half of a surrogate", vec![0xed, 0xa0, 0x80]),
+        ("an overlong slash", vec![0xc0, 0xaf]),
+        ("every byte but line ends", (0..=255).filter(|byte| !b"\r\n".contains(byte)).collect()),
+        ("a line of 32 MB of NUL bytes", vec![0; 32 << 20]),
+    ] {
+        assert_eq!(synced(with(&bytes)).0, "success", "{name}");
+    }
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let file = calendar("", "");
+    for (name, bytes) in [
+        ("a line of 65 MB", with(&vec![b'x'; 65 << 20])),
+        ("half of UTF-16", [&[0xff, 0xfe], &utf_16(&file)[..101]].concat()),
+        ("NUL bytes alone", vec![0; 1 << 20]),
+        ("a file that is compressed twice", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]),
+    ] {
+        let (status, error) = synced(bytes);
+        assert_eq!(status, "error", "{name}");
+        assert!(!error.is_empty() && error.len() < 300, "{name}: {error}");
+    }
+}
