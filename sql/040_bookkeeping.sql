@@ -67,7 +67,7 @@ comment on column calendar_sync_log.connection_id is 'the outside calendar';
 comment on column calendar_sync_log.provider is 'interaction, or the outside calendar''s provider';
 comment on column calendar_sync_log.user_id is 'owner of the event or of the connection';
 comment on column calendar_sync_log.action is 'create, update, cancel, delete, truncate, backfill, pull, push, refresh, webhook, ...';
-comment on column calendar_sync_log.status is 'success, failed, retry or skipped';
+comment on column calendar_sync_log.status is 'success, failed, retry (a further try failed, too) or skipped';
 comment on column calendar_sync_log.error_message is 'what went wrong';
 comment on column calendar_sync_log.details is 'more about it, e.g. single events that could not be read';
 comment on column calendar_sync_log.fetched is 'events that the origin gave';

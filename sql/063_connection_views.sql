@@ -68,7 +68,7 @@ comment on column calendar_sync_recent.connection is 'name of the connection';
 comment on column calendar_sync_recent.related_table is 'the attached table, for an interaction';
 comment on column calendar_sync_recent.interaction_id is 'the interaction; NULL for operations on many';
 comment on column calendar_sync_recent.event_id is 'the event';
-comment on column calendar_sync_recent.status is 'success, failed, retry or skipped';
+comment on column calendar_sync_recent.status is 'success, failed, retry (a further try failed, too) or skipped';
 comment on column calendar_sync_recent.fetched is 'events that the origin gave';
 comment on column calendar_sync_recent.created is 'events made';
 comment on column calendar_sync_recent.updated is 'events changed';

@@ -51,6 +51,8 @@ update crm.interaction set duration_minutes = 5 where interaction_id = id(2);
 alter table crm.interaction enable trigger user;
 update calendar_sync_failures set next_retry_at = now();
 select substr(interaction_id::text, 34) as i, action, resolved, error from calendar_retry_failures() order by 1;
+select substr(interaction_id::text, 34) as i, action, count(*) from calendar_sync_log where status = 'retry'
+group by 1, 2 order by 1;
 select substr(interaction_id::text, 34) as i, retry_count, resolved, round(extract(epoch from next_retry_at - now()) / 60) as in_minutes
 from calendar_sync_failures order by interaction_id;
 select count(*) from calendar_events where related_id = id(2);

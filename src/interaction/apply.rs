@@ -169,7 +169,7 @@ fn settle(layout: &Layout, rows: &[Row], outcomes: Outcomes, road: Road) -> SqlR
     let name = &layout.tracked.name;
     for (row, (id, outcome)) in rows.iter().zip(&outcomes) {
         if let Err(failure) = outcome {
-            failures::record(name, *id, action(row.change), failure)?;
+            failures::record(name, *id, action(row.change), is_again(row.change), failure)?;
         }
     }
     // A new interaction has no failures behind it.
@@ -194,7 +194,7 @@ fn settle(layout: &Layout, rows: &[Row], outcomes: Outcomes, road: Road) -> SqlR
 
 fn all_failed(tracked: &Tracked, rows: &[Row], failure: &Failure) -> SqlResult<Outcomes> {
     for row in rows {
-        failures::record(&tracked.name, row.id, action(row.change), failure)?;
+        failures::record(&tracked.name, row.id, action(row.change), is_again(row.change), failure)?;
     }
     Ok(rows.iter().map(|row| (row.id, Err(failure.clone()))).collect())
 }
@@ -205,6 +205,11 @@ const fn action(change: Change) -> &'static str {
         Change::Updated { .. } | Change::Present | Change::Superseded => "update",
         Change::Deleted => "delete",
     }
+}
+
+/// Whether an event is brought to what stands in the interaction's table, whatever has changed there.
+const fn is_again(change: Change) -> bool {
+    matches!(change, Change::Present)
 }
 
 pub fn related_table(tracked: &Tracked) -> RelatedTable {

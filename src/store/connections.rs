@@ -72,6 +72,7 @@ pub struct Outcome {
 #[derive(Debug, Default)]
 pub struct PullLog {
     pub error: Option<String>,
+    /// The last pull failed, too.
     pub retry: bool,
     pub details: Option<serde_json::Value>,
     /// fetched, created, updated, deleted, unchanged

@@ -16,7 +16,8 @@ thread_local! {
              values ($1, $2, $3, $4, $5, case when $6 > 0 then now() + interval '1 minute' * (0.9 + 0.2 * random()) end)
              on conflict (related_table, interaction_id) where not resolved do update
              set action = case when excluded.action = 'delete' then excluded.action else f.action end,
-                 error_message = excluded.error_message, error_stack = excluded.error_stack",
+                 error_message = excluded.error_message, error_stack = excluded.error_stack
+             returning f.action, f.xmax <> 0",
             &[
                 pg_sys::TEXTOID,
                 pg_sys::UUIDOID,
@@ -31,8 +32,8 @@ thread_local! {
         Statement::new(
             "insert into @calendar_sync_log
                  (related_table, interaction_id, provider, action, status, error_message, details)
-             values ($1, $2, 'interaction', $3, 'failed', $4, jsonb_build_object('error', $5))",
-            &[pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID],
+             values ($1, $2, 'interaction', $3, $6, $4, jsonb_build_object('error', $5))",
+            &[pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID],
         )
     };
     static RESOLVE: Statement = const {
@@ -84,17 +85,25 @@ fn pg_uuid(id: Uuid) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(id.into_bytes())
 }
 
-/// Records that an interaction's event could not be written, with a row in the log.
-pub fn record(related_table: &str, interaction: Uuid, action: &str, failure: &Failure) -> SqlResult<()> {
+/// Records that an interaction's event could not be written, with a row in the log. `again`: the interaction has not
+/// changed, its event is only brought up to date; where it has failed before, the log calls that a retry of what failed.
+pub fn record(related_table: &str, interaction: Uuid, action: &str, again: bool, failure: &Failure) -> SqlResult<()> {
     let stack = failure.stack(related_table);
     let retries = settings::MAX_RETRIES.get();
     let id = pg_uuid(interaction);
     let message = failure.message.as_str();
     as_owner(|installation| {
-        let failure =
+        let recorded =
             [related_table.into(), id.into(), action.into(), message.into(), stack.as_str().into(), retries.into()];
-        RECORD.with(|record| record.execute(installation, &failure))?;
-        LOG.with(|log| log.execute(installation, &failure[..5]))?;
+        let open = RECORD
+            .with(|record| record.first(installation, &recorded, |columns| Ok((columns.word()?, columns.flag()?))))?;
+        let (action, status) = match &open {
+            Some((action, true)) if again => (action.as_str(), "retry"),
+            _ => (action, "failed"),
+        };
+        let logged =
+            [related_table.into(), id.into(), action.into(), message.into(), stack.as_str().into(), status.into()];
+        LOG.with(|log| log.execute(installation, &logged))?;
         Ok(())
     })
 }

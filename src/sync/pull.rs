@@ -208,7 +208,7 @@ pub fn failed(
     let breaks_at = schedule::FAILURES_TO_ERROR;
     let (message, wants_login) = (&trouble.message, trouble.wants_login);
     connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)?;
-    let retry = !trouble.wants_login && failures < breaks_at;
+    let retry = connection.failures > 0 && !trouble.wants_login;
     let log = PullLog { error: Some(trouble.message.clone()), retry, duration, ..PullLog::default() };
     connections::log_pull(installation, connection, log)
 }

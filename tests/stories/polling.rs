@@ -90,7 +90,7 @@ fn failures_back_off_until_the_circuit_breaker_opens_and_one_success_closes_it()
             &mut client,
             "select string_agg(status, ' ' order by log_id) from calendar_sync_log where action = 'pull'"
         ),
-        "success retry retry retry retry failed failed failed failed failed failed failed failed success"
+        "success failed retry retry retry retry retry retry retry retry retry retry failed success"
     );
 }
 
