@@ -77,24 +77,46 @@ comment on column calendar_sync_recent.unchanged is 'events that were as they ar
 comment on column calendar_sync_recent.duration_ms is 'how long it took, in milliseconds';
 comment on column calendar_sync_recent.error_message is 'what went wrong';
 
+-- Durations are those of pulls alone, and are sorted; most rows of a log are interactions', and only counted.
 create view calendar_sync_stats as
+with counted as (
+    select
+        (created_at at time zone 'UTC')::date as day,
+        coalesce(provider, 'interaction') as provider,
+        action,
+        count(*) as operations,
+        count(*) filter (where status in ('failed', 'retry')) as failures,
+        sum(
+            case
+                when event_id is not null and status = 'success' then 1
+                else coalesce(created, 0) + coalesce(updated, 0) + coalesce(deleted, 0)
+            end
+        ) as events_changed
+    from calendar_sync_log
+    group by 1, 2, 3
+),
+timed as (
+    select
+        (created_at at time zone 'UTC')::date as day,
+        coalesce(provider, 'interaction') as provider,
+        action,
+        percentile_cont(array[0.5, 0.95]) within group (order by duration_ms) as durations
+    from calendar_sync_log
+    where duration_ms is not null
+    group by 1, 2, 3
+)
 select
-    (l.created_at at time zone 'UTC')::date as day,
-    coalesce(l.provider, 'interaction') as provider,
-    l.action,
-    count(*) as operations,
-    count(*) filter (where l.status in ('failed', 'retry')) as failures,
-    sum(
-        case
-            when l.event_id is not null and l.status = 'success' then 1
-            else coalesce(l.created, 0) + coalesce(l.updated, 0) + coalesce(l.deleted, 0)
-        end
-    ) as events_changed,
-    percentile_cont(0.5) within group (order by l.duration_ms) as p50_duration_ms,
-    percentile_cont(0.95) within group (order by l.duration_ms) as p95_duration_ms
-from calendar_sync_log l
-group by 1, 2, 3
-order by 1 desc, 2, 3;
+    day,
+    provider,
+    action,
+    c.operations,
+    c.failures,
+    c.events_changed,
+    t.durations[1] as p50_duration_ms,
+    t.durations[2] as p95_duration_ms
+from counted c
+left join timed t using (day, provider, action)
+order by day desc, provider, action;
 comment on view calendar_sync_stats is 'operations by day, provider and action';
 comment on column calendar_sync_stats.day is 'date in UTC';
 comment on column calendar_sync_stats.provider is 'interaction, or the outside calendar''s provider';
