@@ -60,4 +60,18 @@ select count(*)
 from calendar_upsert_events('ada', 'many', (
     select jsonb_agg(jsonb_build_object('external_id', n::text, 'start', '2031-01-01', 'title', 'Lunch'))
     from generate_series(3001, 3200) n));
+rollback to here;
+
+-- A trigger that suppresses rows refuses them without a word.
+create function pg_temp.no_siesta() returns trigger
+    language plpgsql
+as $$
+begin
+    return case when new.title <> 'Siesta' then new end;
+end
+$$;
+create trigger no_siesta before insert or update on calendar_events for each row execute function pg_temp.no_siesta();
+select uid, action, error
+from calendar_ics_import('ada', pg_temp.file(pg_temp.meeting('s', 'Siesta'), pg_temp.meeting('t', 'Standup')));
+select calendar_upsert_event('ada', 'app', 's', '{"title": "Siesta", "start": "2031-01-01"}');
 rollback;

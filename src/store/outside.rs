@@ -5,6 +5,7 @@ use std::thread::LocalKey;
 
 use calendar_sync_core::ics::SourceHash;
 use chrono::{DateTime, Utc};
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use super::details;
 use super::kind::{Column, Kind};
 use super::rows::Columns;
 use super::{Installation, Source, Statement, Wanted};
-use crate::errors::{SqlResult, internal};
+use crate::errors::{SqlResult, error};
 
 /// The statements on such a table. Keep them in a `thread_local!`.
 pub struct Outside {
@@ -80,7 +81,10 @@ impl Outside {
             statement.rows(installation, &arguments, |columns| Ok(columns.uuid()?.unwrap_or_default()))
         })?;
         if ids.len() != count {
-            return Err(internal(format!("calendar_sync: a trigger on {} suppressed rows", self.kind.table)));
+            return Err(error(
+                PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+                format!("a trigger on {} suppresses the row", self.kind.table),
+            ));
         }
         Ok(ids)
     }
