@@ -1,7 +1,8 @@
 //! What is in a feed no more, or can't be read any more: aged out, deleted, held back, renamed, broken.
 
 use calendar_sync_e2e::{
-    Cluster, FakeWeb, Fault, Pulled, calendar_of, count, pull, pull_with, subscribe, text, vevent, vevent_series,
+    Cluster, FakeWeb, Fault, Pulled, calendar_of, count, eventually, pull, pull_with, subscribe, text, vevent,
+    vevent_series,
 };
 use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
@@ -226,6 +227,34 @@ fn what_the_database_refuses_of_a_feed_is_one_bad_event() {
     assert_eq!((failed.status.as_str(), failed.error.as_str()), ("error", "not today"));
     assert_eq!(text(&mut client, versions), before);
     assert_eq!(text(&mut client, "select last_error from calendar_connections"), "not today");
+}
+
+#[test]
+fn the_worker_too_takes_what_the_database_does_not_refuse_and_goes_on_with_other_calendars() {
+    let cluster = Cluster::start();
+    let mut client = cluster.create_database("crm");
+    let web = FakeWeb::start();
+    client
+        .batch_execute(
+            "alter table calendar_events add constraint no_lunch check (title <> 'Lunch');
+             create function no() returns trigger language plpgsql as $$ begin raise 'not today'; end $$;
+             create trigger no before insert on calendar_events for each row when (new.title = 'Off') execute function no()",
+        )
+        .expect("a constraint and a trigger");
+    web.serve("/lunch.ics", calendar_of(meetings(20).chain([vevent("lunch", 1, "Lunch")])));
+    web.serve("/off.ics", calendar_of((0..200).map(|n| vevent(&format!("o{n}"), n + 1, "Off"))));
+    web.serve("/good.ics", calendar_of(meetings(3)));
+    for name in ["lunch", "off", "good"] {
+        subscribe(&mut client, &web.url(&format!("/{name}.ics")), name);
+    }
+    let pulled = "select count(*) from calendar_connections where last_synced_at is not null or last_error is not null";
+    eventually("all are pulled", || count(&mut client, pulled) == 3);
+    let states =
+        "select string_agg(concat_ws(' ', name, status, last_error), ', ' order by name) from calendar_connections";
+    assert_eq!(text(&mut client, states), "good active, lunch active, off active not today");
+    assert_eq!(count(&mut client, HELD), 23);
+    let bad = "select details->'first'->0->>'external_id' from calendar_sync_log where details is not null";
+    assert_eq!(text(&mut client, bad), "lunch");
 }
 
 #[test]
