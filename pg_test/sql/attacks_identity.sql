@@ -112,7 +112,12 @@ create domain attack.timestamptz as text check (attack.eq(value, ''));
 reset role;
 grant usage on schema attack to attack_grace;
 create table public.attack_interaction (interaction_id uuid primary key, subject text, interaction_date timestamptz, created_by text);
-set local search_path = attack, pg_catalog, public;
+create temporary table pg_class (oid oid, relname name, relowner oid, relnamespace oid);
+create temporary table pg_policy (polrelid oid);
+create temporary table calendar_events (event_id uuid);
+create temporary table calendar_connections (connection_id uuid);
+create domain pg_temp.jsonb as text check (attack.eq(value, ''));
+set local search_path = attack, pg_temp, pg_catalog, public;
 savepoint before;
 select 'a'::text = 'b'::text as is_sprung;
 rollback to before;
@@ -134,10 +139,13 @@ select public.calendar_pause(connection_id) from things;
 select public.calendar_feed(public.calendar_feed_rotate(feed_id)) like '%BEGIN:VCALENDAR%' as is_calendar from things;
 select count(*) > 0 from public.calendar_cleanup();
 select public.calendar_grant('attack_grace', 'reader');
+select public.calendar_grant('attack_grace', 'user', 'grace@example.com');
 select count(*) from public.calendar_connection_status;
 select public.calendar_detach('public.attack_interaction');
 insert into public.calendar_events (user_id, title, event_date) values ('ada@example.com', 'by default', '2031-01-01');
 set local search_path = public;
+drop table pg_temp.pg_class, pg_temp.pg_policy, pg_temp.calendar_events, pg_temp.calendar_connections;
+drop domain pg_temp.jsonb;
 drop table attack_interaction;
 
 -- A function that runs as its owner acts for whom that one may, and gives nobody else's rights away.
