@@ -6,7 +6,7 @@ use pgrx::spi::SpiHeapTupleData;
 use pgrx::{JsonB, pg_sys};
 use uuid::Uuid;
 
-use super::{Installation, Statement};
+use super::{Installation, Statement, private_lock};
 use crate::errors::SqlResult;
 
 const UUID_ARRAY: pg_sys::Oid = pg_sys::UUIDARRAYOID;
@@ -166,10 +166,6 @@ thread_local! {
            and (status <> 'paused' or $3)
          for update",
         &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID],
-    ) };
-    static TRY_ALONE: Statement = const { Statement::new(
-        "select pg_try_advisory_xact_lock(hashtextextended($1::text, 7018))",
-        &[pg_sys::UUIDOID],
     ) };
     static UNCHANGED: Statement = const { Statement::new(
         "with free as (
@@ -351,9 +347,7 @@ pub fn lock(installation: &Installation, connection: &Connection) -> SqlResult<b
 
 /// Keeps others from applying the same connection until this transaction ends; false if another one is at it.
 pub fn try_alone(installation: &Installation, id: Uuid) -> SqlResult<bool> {
-    TRY_ALONE.with(|statement| {
-        statement.run(installation, &[uuid(id)], |rows| rows.first().get_one::<bool>().map(|got| got == Some(true)))
-    })
+    private_lock::try_take(installation, "calendar_connections", id)
 }
 
 /// Nothing new: only when it was synced and the next poll move. (connection, generation, next poll) each.

@@ -23,6 +23,7 @@ mod multi_insert;
 pub mod names;
 mod outside;
 pub mod policies;
+mod private_lock;
 pub mod raw;
 mod reader;
 pub mod related;

@@ -168,3 +168,24 @@ fn an_owner_that_is_no_superuser_grants_and_sees_all_rows() {
         "42501"
     );
 }
+
+/// Advisory locks are anybody's to take, and pg_locks shows which ones are taken: a pull must not go by one.
+#[test]
+fn what_keeps_two_pulls_apart_is_no_lock_that_others_could_take() {
+    let web = FakeWeb::start();
+    web.serve("/team.ics", include_str!("../../demo/team.ics"));
+    let cluster = start();
+    let mut client = cluster.create_database("crm");
+    client.execute("select calendar_subscribe('ada@example.com', $1)", &[&web.url("/team.ics")]).expect("subscribe");
+    let mut other = cluster.connect("crm");
+    let sync = "select status from calendar_sync_now('ada@example.com')";
+
+    let mut pull = client.transaction().expect("begin");
+    pull.batch_execute("select calendar_subscribe('grace@example.com', 'https://calendar.example.com/')")
+        .expect("a secret");
+    assert_eq!(pull.query_one(sync, &[]).expect("a sync").get::<_, &str>(0), "success");
+    assert_eq!(count(&mut other, "select count(*) from pg_locks where locktype = 'advisory'"), 0);
+    assert_eq!(other.query_one(sync, &[]).expect("a sync").get::<_, &str>(0), "busy");
+    pull.rollback().expect("rollback");
+    assert_eq!(other.query_one(sync, &[]).expect("a sync").get::<_, &str>(0), "success");
+}
