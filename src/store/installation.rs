@@ -164,9 +164,10 @@ fn set_option(name: &CStr, value: &CStr) {
 
 impl Drop for Identity {
     fn drop(&mut self) {
+        // As at an abort: what code of others has SET meanwhile must not outlast it, a search_path least of all.
         // SAFETY: see `assume`.
         unsafe {
-            pg_sys::AtEOXact_GUC(true, self.settings);
+            pg_sys::AtEOXact_GUC(false, self.settings);
             pg_sys::SetUserIdAndSecContext(self.user, self.context);
         }
     }
