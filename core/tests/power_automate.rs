@@ -1,76 +1,18 @@
-//! What Power Automate flows answer with, as items.
+//! What Power Automate flows answer with, as items: its wrapping, its events, whether it is all.
 
-use calendar_sync_core::event::{Body, Event, EventStatus, Importance, Item, Sensitivity, Series, ShowAs};
+#[path = "common/flows.rs"]
+mod flows;
+
+use calendar_sync_core::event::{Body, Event, EventStatus, Importance, Sensitivity, ShowAs};
 use calendar_sync_core::providers::power_automate::{Answer, ReadError};
-use calendar_sync_core::providers::{BadItem, Document};
-use calendar_sync_core::recurrence::{Instances, Window};
-use calendar_sync_core::zones::ChronoZones;
-use chrono::{DateTime, Utc};
+use flows::{MAX, at, good, item, items, read, with};
 use serde_json::{Value, json};
-
-const MAX: usize = 500_000;
-
-fn read(body: &str) -> Answer {
-    Answer::read(body.as_bytes(), MAX).unwrap_or_else(|error| panic!("{error}: {body}"))
-}
-
-fn items(answer: Answer) -> Vec<Result<Item, BadItem>> {
-    let zones = ChronoZones::default();
-    let mut items = Document::PowerAutomate(answer).resolve(&zones, "Asia/Tokyo").unwrap();
-    std::iter::from_fn(|| items.next_unless(|_, _| false)).map(|found| found.map(|sourced| sourced.item)).collect()
-}
-
-fn good(value: &Value) -> Vec<Item> {
-    items(read(&value.to_string())).into_iter().map(|found| found.unwrap()).collect()
-}
 
 fn event(value: &Value) -> Event {
     match good(&json!([value])).remove(0).body {
         Body::Single(event) => *event,
         other => panic!("{other:?}"),
     }
-}
-
-fn series(value: &Value) -> Series {
-    match good(&json!([value])).remove(0).body {
-        Body::Series(series) => *series,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap()
-}
-
-/// An item as 'Get calendar view of events (V3)' gives it.
-fn item(id: &str, start: &str, end: &str) -> Value {
-    json!({
-        "subject": format!("Meeting {id}"), "id": id, "iCalUId": format!("uid-{id}"),
-        "start": format!("{start}.0000000"), "end": format!("{end}.0000000"),
-        "startWithTimeZone": format!("{start}+00:00"), "endWithTimeZone": format!("{end}+00:00"),
-        "body": "", "isHtml": true, "responseType": "organizer", "responseTime": "0001-01-01T00:00:00+00:00",
-        "createdDateTime": "2026-01-02T03:04:05.678+00:00", "lastModifiedDateTime": "2026-02-03T04:05:06.789+00:00",
-        "organizer": "ada@example.com", "timeZone": "UTC", "seriesMasterId": null, "categories": [],
-        "webLink": "https://outlook.example.com/1", "requiredAttendees": "", "optionalAttendees": "",
-        "resourceAttendees": "", "location": "", "importance": "normal", "isAllDay": false, "recurrence": "none",
-        "recurrenceEnd": null, "numberOfOccurences": null, "reminderMinutesBeforeStart": 15, "isReminderOn": true,
-        "showAs": "busy", "responseRequested": true, "sensitivity": "normal"
-    })
-}
-
-fn with(mut item: Value, changes: Value) -> Value {
-    for (key, value) in changes.as_object().unwrap() {
-        item[key] = value.clone();
-    }
-    item
-}
-
-/// The starts of a series within the year of 2026 and the next.
-fn starts(series: &Series) -> Vec<String> {
-    let window = Window { from: at("2026-01-01T00:00:00Z").timestamp(), to: at("2028-01-01T00:00:00Z").timestamp() };
-    let zones = ChronoZones::default();
-    let instances = Instances::new(series, &zones, window).unwrap();
-    instances.map(|instance| instance.unwrap().start.format("%m-%d %H:%M").to_string()).collect()
 }
 
 #[test]
@@ -385,145 +327,4 @@ fn reported_deletes_are_told_apart_from_events() {
     assert_eq!(answer.deleted(), ["b", "c"]);
     let ids: Vec<_> = items(answer).into_iter().map(|item| item.unwrap().external_id).collect();
     assert_eq!(ids, ["a", "d"]);
-}
-
-#[test]
-fn a_series_keeps_its_local_time_over_a_clock_change() {
-    let weekly = series(&with(
-        item("a", "2026-03-16T08:00:00", "2026-03-16T09:00:00"),
-        json!({
-            "timeZone": "W. Europe Standard Time", "recurrence": "weekly", "numberOfOccurences": 4
-        }),
-    ));
-    assert_eq!(weekly.rrules, ["FREQ=WEEKLY;COUNT=4"]);
-    assert_eq!(starts(&weekly), ["03-16 08:00", "03-23 08:00", "03-30 07:00", "04-06 07:00"]);
-    assert_eq!(weekly.template.details.series_master_id.as_deref(), Some("a"));
-}
-
-#[test]
-fn words_mean_the_day_of_the_start_as_exchange_counts_it() {
-    let recurring = |start: &str, word: &str, end: Value| {
-        series(&json!({ "id": "a", "start": start, "recurrence": word, "recurrenceEnd": end }))
-    };
-    let monthly = recurring("2026-01-31T09:00:00", "monthly", json!("2026-05-01"));
-    assert_eq!(starts(&monthly), ["01-31 09:00", "02-28 09:00", "03-31 09:00", "04-30 09:00"]);
-    let monthly = recurring("2026-01-30T09:00:00", "Monthly", json!("2026-04-30T00:00:00+00:00"));
-    assert_eq!(starts(&monthly), ["01-30 09:00", "02-28 09:00", "03-30 09:00", "04-30 09:00"]);
-    let monthly = recurring("2026-10-15T09:00:00", "monthly", json!("2026-11-30"));
-    assert_eq!(starts(&monthly), ["10-15 09:00", "11-15 09:00"]);
-    let yearly = recurring("2024-02-29T09:00:00", "yearly", json!(null));
-    assert_eq!(starts(&yearly), ["02-28 09:00", "02-28 09:00"]);
-    let daily = recurring("2026-12-01T22:00:00", "daily", json!("2026-12-03T23:59:59.9999999"));
-    assert_eq!(starts(&daily), ["12-01 22:00", "12-02 22:00", "12-03 22:00"]);
-    let never = recurring("2026-12-30T09:00:00", "daily", json!("9999-12-31T00:00:00"));
-    assert_eq!(never.rrules, ["FREQ=DAILY"]);
-}
-
-#[test]
-fn the_last_day_of_a_series_is_that_of_its_own_zone() {
-    let daily = |zone: &str, end: &str| {
-        let fields = json!({ "timeZone": zone, "recurrence": "daily", "recurrenceEnd": end });
-        starts(&series(&with(item("a", "2026-12-01T01:00:00", "2026-12-01T02:00:00"), fields)))
-    };
-    // 20:00 of the evening before in New York, 10:00 in Tokyo.
-    for end in ["2026-12-02T00:00:00+00:00", "2026-12-02", "2026-12-02T23:59:59Z"] {
-        assert_eq!(daily("Eastern Standard Time", end), ["12-01 01:00", "12-02 01:00", "12-03 01:00"], "{end}");
-        assert_eq!(daily("Tokyo Standard Time", end), ["12-01 01:00", "12-02 01:00"], "{end}");
-    }
-}
-
-#[test]
-fn an_all_day_series_is_one_of_dates() {
-    let weekly =
-        series(&json!({ "id": "a", "isAllDay": true, "start": "2026-12-01T00:00:00", "end": "2026-12-02T00:00:00",
-        "recurrence": "weekly", "recurrenceEnd": "2026-12-15T00:00:00" }));
-    assert_eq!(starts(&weekly), ["12-01 00:00", "12-08 00:00", "12-15 00:00"]);
-}
-
-/// A weekly series of ten, from Tuesday 2026-12-01, and some of its occurrences.
-fn with_occurrences(occurrences: &[Value]) -> Vec<String> {
-    let master = with(
-        item("m", "2026-12-01T09:00:00", "2026-12-01T10:00:00"),
-        json!({ "subject": "Weekly", "recurrence": "weekly", "numberOfOccurences": 10 }),
-    );
-    let mut all = vec![master];
-    all.extend(occurrences.iter().cloned());
-    let mut found = vec![];
-    for item in good(&json!(all)) {
-        match item.body {
-            Body::Series(series) => found.extend(starts(&series).into_iter().map(|start| format!("{start} rule"))),
-            Body::Single(event) => {
-                assert_eq!(event.details.series_master_id.as_deref(), Some("m"));
-                found.push(format!("{} own", event.timing.start.format("%m-%d %H:%M")));
-            }
-            Body::Overrides(_) => panic!(),
-        }
-    }
-    found.sort();
-    found
-}
-
-fn occurrence(id: &str, day: &str, time: &str, subject: &str) -> Value {
-    let (start, end) = (format!("2026-{day}T{time}"), format!("2026-{day}T10:00:00"));
-    with(item(id, &start, &end), json!({ "subject": subject, "seriesMasterId": "m" }))
-}
-
-#[test]
-fn no_occurrence_that_the_answer_holds_itself_comes_from_the_rule_too() {
-    assert_eq!(with_occurrences(&[]).len(), 10);
-    // As far as the occurrences go they are the series: the second was deleted.
-    let found = with_occurrences(&[
-        occurrence("o1", "12-01", "09:00:00", "Weekly"),
-        occurrence("o3", "12-15", "09:00:00", "Weekly"),
-    ]);
-    assert_eq!(
-        found[found.len() - 4..],
-        ["12-01 09:00 own", "12-15 09:00 own", "12-22 09:00 rule", "12-29 09:00 rule"].map(String::from)[..]
-    );
-    assert_eq!(found.len(), 2 + 7);
-    // One that was changed or moved stands for that of the rule.
-    let found = with_occurrences(&[occurrence("o2", "12-08", "09:00:00", "Changed")]);
-    assert_eq!((found.len(), found.iter().filter(|it| it.starts_with("12-08")).count()), (10, 1));
-    let found = with_occurrences(&[occurrence("o2", "12-09", "08:00:00", "Weekly")]);
-    assert_eq!(found.len(), 10);
-    assert!(found.contains(&"12-09 08:00 own".into()) && !found.iter().any(|it| it.starts_with("12-08")));
-}
-
-#[test]
-fn a_word_that_is_not_all_of_a_rule_adds_nothing_to_its_occurrences() {
-    // In truth it is on Tuesdays and Thursdays.
-    let found = with_occurrences(&[
-        occurrence("o1", "12-01", "09:00:00", "Weekly"),
-        occurrence("o2", "12-03", "09:00:00", "Weekly"),
-    ]);
-    assert_eq!(found, ["12-01 09:00 own", "12-03 09:00 own"]);
-}
-
-#[test]
-fn hostile_json_ends_soon_and_takes_no_memory_of_its_own() {
-    let refused = |body: &str| Answer::read(body.as_bytes(), 1_000).is_err();
-    assert!(refused(&"[".repeat(1_000_000)));
-    assert!(refused(&format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000))));
-    assert!(refused(&"{\"value\":".repeat(1_000_000)));
-    assert!(refused(&format!("{}[]{}", "{\"value\":".repeat(100_000), "}".repeat(100_000))));
-    assert!(refused(&format!("[{}{{}}]", "{},".repeat(200_000))));
-    // Strings in strings, each twice as long as the one within.
-    let mut nested = "[]".to_owned();
-    for _ in 0..15 {
-        nested = json!(nested).to_string();
-    }
-    assert!(refused(&nested));
-
-    let deep =
-        format!(r#"[{{"id":"a","start":"2026-12-01T09:00:00","x":{}1{}}}]"#, "[".repeat(500_000), "]".repeat(500_000));
-    assert_eq!(items(read(&deep)).len(), 1);
-    let many =
-        format!(r#"[{{"id":"a","start":"2026-12-01T09:00:00","requiredAttendees":"{}"}}]"#, "a@b;".repeat(1_000_000));
-    assert!(items(read(&many))[0].is_ok());
-    let long =
-        format!(r#"[{{"id":"{}","start":"2026-12-01T09:00:00","subject":"a\u0000b\ud800c"}}]"#, "i".repeat(6_000));
-    let Item { external_id, body: Body::Single(event) } = items(read(&long)).remove(0).unwrap() else { panic!() };
-    assert_eq!((external_id.len(), event.details.title.as_str()), (6_000, "ab\u{FFFD}\u{FFFD}\u{FFFD}c"));
-    let broken = [br#"[{"id":"a","start":"2026-12-01T09:00:00","subject":"a"#, &b"\xFF\xC3"[..], br#"b"}]"#].concat();
-    assert_eq!(items(Answer::read(&broken, 10).unwrap()).len(), 1);
 }

@@ -62,7 +62,7 @@ impl Answer {
             entry.deleted = action.is_some_and(|action| action.eq_ignore_ascii_case("deleted"));
             entry.id = external_id(&fields).map(digest);
             entry.series = series_of(&fields).map(digest);
-            entry.recurs = entry.series.is_none() && !matches!(recurrence::frequency(&fields), Ok(None));
+            entry.recurs = entry.series.is_none() && recurrence::recurs(&fields);
         }
         let Some(id) = entry.id else {
             self.unnamed += 1;

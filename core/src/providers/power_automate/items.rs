@@ -13,6 +13,9 @@ use crate::ics::UnknownZone;
 use crate::providers::BadItem;
 use crate::zones::Zones;
 
+/// Occurrences of one series that are compared with its rule; where an answer holds more, they are the series.
+const MAX_OCCURRENCES: usize = 5_000;
+
 /// See [`Answer::resolve`].
 pub struct Items<'z> {
     answer: Answer,
@@ -78,13 +81,17 @@ fn body(
     clocks: &mut Clocks,
 ) -> Result<Option<Body>, String> {
     let series_id = series_of(fields);
-    let is_occurrence = series_id.is_some();
-    let frequency = if is_occurrence { None } else { recurrence::frequency(fields)? };
+    let recurs = series_id.is_none() && recurrence::recurs(fields);
     let (mut timing, clock) = clocks.timing(fields)?;
-    let details = details(fields, series_id.or_else(|| frequency.map(|_| external_id.to_owned())));
-    let Some(frequency) = frequency else { return Ok(Some(Body::Single(Box::new(Event { timing, details })))) };
+    let details = details(fields, series_id.or_else(|| recurs.then(|| external_id.to_owned())));
+    if !recurs {
+        return Ok(Some(Body::Single(Box::new(Event { timing, details }))));
+    }
     let length = timing.end.map(|end| end - timing.start);
-    let rule = recurrence::rule(frequency, &timing, &clock, fields);
+    let rule = recurrence::rule(fields, &timing, &clock)?;
+    if occurrences.len() > MAX_OCCURRENCES {
+        return Ok(None);
+    }
     let entries = occurrences.iter().filter_map(|index| answer.entries.get(*index));
     let held: Vec<Occurrence> = entries
         .filter_map(|entry| {

@@ -1,65 +1,65 @@
-//! How a series recurs, of which the connector says no more than a word.
+//! How a series recurs: the connector says no more than a word, Graph all of it.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::fields::{Field, Fields};
-use super::times::{Clock, end_of_last_day, written};
+use super::times::{Clock, last_day, written};
 use crate::event::Timing;
+use crate::providers::graph_recurrence::{Recurrence, on_day};
 use crate::recurrence::{Frequency, Occurrences, Rule, Until, Window};
 
-/// The word of a series; `None` for an event that does not recur.
+/// Whether an event says that it recurs, in a way that is understood or not.
+pub fn recurs(fields: &Fields) -> bool {
+    match fields.raw(Field::Recurrence) {
+        Some(value) if value.starts_with('{') => true,
+        _ => fields.word(Field::Recurrence).is_some_and(|word| !word.eq_ignore_ascii_case("none")),
+    }
+}
+
+/// The rule of a series that starts so.
 ///
 /// # Errors
 /// A text that says what is not understood.
-pub fn frequency(fields: &Fields) -> Result<Option<Frequency>, String> {
-    let Some(value) = fields.raw(Field::Recurrence) else { return Ok(None) };
-    let word = fields.word(Field::Recurrence).map(|word| word.to_ascii_lowercase());
-    match word.as_deref() {
-        Some("none") => Ok(None),
-        None if value.starts_with('"') => Ok(None),
-        Some("daily") => Ok(Some(Frequency::Daily)),
-        Some("weekly") => Ok(Some(Frequency::Weekly)),
-        Some("monthly") => Ok(Some(Frequency::Monthly)),
-        Some("yearly") => Ok(Some(Frequency::Yearly)),
-        _ => Err("its recurrence is none of none, daily, weekly, monthly and yearly".into()),
-    }
-}
-
-/// The rule that a word means for a series that starts so.
-pub fn rule(frequency: Frequency, timing: &Timing, clock: &Clock, fields: &Fields) -> Rule {
-    let mut rule = Rule::every(frequency);
-    let start = clock.local(timing.start).date();
-    match frequency {
-        Frequency::Monthly => on_day(&mut rule, start.day()),
-        Frequency::Yearly if (start.month(), start.day()) == (2, 29) => {
-            rule.by_month = vec![2];
-            rule.by_month_day = vec![-1];
-        }
-        _ => {}
-    }
-    let count = [Field::NumberOfOccurences, Field::NumberOfOccurrences];
-    let count = count.iter().find_map(|field| fields.word(*field)?.parse().ok()).filter(|count: &u32| *count > 0);
-    rule.count = count;
-    if count.is_none() {
-        rule.until = written(fields, Field::RecurrenceEnd).map(|end| {
-            let last = end_of_last_day(end, clock);
-            if timing.all_day { Until::Date(days(last.date())) } else { Until::Utc(clock.instant(last).timestamp()) }
-        });
-    }
-    rule
-}
-
-/// Exchange takes a month's last day where it has no such day, which RFC 5545 would leave out.
-fn on_day(rule: &mut Rule, day: u32) {
-    rule.by_month_day = match day {
-        31 => vec![-1],
-        30 => vec![28, 29, 30],
-        29 => vec![28, 29],
-        day => vec![day as i8],
+pub fn rule(fields: &Fields, timing: &Timing, clock: &Clock) -> Result<Rule, String> {
+    let until = |last: NaiveDateTime| {
+        if timing.all_day { Until::Date(days(last.date())) } else { Until::Utc(clock.instant(last).timestamp()) }
     };
-    if matches!(day, 29 | 30) {
-        rule.by_set_position = vec![-1];
+    if let Some(value) = fields.raw(Field::Recurrence).filter(|value| value.starts_with('{')) {
+        let recurrence = Recurrence::read(value);
+        let rule = recurrence.as_ref().and_then(Recurrence::rule);
+        let (recurrence, mut rule) = recurrence.zip(rule).ok_or("its recurrence has no pattern that is known")?;
+        rule.count = recurrence.count();
+        rule.until = recurrence.last_day().map(|day| until(last_second(day)));
+        return Ok(rule);
     }
+    let mut rule = of_word(fields, clock.local(timing.start).date())?;
+    let count = [Field::NumberOfOccurences, Field::NumberOfOccurrences];
+    let count = count.iter().find_map(|field| fields.word(*field)?.parse().ok());
+    rule.count = count.filter(|count: &u32| *count > 0);
+    if rule.count.is_none() {
+        rule.until = written(fields, Field::RecurrenceEnd).map(|end| until(last_second(last_day(end, clock))));
+    }
+    Ok(rule)
+}
+
+/// What the connector's word means for a series that starts on that day.
+fn of_word(fields: &Fields, start: NaiveDate) -> Result<Rule, String> {
+    let word = fields.word(Field::Recurrence).unwrap_or_default().to_ascii_lowercase();
+    let rule = match word.as_str() {
+        "daily" => Some(Rule::every(Frequency::Daily)),
+        "weekly" => Some(Rule::every(Frequency::Weekly)),
+        "monthly" => on_day(Rule::every(Frequency::Monthly), start.day()),
+        "yearly" => {
+            let by_month = vec![start.month() as u8];
+            on_day(Rule { by_month, ..Rule::every(Frequency::Yearly) }, start.day())
+        }
+        _ => None,
+    };
+    rule.ok_or_else(|| "its recurrence is none of none, daily, weekly, monthly and yearly".into())
+}
+
+fn last_second(day: NaiveDate) -> NaiveDateTime {
+    day.and_time(NaiveTime::MIN) + TimeDelta::seconds(86_399)
 }
 
 /// Days since 1970.
@@ -116,14 +116,15 @@ pub fn beside(start: DateTime<Utc>, rule: Rule, clock: &Clock, held: &[Occurrenc
 /// The occurrence closest to a time that none may be at: where one was before it was moved.
 fn nearest(rest: &Remainder, to: DateTime<Utc>, clock: &Clock) -> Option<DateTime<Utc>> {
     let at = to.timestamp();
-    // As far as two occurrences of the rarest rule can be apart.
-    let reach = match rest.rule.frequency {
+    // As far as two occurrences can be apart.
+    let period = match rest.rule.frequency {
         Frequency::Daily => 86_400,
         Frequency::Weekly => 7 * 86_400,
         Frequency::Monthly => 31 * 86_400,
         _ => 366 * 86_400,
     };
-    let window = Window { from: at - reach, to: at + reach };
+    let reach = period * i64::from(rest.rule.interval);
+    let window = Window { from: at.saturating_sub(reach), to: at.saturating_add(reach) };
     let found = Occurrences::new(&rest.rule, rest.start.timestamp(), clock, window).ok()?;
     let closest = found.map_while(Result::ok).min_by_key(|found| found.abs_diff(at))?;
     DateTime::from_timestamp(closest, 0)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 
 use super::fields::{Field, Fields, text};
 use crate::event::Timing;
@@ -207,13 +207,11 @@ const fn word(field: Field) -> &'static str {
     }
 }
 
-/// The last second of the day that a series ends on: written as a day, whatever time stands beside it, unless that is a
-/// time of its own.
-pub fn end_of_last_day(end: Written, clock: &Clock) -> NaiveDateTime {
+/// The last day of a series: as it is written, whatever time stands beside it, unless that is a time of its own.
+pub fn last_day(end: Written, clock: &Clock) -> NaiveDate {
     let is_day = end.local.time() == NaiveTime::MIN || (end.local.hour(), end.local.minute()) == (23, 59);
-    let day = match end.instant.filter(|_| !is_day) {
+    match end.instant.filter(|_| !is_day) {
         Some(instant) => clock.local(instant).date(),
         None => end.local.date(),
-    };
-    day.and_time(NaiveTime::MIN) + TimeDelta::seconds(86_399)
+    }
 }
