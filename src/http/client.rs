@@ -14,9 +14,14 @@ use super::address::Address;
 use super::connector::OnceConfigured;
 use super::error::{HttpError, named};
 use super::guard::Policy;
-use super::resolver::{self, GuardedResolver, LookUp};
+use super::names::{NAMES, Names};
+use super::resolver::GuardedResolver;
 use super::trust::{self, Stamp};
 
+/// Connections that are kept for the next request, at all and to one host: a server of many calendars is asked for one
+/// after the other.
+const KEPT: usize = 64;
+const KEPT_PER_HOST: usize = 16;
 /// Longest time to wait for a connection, within the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the body of a failure that are read.
@@ -36,6 +41,8 @@ pub struct Options {
     /// PEM file with the certificates to trust instead of the platform's.
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<String>,
+    /// How long what a name stands for need not be asked again.
+    pub names_good_for: Duration,
 }
 
 /// A GET, unless its [`Manner`] says otherwise.
@@ -104,12 +111,12 @@ impl Client {
         {
             return Ok(client.clone());
         }
-        let client = Self::new(options, resolver::system)?;
+        let client = Self::new(options, &NAMES)?;
         *current = Some(client.clone());
         Ok(client)
     }
 
-    pub(super) fn new(options: Options, look_up: LookUp) -> Result<Self, HttpError> {
+    pub(super) fn new(options: Options, names: &'static Names) -> Result<Self, HttpError> {
         let ca_stamp = options.ca_file.as_deref().and_then(trust::stamp);
         let roots = trust::roots(options.ca_file.as_deref())?;
         let proxy = options.proxy.as_deref().map(Proxy::new).transpose().map_err(|_| HttpError::Proxy)?;
@@ -119,11 +126,18 @@ impl Client {
             .max_redirects(0)
             .proxy(proxy)
             .user_agent(options.user_agent.as_str())
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT_PER_HOST)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
-        let resolver = GuardedResolver { policy: options.policy.clone(), look_up, proxy: proxy_host };
+        let resolver = GuardedResolver {
+            policy: options.policy.clone(),
+            names,
+            good_for: options.names_good_for,
+            proxy: proxy_host,
+        };
         let agent = Agent::with_parts(config, OnceConfigured::default(), resolver);
         Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
     }

@@ -5,6 +5,7 @@ mod client;
 mod connector;
 mod error;
 mod guard;
+mod names;
 mod resolver;
 #[cfg(test)]
 mod tests;

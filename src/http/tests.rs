@@ -1,7 +1,7 @@
 //! The client against servers that say what they like, byte for byte.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -11,7 +11,7 @@ use super::address::Address;
 use super::client::{Client, Options, Request};
 use super::error::HttpError;
 use super::guard::Policy;
-use super::resolver::{LookUp, system};
+use super::names::{Addresses, NAMES, Names};
 
 fn options() -> Options {
     Options {
@@ -21,13 +21,14 @@ fn options() -> Options {
         user_agent: "test".into(),
         ca_file: None,
         proxy: None,
+        names_good_for: Duration::ZERO,
     }
 }
 
-fn client(change: impl FnOnce(&mut Options), look_up: LookUp) -> Client {
+fn client(change: impl FnOnce(&mut Options), names: &'static Names) -> Client {
     let mut options = options();
     change(&mut options);
-    Client::new(options, look_up).unwrap()
+    Client::new(options, names).unwrap()
 }
 
 /// Gives one connection after the other what `answer` makes of its number, and passes on what was asked.
@@ -70,7 +71,7 @@ fn answer(head: &str, body: &[u8]) -> Vec<u8> {
 /// What the client makes of these bytes.
 fn told(bytes: Vec<u8>) -> Result<String, HttpError> {
     let (at, _requests) = server(Ipv4Addr::LOCALHOST, move |_| bytes.clone());
-    get(&client(|_| (), system), &format!("http://{at}/private/path?token=1"), &[])
+    get(&client(|_| (), &NAMES), &format!("http://{at}/private/path?token=1"), &[])
 }
 
 fn gzip(layers: usize, plain: &[u8]) -> Vec<u8> {
@@ -146,10 +147,10 @@ fn a_body_is_measured_as_it_is_when_unpacked_and_layers_are_not_unpacked() {
 }
 
 /// Good, as long as it is asked once.
-fn changes_its_mind(_: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+fn changes_its_mind(_: &str) -> Addresses {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let last = if ASKED.fetch_add(1, Ordering::Relaxed) == 0 { 2 } else { 1 };
-    Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), port)])
+    vec![Ipv4Addr::new(127, 0, 0, last).into()]
 }
 
 #[test]
@@ -157,7 +158,8 @@ fn a_name_that_answers_differently_the_second_time_gains_nothing() {
     let (outside, asked_outside) = server(Ipv4Addr::new(127, 0, 0, 2), |_| answer("", b"outside"));
     let inside = TcpListener::bind((Ipv4Addr::LOCALHOST, outside.port())).unwrap();
     let (_, asked_inside) = serve(inside, |_| answer("", b"inside"));
-    let client = client(|options| options.policy.deny_hosts = Policy::hosts("127.0.0.1"), changes_its_mind);
+    static NAMES: Names = Names::new(changes_its_mind);
+    let client = client(|options| options.policy.deny_hosts = Policy::hosts("127.0.0.1"), &NAMES);
     let url = format!("http://rebinding.example:{}/", outside.port());
     assert_eq!(get(&client, &url, &[]).unwrap(), "200 outside");
     assert!(asked_outside.recv().unwrap().contains(&format!("host: rebinding.example:{}", outside.port())));
@@ -165,14 +167,15 @@ fn a_name_that_answers_differently_the_second_time_gains_nothing() {
     assert!(asked_inside.try_recv().is_err());
 }
 
-fn never_answers(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+fn never_answers(_: &str) -> Addresses {
     thread::sleep(Duration::from_secs(3600));
-    Ok(Vec::new())
+    Vec::new()
 }
 
 #[test]
 fn a_name_server_that_does_not_answer_is_waited_for_no_longer_than_a_request_may_take() {
-    let client = client(|options| options.timeout = Duration::from_millis(200), never_answers);
+    static NAMES: Names = Names::new(never_answers);
+    let client = client(|options| options.timeout = Duration::from_millis(200), &NAMES);
     assert!(matches!(get(&client, "http://slow.example/", &[]), Err(HttpError::Timeout(_, "resolving its name"))));
 }
 
@@ -192,7 +195,7 @@ fn what_belongs_to_a_host_does_not_follow_to_another_and_comes_back_on_the_same(
         ("if-none-match", "\"mine\"".to_owned()),
         ("if-modified-since", "then".to_owned()),
     ];
-    let response = client(|_| (), system).get(&Request { address, headers }).unwrap();
+    let response = client(|_| (), &NAMES).get(&Request { address, headers }).unwrap();
     assert_eq!(response.status, 200);
     assert_eq!((response.header("etag"), response.header("last-modified")), (None, None));
     for _ in 0..2 {
@@ -222,7 +225,7 @@ fn redirects_lead_neither_from_https_to_http_nor_to_what_is_no_web_address() {
     ] {
         let bytes = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n");
         let (at, _requests) = server(Ipv4Addr::LOCALHOST, move |_| bytes.clone().into());
-        let client = client(|options| options.policy.deny_hosts = Policy::hosts("240.0.0.1"), system);
+        let client = client(|options| options.policy.deny_hosts = Policy::hosts("240.0.0.1"), &NAMES);
         let error = get(&client, &format!("http://{at}/"), &[]).expect_err(location).to_string();
         assert!(error.contains(said), "{location}: {error}");
     }

@@ -39,6 +39,7 @@ pub fn http_options() -> Options {
             .unwrap_or_else(|| concat!("calendar_sync/", env!("CARGO_PKG_VERSION")).to_owned()),
         ca_file: text(&settings::HTTP_CA_FILE).map(PathBuf::from),
         proxy: text(&settings::HTTP_PROXY),
+        names_good_for: Duration::ZERO,
     }
 }
 
@@ -100,6 +101,11 @@ impl Job {
     pub fn counted(mut self) -> Self {
         self.request.body_hash = None;
         self
+    }
+
+    /// Scheme, host and port of the server, as calendar_connections.url_host has it.
+    pub fn origin(&self) -> String {
+        self.request.address.origin()
     }
 
     /// Asks the server. Any thread; takes as long as `http_timeout` at most.
