@@ -111,11 +111,14 @@ fn calendar_sync_now(
         );
     }
     let allowed = worker::allow_manual_sync(user_id, settings::MANUAL_SYNC_LIMIT.get());
-    let mut rows = Vec::with_capacity(due.len());
-    for connection in due {
-        let report = if allowed { now::pull(connection, force)? } else { Report::new(connection, "rate_limited") };
+    let reports = if allowed {
+        now::pull_all(due, force)?
+    } else {
+        due.into_iter().map(|connection| Report::new(connection, "rate_limited")).collect()
+    };
+    Ok(TableIterator::new(reports.into_iter().map(|report| {
         let Report { connection, status, counts, error, duration } = report;
-        rows.push((
+        (
             arguments::uuid(connection.id),
             connection.name,
             connection.provider,
@@ -129,9 +132,8 @@ fn calendar_sync_now(
             0,
             error,
             i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
-        ));
-    }
-    Ok(TableIterator::new(rows))
+        )
+    })))
 }
 
 #[pg_extern]

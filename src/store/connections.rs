@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiHeapTupleData;
 use pgrx::{JsonB, pg_sys};
 use uuid::Uuid;
@@ -34,6 +35,8 @@ pub struct Connection {
     pub held_back_polls: i32,
     /// `None`: the setting's.
     pub poll_interval: Option<Duration>,
+    /// When it was due. Where another time stands there once it is pulled, somebody has called for it meanwhile.
+    pub due_at: Option<TimestampWithTimeZone>,
     /// How long its feed asks to be left alone; bounded.
     pub refresh: Option<Duration>,
     pub paused: bool,
@@ -91,36 +94,37 @@ macro_rules! pulled {
             ", c.consecutive_failures, c.held_back, c.held_back_polls,
              extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
              c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
-             extract(epoch from clock_timestamp() - c.pending_since)::float8",
+             extract(epoch from clock_timestamp() - c.pending_since)::float8, c.next_poll_at",
             $after
         )
     };
 }
 
 thread_local! {
+    // What is due is looked up first and on its own, so that the plan never depends on how many the planner expects.
     static LEASE: Statement = const { Statement::new(
         pulled!(
-            "with due as (
-             select connection_id
-             from @calendar_connections
-             where status in ('active', 'error')
-               and next_poll_at <= clock_timestamp()
-               and (leased_until is null or leased_until < clock_timestamp())
-               and account_id is null
-             order by next_poll_at
+            "update @calendar_connections c
+         set leased_until = now() + make_interval(secs => $2),
+             lease_generation = c.lease_generation + 1
+         where c.connection_id = any (array(
+             select d.connection_id
+             from @calendar_connections d
+             where d.status in ('active', 'error')
+               and d.next_poll_at <= now()
+               and (d.leased_until is null or d.leased_until < now())
+               and d.account_id is null
+               and (d.consecutive_failures = 0 or $3)
+               and (d.url_host is null or d.url_host <> all ($4))
+             order by d.next_poll_at
              limit $1
              for update skip locked
-         )
-         update @calendar_connections c
-         set leased_until = clock_timestamp() + make_interval(secs => $2),
-             lease_generation = c.lease_generation + 1
-         from due
-         where c.connection_id = due.connection_id
+         ))
          returning ",
             "c.lease_generation",
             ""
         ),
-        &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
+        &[pg_sys::INT8OID, pg_sys::FLOAT8OID, pg_sys::BOOLOID, pg_sys::TEXTARRAYOID],
     ) };
     static OF_USER: Statement = const { Statement::new(
         pulled!(
@@ -168,24 +172,27 @@ thread_local! {
         &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID],
     ) };
     static UNCHANGED: Statement = const { Statement::new(
-        "with free as (
-             select c.connection_id, r.next_poll
-             from unnest($1, $2, $3) r (connection_id, generation, next_poll)
-             join @calendar_connections c using (connection_id)
-             where (r.generation is null or c.lease_generation = r.generation)
-               and c.status <> 'removed'
-             for update of c skip locked
-         )
-         update @calendar_connections c
+        "update @calendar_connections c
          set last_synced_at = clock_timestamp(),
-             next_poll_at = clock_timestamp() + make_interval(secs => free.next_poll),
+             next_poll_at = least(nullif(c.next_poll_at, r.due_at), clock_timestamp() + make_interval(secs => r.next_poll)),
              status = case when c.status in ('error', 'reauth_required') then 'active' else c.status end,
              consecutive_failures = 0,
              last_error = null,
+             pending_location = null,
+             pending_since = null,
              leased_until = null
-         from free
-         where c.connection_id = free.connection_id",
-        &[UUID_ARRAY, BIGINT_ARRAY, DOUBLE_ARRAY],
+         from unnest($1, $2, $3, $4) r (connection_id, generation, next_poll, due_at)
+         where c.connection_id = r.connection_id
+           and c.connection_id = any (array(
+               select d.connection_id
+               from @calendar_connections d
+               where d.connection_id = any ($1)
+                 and d.status <> 'removed'
+               for update skip locked
+           ))
+           and (r.generation is null or c.lease_generation = r.generation)
+         returning c.connection_id",
+        &[UUID_ARRAY, BIGINT_ARRAY, DOUBLE_ARRAY, pg_sys::TIMESTAMPTZARRAYOID],
     ) };
     static VALIDATORS: Statement = const { Statement::new(
         "update @calendar_connections
@@ -213,14 +220,14 @@ thread_local! {
              pending_location = null,
              pending_since = null,
              last_synced_at = clock_timestamp(),
-             next_poll_at = clock_timestamp() + make_interval(secs => $9),
+             next_poll_at = least(nullif(next_poll_at, $11), clock_timestamp() + make_interval(secs => $9)),
              consecutive_failures = 0,
              leased_until = null,
              lease_generation = lease_generation + 1
          where connection_id = $1",
         &[
             pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID, pg_sys::TEXTOID,
-            pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID, pg_sys::FLOAT8OID,
+            pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID, pg_sys::FLOAT8OID, pg_sys::TIMESTAMPTZOID,
         ],
     ) };
     static FAILED: Statement = const { Statement::new(
@@ -241,7 +248,7 @@ thread_local! {
                  when c.consecutive_failures + 1 >= $5 then 'error'
                  else c.status
              end,
-             next_poll_at = clock_timestamp() + make_interval(secs => $6),
+             next_poll_at = least(nullif(c.next_poll_at, $8), clock_timestamp() + make_interval(secs => $6)),
              pending_location = case when $7 then c.pending_location end,
              pending_since = case when $7 then c.pending_since end,
              leased_until = null
@@ -249,7 +256,7 @@ thread_local! {
          where c.connection_id = free.connection_id",
         &[
             pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID, pg_sys::BOOLOID, pg_sys::INT4OID, pg_sys::FLOAT8OID,
-            pg_sys::BOOLOID,
+            pg_sys::BOOLOID, pg_sys::TIMESTAMPTZOID,
         ],
     ) };
     static LOG: Statement = const { Statement::new(
@@ -261,17 +268,23 @@ thread_local! {
             pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID,
         ],
     ) };
-    static NEXT_DUE: Statement = const { Statement::new(
-        "select count(*) filter (where at <= clock_timestamp()),
-             extract(epoch from min(at) - clock_timestamp())::float8
-         from (
-             select greatest(next_poll_at, leased_until) as at
-             from @calendar_connections
-             where status in ('active', 'error')
-               and next_poll_at <= clock_timestamp() + interval '1 minute'
-               and account_id is null
-             limit 100000
-         ) soon",
+    static DUE: Statement = const { Statement::new(
+        "select count(*)
+         from @calendar_connections
+         where status in ('active', 'error')
+           and next_poll_at <= now()
+           and (leased_until is null or leased_until < now())
+           and account_id is null",
+        &[],
+    ) };
+    static NEXT: Statement = const { Statement::new(
+        "select extract(epoch from next_poll_at - clock_timestamp())::float8
+         from @calendar_connections
+         where status in ('active', 'error')
+           and next_poll_at > now()
+           and account_id is null
+         order by next_poll_at
+         limit 1",
         &[],
     ) };
     static NOTIFY: Statement = const { Statement::new(
@@ -280,13 +293,24 @@ thread_local! {
     ) };
 }
 
-/// Leases as many due connections; each lease has a generation of its own and ends by itself after `lease`.
-pub fn lease_due(installation: &Installation, limit: usize, lease: Duration) -> SqlResult<Vec<Connection>> {
-    LEASE.with(|statement| {
-        statement.run(installation, &[(limit as i64).into(), lease.as_secs_f64().into()], |rows| {
-            rows.map(|row| connection(&row)).collect()
-        })
-    })
+/// Which due connections are to be leased.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    pub limit: usize,
+    /// Each lease has a generation of its own and ends by itself after this.
+    pub lease: Duration,
+    /// Also those whose last pull failed.
+    pub failed_too: bool,
+    /// None of these hosts (`url_host`).
+    pub but_hosts: &'a [String],
+}
+
+/// Leases due connections, those first that have been due for longest.
+pub fn lease_due(installation: &Installation, wanted: &Wanted) -> SqlResult<Vec<Connection>> {
+    let but_hosts: Vec<&str> = wanted.but_hosts.iter().map(String::as_str).collect();
+    let arguments =
+        [(wanted.limit as i64).into(), wanted.lease.as_secs_f64().into(), wanted.failed_too.into(), but_hosts.into()];
+    LEASE.with(|statement| statement.run(installation, &arguments, |rows| rows.map(|row| connection(&row)).collect()))
 }
 
 /// Ends all leases there are; returns what was leased.
@@ -326,6 +350,7 @@ fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
         refresh: seconds(15)?,
         paused: row.get(16)?.unwrap_or_default(),
         options: row.get::<JsonB>(17)?.map(|options| options.0),
+        due_at: row.get(20)?,
         pending: row.get(18)?.zip(seconds(19)?).map(|(location, age)| Pending { location, age }),
     })
 }
@@ -350,16 +375,19 @@ pub fn try_alone(installation: &Installation, id: Uuid) -> SqlResult<bool> {
     private_lock::try_take(installation, "calendar_connections", id)
 }
 
-/// Nothing new: only when it was synced and the next poll move. (connection, generation, next poll) each.
-pub fn unchanged(installation: &Installation, pulls: &[(Uuid, Option<i64>, Duration)]) -> SqlResult<()> {
-    if pulls.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<pgrx::Uuid> = pulls.iter().map(|pull| pgrx::Uuid::from_bytes(pull.0.into_bytes())).collect();
-    let generations: Vec<Option<i64>> = pulls.iter().map(|pull| pull.1).collect();
-    let next: Vec<f64> = pulls.iter().map(|pull| pull.2.as_secs_f64()).collect();
-    UNCHANGED.with(|statement| statement.execute(installation, &[ids.into(), generations.into(), next.into()]))?;
-    Ok(())
+/// Nothing new: only when it was synced and the next poll move. Returns those that this was written for: not those whose
+/// lease was taken over, nor those that somebody else has locked.
+pub fn unchanged(installation: &Installation, pulls: &[(&Connection, Duration)]) -> SqlResult<Vec<Uuid>> {
+    let ids: Vec<_> = pulls.iter().map(|(connection, _)| pgrx::Uuid::from_bytes(connection.id.into_bytes())).collect();
+    let generations: Vec<_> = pulls.iter().map(|(connection, _)| connection.generation).collect();
+    let next: Vec<_> = pulls.iter().map(|(_, next_poll)| next_poll.as_secs_f64()).collect();
+    let due: Vec<_> = pulls.iter().map(|(connection, _)| connection.due_at).collect();
+    UNCHANGED.with(|statement| {
+        statement.run(installation, &[ids.into(), generations.into(), next.into(), due.into()], |rows| {
+            let id = |row: SpiHeapTupleData| row.get::<pgrx::Uuid>(1);
+            rows.filter_map(|row| id(row).transpose()).map(|id| id.map(|id| Uuid::from_bytes(*id.as_bytes()))).collect()
+        })
+    })
 }
 
 /// Keeps the validators of an answer whose calendar was the same.
@@ -377,13 +405,13 @@ pub fn keep_validators(
 }
 
 /// A calendar was applied; call only with the row locked. Ends every other lease.
-pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlResult<()> {
+pub fn applied(installation: &Installation, connection: &Connection, outcome: &Outcome) -> SqlResult<()> {
     let (held_back, polls) = outcome.held_back.as_ref().map_or((None, 0), |(digest, polls)| (Some(digest), *polls));
     APPLIED.with(|statement| {
         statement.execute(
             installation,
             &[
-                uuid(id),
+                uuid(connection.id),
                 outcome.etag.as_deref().into(),
                 outcome.last_modified.as_deref().into(),
                 outcome.body_hash.as_deref().into(),
@@ -393,6 +421,7 @@ pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlR
                 outcome.error.as_deref().into(),
                 outcome.next_poll.as_secs_f64().into(),
                 outcome.refresh.map(|refresh| refresh.as_secs_f64()).into(),
+                connection.due_at.into(),
             ],
         )
     })?;
@@ -401,6 +430,7 @@ pub fn applied(installation: &Installation, id: Uuid, outcome: &Outcome) -> SqlR
 
 /// A pull failed: nothing but the connection's own state changes. `breaks_at`: failures in a row that make it
 /// 'error'. `keeps_run`: a flow that is still running is asked for its answer again.
+/// False where its lease was taken over or somebody else has the row locked.
 pub fn failed(
     installation: &Installation,
     connection: &Connection,
@@ -409,22 +439,24 @@ pub fn failed(
     breaks_at: u32,
     next_poll: Duration,
     keeps_run: bool,
-) -> SqlResult<()> {
-    FAILED.with(|statement| {
-        statement.execute(
-            installation,
-            &[
-                uuid(connection.id),
-                connection.generation.into(),
-                error.into(),
-                wants_login.into(),
-                i32::try_from(breaks_at).unwrap_or(i32::MAX).into(),
-                next_poll.as_secs_f64().into(),
-                keeps_run.into(),
-            ],
-        )
-    })?;
-    Ok(())
+) -> SqlResult<bool> {
+    FAILED
+        .with(|statement| {
+            statement.execute(
+                installation,
+                &[
+                    uuid(connection.id),
+                    connection.generation.into(),
+                    error.into(),
+                    wants_login.into(),
+                    i32::try_from(breaks_at).unwrap_or(i32::MAX).into(),
+                    next_poll.as_secs_f64().into(),
+                    keeps_run.into(),
+                    connection.due_at.into(),
+                ],
+            )
+        })
+        .map(|rows| rows > 0)
 }
 
 /// Writes the pull's row of calendar_sync_log.
@@ -457,14 +489,18 @@ pub fn log_pull(installation: &Installation, connection: &Connection, log: PullL
     Ok(())
 }
 
-/// How many connections are due, and in how many seconds the next one is, if within a minute.
-pub fn next_due(installation: &Installation) -> SqlResult<(i64, Option<f64>)> {
-    NEXT_DUE.with(|statement| {
-        statement.run(installation, &[], |rows| {
-            let (due, seconds) = rows.first().get_two::<i64, f64>()?;
-            Ok((due.unwrap_or_default(), seconds))
-        })
-    })
+/// How many connections are due and not under way.
+pub fn count_due(installation: &Installation) -> SqlResult<i64> {
+    DUE.with(|statement| statement.run(installation, &[], |rows| rows.first().get_one::<i64>()))
+        .map(Option::unwrap_or_default)
+}
+
+/// How long it is until another connection becomes due than those that were so when this transaction began.
+pub fn until_next(installation: &Installation) -> SqlResult<Option<Duration>> {
+    let seconds = NEXT.with(|statement| {
+        statement.run(installation, &[], |mut rows| rows.next().map_or(Ok(None), |row| row.get::<f64>(1)))
+    })?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }
 
 /// Tells listeners on channel calendar_sync that this connection's events changed.

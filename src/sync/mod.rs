@@ -9,6 +9,7 @@ pub mod feed;
 pub mod fetch;
 pub mod keys;
 pub mod now;
+pub mod pool;
 pub mod pull;
 mod schedule;
 mod selection;

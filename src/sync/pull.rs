@@ -5,6 +5,7 @@ use std::time::Duration;
 use calendar_sync_core::providers::{Document, Items};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::apply::{self, Applied, HeldBack, Source, Terms};
 use super::fetch::FetchError;
@@ -88,7 +89,7 @@ pub fn apply(
         refresh,
         next_poll,
     };
-    connections::applied(installation, connection.id, &outcome)?;
+    connections::applied(installation, connection, &outcome)?;
     let counts = Counts {
         fetched: i32::try_from(events).unwrap_or(i32::MAX),
         created: applied.created,
@@ -172,15 +173,19 @@ fn log(
     PullLog { error, retry: false, details, counts: Some(counts), duration }
 }
 
-/// Nothing new; where the answer came with other validators than before, these are kept.
-pub fn unchanged(installation: &Installation, pulls: &[(&Connection, Validators)]) -> SqlResult<()> {
+/// Nothing new; where the answer came with other validators than before, these are kept. Returns the connections that
+/// this was written for (see [`connections::unchanged`]).
+pub fn unchanged(installation: &Installation, pulls: &[(&Connection, &Validators)]) -> SqlResult<Vec<Uuid>> {
+    if pulls.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut finished = Vec::with_capacity(pulls.len());
     for (connection, validators) in pulls {
         if (&connection.etag, &connection.last_modified) != (&validators.etag, &validators.last_modified) {
             let (etag, last_modified) = (validators.etag.as_deref(), validators.last_modified.as_deref());
             connections::keep_validators(installation, connection.id, connection.generation, etag, last_modified)?;
         }
-        finished.push((connection.id, connection.generation, next_poll(connection, connection.refresh)?));
+        finished.push((*connection, next_poll(connection, connection.refresh)?));
     }
     connections::unchanged(installation, &finished)
 }
@@ -196,21 +201,25 @@ pub fn pending(installation: &Installation, connection: &Connection, pending: &P
     runs::pending(installation, connection.id, &location, connection.pending.is_some(), pause)
 }
 
-/// It could not be fetched, or not be applied: logged, and tried again later and later.
+/// It could not be fetched, or not be applied: logged, and tried again later and later. False where it is no longer, or
+/// not now, to be noted (see [`connections::failed`]).
 pub fn failed(
     installation: &Installation,
     connection: &Connection,
     trouble: &Trouble,
     duration: Duration,
-) -> SqlResult<()> {
+) -> SqlResult<bool> {
     let failures = connection.failures + 1;
     let pause = schedule::after_failure(failures, trouble.retry_after, random()?);
     let breaks_at = schedule::FAILURES_TO_ERROR;
     let (message, wants_login) = (&trouble.message, trouble.wants_login);
-    connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)?;
+    if !connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)? {
+        return Ok(false);
+    }
     let retry = connection.failures > 0 && !trouble.wants_login;
     let log = PullLog { error: Some(trouble.message.clone()), retry, duration, ..PullLog::default() };
-    connections::log_pull(installation, connection, log)
+    connections::log_pull(installation, connection, log)?;
+    Ok(true)
 }
 
 /// Ends the leases of a worker that is no more. `crashed`: the server went down with it, maybe because of what was being

@@ -10,19 +10,20 @@ use pgrx::{FromDatum, pg_sys};
 use uuid::Uuid;
 
 use super::counters::Counters;
-use super::extension::{Extension, logged, within, within_here};
-use super::pool::Pool;
+use super::extension::{Extension, within};
+use super::results::Results;
 use super::shared::{self, State, Text};
 use super::upkeep::Upkeep;
 use super::{activity, process, trouble};
 use crate::errors::SqlResult;
-use crate::providers::{Answer, Fetched, Pending, Validators};
+use crate::http::Options;
 use crate::settings;
 use crate::store::Installation;
-use crate::store::connections::{self, Connection};
+use crate::store::connections::{self, Connection, Wanted};
 use crate::store::installation_row::{self, Standing};
-use crate::sync::fetch::{Fetch, Job, http_options};
-use crate::sync::pull::{self, Counts, Trouble};
+use crate::sync::fetch::{Job, http_options};
+use crate::sync::pool::{Load, Pool, SLOW};
+use crate::sync::pull::{self, Trouble};
 
 /// Longest nap while something is due, and when nothing is known to be.
 const NAP: Duration = Duration::from_secs(5);
@@ -32,8 +33,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 /// Nap when a DROP or ALTER EXTENSION has the extension locked.
 const STEP_ASIDE: Duration = Duration::from_millis(200);
-/// Jobs that are leased for each thread, so that none of them waits for the main thread.
-const JOBS_PER_THREAD: usize = 4;
+/// Least time from one round to the next, unless threads have nothing to do: what comes back meanwhile is one
+/// transaction.
+const PACE: Duration = Duration::from_millis(50);
+/// Jobs that are leased for each thread, so that none of them waits for the main thread. Even if all of these turn out to
+/// be slow there are threads for others, see the pool.
+const JOBS_PER_THREAD: usize = 16;
+/// A server's name is not looked up for each of its calendars.
+const NAMES_GOOD_FOR: Duration = Duration::from_secs(15);
+/// How often it is counted how many are due, for those who watch.
+const COUNT: Duration = Duration::from_secs(1);
 
 /// Runs until the server stops, or until the extension is dropped.
 #[pg_guard]
@@ -73,10 +82,14 @@ struct Worker {
     pool: Pool,
     /// Leased, and not yet back.
     in_flight: HashMap<Uuid, Connection>,
-    /// Back, and not yet applied.
-    results: Vec<(Connection, Fetch)>,
+    results: Results,
     upkeep: Upkeep,
     standing: Standing,
+    /// Whether there was more than could be leased.
+    more_is_due: bool,
+    /// How many were due and not leased when they were counted last, and when that was.
+    due: i64,
+    counted: Option<Instant>,
     /// Not yet shown.
     counters: Counters,
     /// Rounds in a row that ended in an error.
@@ -99,7 +112,10 @@ enum Left {
 #[derive(Default)]
 struct Round {
     jobs: Vec<(Connection, Job)>,
-    due: i64,
+    /// Those that it was written of that they are unchanged.
+    unchanged: Vec<Uuid>,
+    more_is_due: bool,
+    due: Option<i64>,
     next: Option<Duration>,
     standing: Standing,
     /// Leased, and failed before they were on their way.
@@ -112,9 +128,12 @@ impl Worker {
             database,
             pool: Pool::new(threads())?,
             in_flight: HashMap::new(),
-            results: Vec::new(),
+            results: Results::default(),
             upkeep: Upkeep::new(Instant::now()),
             standing: Standing::Here,
+            more_is_due: false,
+            due: 0,
+            counted: None,
             counters: Counters::NONE,
             failures: 0,
             left: match shared::with_slot(database, |slot| slot.ended_as_told) {
@@ -126,12 +145,10 @@ impl Worker {
 
     fn run(&mut self) {
         loop {
-            if process::reload_if_asked(false)
-                && threads() != self.pool.threads()
-                && let Err(error) = self.pool.resize(threads())
-            {
-                pgrx::warning!("calendar_sync worker: no threads for the network: {error}");
+            if process::reload_if_asked(false) {
+                self.pool.resize(threads());
             }
+            let began = Instant::now();
             let Some(nap) = self.round() else {
                 if self.may_end() {
                     return;
@@ -140,6 +157,9 @@ impl Worker {
             };
             activity::idle(&format!("waiting, {} calendars on the network", self.in_flight.len()));
             process::nap(self.pool.bell(), nap);
+            while began.elapsed() < PACE && !(self.more_is_due && self.pool.is_low()) {
+                process::nap(self.pool.bell(), PACE.saturating_sub(began.elapsed()));
+            }
         }
     }
 
@@ -155,36 +175,39 @@ impl Worker {
         called != Some(true)
     }
 
-    /// One round; how long to nap after it, or `None` when the extension is gone.
+    /// One round; how long to nap after it at most, or `None` when the extension is gone.
     fn round(&mut self) -> Option<Duration> {
         shared::with_slot(self.database, |slot| slot.called = false);
-        for (id, fetch) in self.pool.results() {
+        for (id, fetch) in self.pool.results(self.more_is_due) {
             let is_of_this_lease = |connection: &Connection| connection.generation == fetch.generation;
             if self.in_flight.get(&id).is_some_and(is_of_this_lease)
                 && let Some(connection) = self.in_flight.remove(&id)
             {
                 self.counters.network += fetch.duration;
-                self.results.push((connection, fetch));
+                self.results.add(connection, fetch);
             }
         }
-        match self.apply_results() {
+        match self.results.apply(&mut self.counters) {
             Extension::Present => {}
             Extension::Absent => return None,
             Extension::Locked => return Some(STEP_ASIDE),
         }
-        let free = (self.pool.threads() * JOBS_PER_THREAD).saturating_sub(self.in_flight.len());
+        let load = self.pool.load();
         activity::busy("looking for calendars that are due");
-        let round = match within(|installation| self.lease(installation, free)) {
+        let round = match within(|installation| self.lease(installation, &load)) {
             (Extension::Absent, _) => return None,
             (Extension::Locked, _) => return Some(STEP_ASIDE),
             (Extension::Present, Some(Err(message))) => return Some(self.fail(&message)),
             (Extension::Present, round) => round.and_then(Result::ok).unwrap_or_default(),
         };
+        self.results.forget(&round.unchanged);
         self.note(&round);
-        let (leased_all, leased_none) = (round.jobs.len() < free, round.jobs.is_empty());
         for (connection, job) in round.jobs {
             self.pool.submit(connection.id, job);
             self.in_flight.insert(connection.id, connection);
+        }
+        if let Err(error) = self.pool.staff() {
+            trouble::log(&format!("no threads for the network: {error}"));
         }
         if self.standing == Standing::Here && self.upkeep.is_due(Instant::now()) {
             activity::busy("tidying up");
@@ -192,9 +215,16 @@ impl Worker {
                 return None;
             }
         }
-        let shortest = if leased_none && round.due > 0 { PATIENCE } else { Duration::from_millis(10) };
-        let nap = round.next.unwrap_or(NAP).clamp(shortest, NAP);
-        Some(if leased_all { nap } else { NAP })
+        Some(if !self.results.is_empty() {
+            PACE
+        } else if self.more_is_due || load.queued > 0 {
+            // Those that are slow by then get others in their place.
+            SLOW
+        } else if self.due > 0 {
+            PATIENCE
+        } else {
+            round.next.unwrap_or(NAP).min(NAP)
+        })
     }
 
     /// The round ended in an error, as it will again until somebody sees to it: says so once, and shows it.
@@ -224,7 +254,12 @@ impl Worker {
             Standing::Here => self.left = Left::Nothing,
             Standing::Nowhere | Standing::Elsewhere => self.left = Left::InOrder,
         }
+        self.more_is_due = round.more_is_due;
+        if let Some(due) = round.due {
+            (self.due, self.counted) = (due, Some(Instant::now()));
+        }
         let in_flight = self.in_flight.len() + round.jobs.len();
+        self.counters.unchanged += round.unchanged.len() as u64;
         self.counters.failed += round.failed;
         let counters = &mut self.counters;
         shared::with_slot(self.database, |slot| {
@@ -236,12 +271,13 @@ impl Worker {
             slot.trouble = Text::EMPTY;
             slot.last_loop = shared::now();
             slot.counters.take_from(counters);
-            slot.due = i32::try_from(round.due).unwrap_or(i32::MAX);
+            slot.due = i32::try_from(self.due).unwrap_or(i32::MAX);
             slot.in_flight = i32::try_from(in_flight).unwrap_or(i32::MAX);
         });
     }
 
-    fn lease(&self, installation: &Installation, free: usize) -> SqlResult<Round> {
+    /// Notes what is unchanged and leases what is due, in one transaction.
+    fn lease(&self, installation: &Installation, load: &Load) -> SqlResult<Round> {
         let standing = installation_row::standing(installation)?;
         if standing != Standing::Here {
             return Ok(Round { standing, ..Round::default() });
@@ -249,20 +285,26 @@ impl Worker {
         if self.left != Left::Nothing {
             pull::release(installation, self.left == Left::InACrash)?;
         }
-        let options = http_options();
-        // A job waits for those before it; each of them ends by its time-out.
-        let lease = options.timeout * (JOBS_PER_THREAD as u32 + 1) + Duration::from_secs(60);
-        let mut jobs = Vec::new();
-        let mut failed = 0;
-        if free > 0 {
-            for connection in connections::lease_due(installation, free, lease)? {
-                match Job::new(&connection, options.clone(), false) {
-                    Ok(job) => jobs.push((connection, job)),
-                    Err(report) => {
-                        let trouble = Trouble::new(report.message());
-                        pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
-                        failed += 1;
-                    }
+        let unchanged = self.results.note_unchanged(installation)?;
+        let options = Options { names_good_for: NAMES_GOOD_FOR, ..http_options() };
+        let wanted = Wanted {
+            limit: self.room(load),
+            // A job waits for one time-out at most: then threads are free again, however slow all were.
+            lease: options.timeout * 3 + Duration::from_secs(60),
+            // What has failed before is likely to be slow again: half of the threads are for the others.
+            failed_too: load.slow < load.most_slow / 2,
+            but_hosts: &load.crowded,
+        };
+        let leased = if wanted.limit > 0 { connections::lease_due(installation, &wanted)? } else { Vec::new() };
+        let more_is_due = leased.len() == wanted.limit;
+        let (mut jobs, mut failed) = (Vec::with_capacity(leased.len()), 0);
+        for connection in leased {
+            match Job::new(&connection, options.clone(), false) {
+                Ok(job) => jobs.push((connection, job)),
+                Err(report) => {
+                    let trouble = Trouble::new(report.message());
+                    pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
+                    failed += 1;
                 }
             }
         }
@@ -270,116 +312,19 @@ impl Worker {
             // A calendar that takes the server down with it must be known as leased after that.
             process::commit_durably();
         }
-        let (due, seconds) = connections::next_due(installation)?;
-        let next = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        Ok(Round { jobs, due, next, standing, failed })
+        let count = self.counted.is_none_or(|counted| counted.elapsed() > COUNT);
+        let due = if count { Some(connections::count_due(installation)?) } else { None };
+        let next = connections::until_next(installation)?;
+        Ok(Round { jobs, unchanged, more_is_due, due, next, standing, failed })
     }
 
-    /// Applies what is back: all that is unchanged in one transaction, each other pull in its own.
-    fn apply_results(&mut self) -> Extension {
-        let mut unchanged: Vec<(Connection, Validators)> = Vec::new();
-        let mut others = Vec::new();
-        for (connection, fetch) in self.results.drain(..) {
-            match fetch.result {
-                Ok(Answer::Unchanged(validators)) => unchanged.push((connection, validators)),
-                _ => others.push((connection, fetch)),
-            }
+    /// How many more to lease.
+    fn room(&self, load: &Load) -> usize {
+        if load.slow >= load.most_slow {
+            return 0;
         }
-        let mut extension = Extension::Present;
-        if !unchanged.is_empty() {
-            let pulls: Vec<_> =
-                unchanged.iter().map(|(connection, validators)| (connection, validators.clone())).collect();
-            let done;
-            (extension, done) = logged(within_here(|installation| pull::unchanged(installation, &pulls)));
-            self.counters.unchanged += done.map_or(0, |()| pulls.len() as u64);
-        }
-        if extension == Extension::Locked {
-            self.keep_unchanged(unchanged);
-        }
-        for (connection, fetch) in others {
-            if extension != Extension::Present {
-                self.results.push((connection, fetch));
-                continue;
-            }
-            activity::busy(&format!("applying a calendar of {}", connection.provider));
-            extension = self.finish(connection, fetch);
-        }
-        extension
+        (self.pool.wanted() * JOBS_PER_THREAD).saturating_sub(load.queued + load.at_work)
     }
-
-    fn keep_unchanged(&mut self, unchanged: Vec<(Connection, Validators)>) {
-        self.results.extend(unchanged.into_iter().map(|(connection, validators)| {
-            let (generation, duration) = (connection.generation, Duration::ZERO);
-            (connection, Fetch { generation, result: Ok(Answer::Unchanged(validators)), duration })
-        }));
-    }
-
-    fn finish(&mut self, connection: Connection, fetch: Fetch) -> Extension {
-        let duration = fetch.duration;
-        let trouble = match fetch.result {
-            Ok(Answer::Calendar(fetched)) => {
-                let mut fetched = Some(fetched);
-                let (extension, applied) = within_here(|installation| match fetched.take() {
-                    Some(fetched) => apply(installation, &connection, *fetched, duration),
-                    None => Ok(None),
-                });
-                if let (Extension::Locked, Some(fetched)) = (extension, fetched) {
-                    let (generation, result) = (connection.generation, Ok(Answer::Calendar(fetched)));
-                    self.results.push((connection, Fetch { generation, result, duration }));
-                    return extension;
-                }
-                match applied {
-                    Some(Err(message)) => Trouble::new(message),
-                    applied => {
-                        if let Some(Ok(Some(counts))) = applied {
-                            self.counters.count_applied(&counts);
-                        }
-                        return extension;
-                    }
-                }
-            }
-            Ok(Answer::Pending(pending)) => {
-                let kept = within_here(|installation| keep_pending(installation, &connection, &pending));
-                match kept {
-                    (Extension::Present, Some(Err(message))) => Trouble::new(message),
-                    (extension, _) => return extension,
-                }
-            }
-            Ok(Answer::Unchanged(_)) => return Extension::Present,
-            Err(error) => Trouble::from(&error),
-        };
-        self.counters.failed += 1;
-        logged(within_here(|installation| fail(installation, &connection, &trouble, duration))).0
-    }
-}
-
-/// Applies a calendar if its lease still holds. Whoever else is at this connection goes first.
-fn apply(
-    installation: &Installation,
-    connection: &Connection,
-    fetched: Fetched,
-    duration: Duration,
-) -> SqlResult<Option<Counts>> {
-    if !connections::try_alone(installation, connection.id)? || !connections::lock(installation, connection)? {
-        return Ok(None);
-    }
-    pull::apply(installation, connection, fetched, duration, false).map(|(counts, _)| Some(counts))
-}
-
-/// The same for an answer that is still being made.
-fn keep_pending(installation: &Installation, connection: &Connection, pending: &Pending) -> SqlResult<()> {
-    if connections::try_alone(installation, connection.id)? && connections::lock(installation, connection)? {
-        pull::pending(installation, connection, pending)?;
-    }
-    Ok(())
-}
-
-/// Notes a failure if the lease still holds: the connection may have been removed, or the extension made anew.
-fn fail(installation: &Installation, connection: &Connection, trouble: &Trouble, duration: Duration) -> SqlResult<()> {
-    if connections::lock(installation, connection)? {
-        pull::failed(installation, connection, trouble, duration)?;
-    }
-    Ok(())
 }
 
 fn threads() -> usize {

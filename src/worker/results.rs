@@ -1,0 +1,126 @@
+//! What the network gave back, until it is in the tables.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::activity;
+use super::counters::Counters;
+use super::extension::{Extension, logged, within_here};
+use crate::errors::SqlResult;
+use crate::providers::{Answer, Validators};
+use crate::store::Installation;
+use crate::store::connections::{self, Connection};
+use crate::sync::fetch::Fetch;
+use crate::sync::pull::{self, Counts, Trouble};
+
+/// How long a result is kept that somebody else's lock is in the way of. Then its lease ends and it is fetched again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time to apply results before what is due is looked for again.
+const TURN: Duration = Duration::from_millis(250);
+
+/// What came of a lease.
+struct Back {
+    connection: Connection,
+    /// What the server answered, or what went wrong. `None` once it is in the tables.
+    result: Option<Result<Answer, Trouble>>,
+    duration: Duration,
+    since: Instant,
+}
+
+/// Results that are not in the tables yet.
+#[derive(Default)]
+pub struct Results {
+    waiting: Vec<Back>,
+}
+
+impl Results {
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn add(&mut self, connection: Connection, fetch: Fetch) {
+        let Fetch { result, duration, .. } = fetch;
+        let result = Some(result.map_err(|error| Trouble::from(&error)));
+        self.waiting.push(Back { connection, result, duration, since: Instant::now() });
+    }
+
+    /// Applies calendars and notes failures, each in a transaction of its own, until the turn is over. What cannot be
+    /// done now is kept for the next one.
+    pub fn apply(&mut self, counters: &mut Counters) -> Extension {
+        let started = Instant::now();
+        let mut extension = Extension::Present;
+        for back in self.waiting.iter_mut().filter(|back| back.unchanged().is_none()) {
+            if extension != Extension::Present || started.elapsed() > TURN {
+                break;
+            }
+            activity::busy(&format!("applying a calendar of {}", back.connection.provider));
+            extension = back.finish(counters);
+        }
+        self.waiting.retain(|back| back.result.is_some() && back.since.elapsed() < PATIENCE);
+        extension
+    }
+
+    /// Notes all that is unchanged, in the caller's transaction; see [`Results::forget`].
+    pub fn note_unchanged(&self, installation: &Installation) -> SqlResult<Vec<Uuid>> {
+        let unchanged = |back| Back::unchanged(back).map(|validators| (&back.connection, validators));
+        let pulls: Vec<_> = self.waiting.iter().filter_map(unchanged).collect();
+        pull::unchanged(installation, &pulls)
+    }
+
+    /// Once that transaction has committed.
+    pub fn forget(&mut self, unchanged: &[Uuid]) {
+        self.waiting.retain(|back| back.unchanged().is_none() || !unchanged.contains(&back.connection.id));
+    }
+}
+
+impl Back {
+    fn unchanged(&self) -> Option<&Validators> {
+        match &self.result {
+            Some(Ok(Answer::Unchanged(validators))) => Some(validators),
+            _ => None,
+        }
+    }
+
+    fn finish(&mut self, counters: &mut Counters) -> Extension {
+        if let Some(Ok(_)) = self.result {
+            match within_here(|installation| self.apply(installation)) {
+                (Extension::Present, Some(Err(message))) => self.result = Some(Err(Trouble::new(message))),
+                (extension, applied) => {
+                    if let Some(Ok(Some(counts))) = applied {
+                        counters.count_applied(&counts);
+                    }
+                    return extension;
+                }
+            }
+        }
+        let Some(Err(trouble)) = &self.result else { return Extension::Present };
+        let (extension, noted) = logged(within_here(|installation| self.note(installation, trouble)));
+        if noted == Some(true) {
+            self.result = None;
+            counters.failed += 1;
+        }
+        extension
+    }
+
+    /// Applies an answer if its lease still holds. Whoever else is at this connection goes first.
+    fn apply(&mut self, installation: &Installation) -> SqlResult<Option<Counts>> {
+        let connection = &self.connection;
+        if !connections::try_alone(installation, connection.id)? || !connections::lock(installation, connection)? {
+            return Ok(None);
+        }
+        match self.result.take() {
+            Some(Ok(Answer::Calendar(fetched))) => {
+                pull::apply(installation, connection, *fetched, self.duration, false).map(|(counts, _)| Some(counts))
+            }
+            Some(Ok(Answer::Pending(pending))) => pull::pending(installation, connection, &pending).map(|()| None),
+            _ => Ok(None),
+        }
+    }
+
+    /// Notes a failure if the lease still holds: the connection may have been removed, or the extension made anew.
+    fn note(&self, installation: &Installation, trouble: &Trouble) -> SqlResult<bool> {
+        Ok(connections::lock(installation, &self.connection)?
+            && pull::failed(installation, &self.connection, trouble, self.duration)?)
+    }
+}
