@@ -15,6 +15,7 @@ mod documentation;
 mod export;
 mod golden_rules;
 mod hostile_input;
+mod many_feeds;
 mod meanwhile;
 mod monitoring;
 mod on_call;
