@@ -37,12 +37,19 @@ select resolved, error from calendar_retry_failures();
 select participants from calendar_events where related_id = id(6);
 
 -- What it might do with the session of a superuser: each is a failure of that interaction, and no more.
+set local role mapping_owner;
+create table crm.deferred (n int);
+create function crm.sprung() returns trigger language plpgsql as $$ begin raise exception 'sprung as %', current_user; end $$;
+create constraint trigger sprung after insert on crm.deferred deferrable initially deferred
+    for each row execute function crm.sprung();
+reset role;
 create table crm.attempts (n serial, what text);
 insert into crm.attempts (what) values
     ('set role postgres'),
     ('reset session authorization'),
     ('set session authorization postgres'),
     ('create temporary table left_behind ()'),
+    ('insert into crm.deferred values (1)'),
     ('listen calendar'),
     ('prepare left_behind as select 1'),
     ('declare left_behind cursor with hold for select 1'),
@@ -62,7 +69,7 @@ end
 $$;
 do $$
 begin
-    for i in 1..14 loop
+    for i in 1..15 loop
         perform set_config('crm.attempt', i::text, true);
         insert into crm.visit values (id(100 + i), 'attempt', now() + interval '1 day', 'ada', 1);
     end loop;
@@ -72,6 +79,7 @@ select a.what, f.error_message
 from crm.attempts a
 left join calendar_failures_pending f on f.interaction_id = id(100 + a.n)
 order by a.n;
+set constraints all immediate;
 select current_user, session_user, current_setting('session_replication_role'), rolsuper
 from pg_roles where rolname = 'mapping_owner';
 

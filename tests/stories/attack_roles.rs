@@ -1,6 +1,6 @@
 //! What roles without rights try: traps laid before the extension is made, default privileges, settings, many syncs.
 
-use calendar_sync_e2e::{Cluster, FakeWeb, count};
+use calendar_sync_e2e::{Cluster, FakeWeb, count, eventually};
 use postgres::Client;
 
 fn start() -> Cluster {
@@ -188,4 +188,34 @@ fn what_keeps_two_pulls_apart_is_no_lock_that_others_could_take() {
     assert_eq!(other.query_one(sync, &[]).expect("a sync").get::<_, &str>(0), "busy");
     pull.rollback().expect("rollback");
     assert_eq!(other.query_one(sync, &[]).expect("a sync").get::<_, &str>(0), "success");
+}
+
+/// The worker is a superuser; what a mapping names runs as the owner of the interaction table there, too.
+#[test]
+fn the_worker_looks_names_up_as_the_tables_owner() {
+    let cluster = Cluster::start();
+    let mut client = cluster.create_database("crm");
+    client
+        .batch_execute(
+            "create role mallory; create schema crm authorization mallory;
+             grant execute on function calendar_attach to mallory;
+             set role mallory;
+             create function crm.name() returns text language plpgsql as 'begin raise exception ''not now''; end';
+             create view crm.customer as select 1 as customer_id, crm.name() as name;
+             create table crm.visit
+                 (interaction_id uuid primary key, subject text, interaction_date timestamptz, created_by text, customer_id int);
+             select calendar_attach('crm.visit', '{\"user\": {\"column\": \"created_by\"},
+                 \"customer\": {\"table\": \"crm.customer\", \"key\": \"customer_id\", \"name\": \"name\"}}');
+             reset role;
+             insert into crm.visit values (gen_random_uuid(), 'Visit', now() + interval '1 day', 'ada', 1);
+             create or replace function crm.name() returns text language plpgsql as
+                 'begin set search_path = crm; return session_user || '' as '' || current_user; end';
+             update calendar_sync_failures set next_retry_at = now()",
+        )
+        .expect("a failure that is due");
+    eventually("the worker has tried again", || {
+        count(&mut client, "select count(*) from calendar_sync_failures where not resolved") == 0
+    });
+    let participants = "select participants[1] from calendar_events";
+    assert_eq!(client.query_one(participants, &[]).expect("the event").get::<_, &str>(0), "postgres as mallory");
 }
