@@ -52,6 +52,14 @@ fn what_others_have_put_into_the_schema_is_neither_adopted_nor_called() {
         assert!(["42501", "42P07", "42710", "42723", "55000"].contains(&sqlstate.as_str()), "{trap}: {message}");
         client.batch_execute("create schema calendar; create extension calendar_sync schema calendar").expect(&trap);
     }
+    // What a superuser has put there is taken for meant.
+    let mut client = cluster.connect("postgres");
+    client
+        .batch_execute(
+            "create function round(double precision, int) returns numeric return pg_catalog.round($1::numeric, $2);
+             create extension calendar_sync",
+        )
+        .expect("an extension beside a function of a superuser's");
 }
 
 #[test]
