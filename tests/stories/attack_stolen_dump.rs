@@ -169,6 +169,32 @@ fn a_rotation_waits_for_who_stores_a_secret_or_pulls_and_loses_nothing() {
 }
 
 #[test]
+fn the_worker_goes_by_the_key_file_as_it_is_now() {
+    let cluster = Cluster::start();
+    let mut client = cluster.create_database("crm");
+    let web = FakeWeb::start();
+    web.serve("/team.ics", CALENDAR);
+    subscribe(&mut client, "ada", &web.url("/team.ics"));
+    let synced = "select count(*) from calendar_connections where last_synced_at is not null and last_error is null";
+    eventually("it is pulled", || count(&mut client, synced) == 1);
+    let key = key_file(&cluster);
+    let old = fs::read_to_string(&key).expect("the key");
+    let mut asked_with = |key_text: &str, outcome: &str| {
+        put(&key, key_text, 0o600);
+        client
+            .execute("update calendar_connections set last_synced_at = null, last_error = null", &[])
+            .expect("update");
+        client.execute("select calendar_sync_request()", &[]).expect("request");
+        eventually(outcome, || count(&mut client, outcome) == 1);
+    };
+    let lost = "select count(*) from calendar_connections where last_error like '%sealed with a key that%'";
+    asked_with(NEW_KEY, lost);
+    asked_with(&format!("{NEW_KEY}\n{old}"), synced);
+    asked_with("", "select count(*) from calendar_connections where last_error like '%holds no key%'");
+    asked_with(&old, synced);
+}
+
+#[test]
 fn only_administrators_rotate_keys() {
     let (_cluster, mut client, _web) = start();
     client.batch_execute("create role app; set role app").expect("a role");
