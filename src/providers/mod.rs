@@ -81,6 +81,8 @@ pub struct Pending {
     pub location: Address,
     /// When to look there.
     pub pause: Duration,
+    /// It is the one that was asked for ([`PullRequest::pending`]), and no new one.
+    pub is_same: bool,
     /// See [`Fetched::learned`].
     pub learned: Option<Value>,
 }

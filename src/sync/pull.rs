@@ -198,7 +198,7 @@ pub fn pending(installation: &Installation, connection: &Connection, pending: &P
     if let Some(learned) = &pending.learned {
         runs::learned(installation, connection.id, learned.clone())?;
     }
-    runs::pending(installation, connection.id, &location, connection.pending.is_some(), pause)
+    runs::pending(installation, connection.id, &location, pending.is_same, pause)
 }
 
 /// It could not be fetched, or not be applied: logged, and tried again later and later. False where it is no longer, or

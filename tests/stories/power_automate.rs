@@ -172,6 +172,7 @@ fn a_run_that_goes_on_is_asked_for_later_and_not_started_again() {
     assert_eq!(flow.runs(), 3);
     client.batch_execute("update calendar_connections set pending_since = now() - interval '1 day'").expect("update");
     assert_eq!(sync(&mut client).0, "pending");
+    assert_eq!(sync(&mut client).0, "pending");
     assert_eq!(flow.runs(), 4);
 
     // Short runs are waited for.

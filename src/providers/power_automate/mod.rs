@@ -54,7 +54,12 @@ impl Provider for PowerAutomate {
         let response = match talk.finish(response, request.pending.clone())? {
             Run::Done(response) => response,
             Run::Pending { location, pause } => {
-                return Ok(Answer::Pending(Box::new(Pending { location, pause, learned })));
+                return Ok(Answer::Pending(Box::new(Pending {
+                    location,
+                    pause,
+                    is_same: request.pending.is_some(),
+                    learned,
+                })));
             }
         };
         let (events, body_hash) = talk.events(response, request.max_events)?;
