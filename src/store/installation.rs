@@ -1,6 +1,6 @@
 //! Where the extension lives in this database, and acting as its owner.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -19,10 +19,13 @@ pub struct Installation {
     pub schema_oid: pg_sys::Oid,
     /// Name of its schema, quoted as an identifier.
     pub schema: String,
+    /// Tells it from what was here before: another extension, or the same one under another schema's name.
+    pub version: u64,
 }
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Installation>>> = const { RefCell::new(None) };
+    static VERSIONS: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Installation {
@@ -35,6 +38,7 @@ impl Installation {
         let extension = unsafe { pg_sys::get_extension_oid(c"calendar_sync".as_ptr(), true) };
         if let Some(known) = CURRENT.with_borrow(Clone::clone)
             && known.extension == extension
+            && known.schema_is_still_named_so()
         {
             return Ok(known);
         }
@@ -48,6 +52,20 @@ impl Installation {
         let found = Rc::new(Self::read(extension)?);
         CURRENT.set(Some(found.clone()));
         Ok(found)
+    }
+
+    /// False after ALTER SCHEMA ... RENAME.
+    fn schema_is_still_named_so(&self) -> bool {
+        // SAFETY: look-ups in the catalog, within a transaction; both texts are the callee's copies, or NULL.
+        unsafe {
+            let name = pg_sys::get_namespace_name(self.schema_oid);
+            if name.is_null() {
+                return false;
+            }
+            let same = CStr::from_ptr(pg_sys::quote_identifier(name)).to_bytes() == self.schema.as_bytes();
+            pg_sys::pfree(name.cast());
+            same
+        }
     }
 
     fn read(extension: pg_sys::Oid) -> SqlResult<Self> {
@@ -64,7 +82,10 @@ impl Installation {
         })
         .map_err(crate::errors::spi)?;
         match (owner, schema_oid, schema) {
-            (Some(owner), Some(schema_oid), Some(schema)) => Ok(Self { extension, owner, schema_oid, schema }),
+            (Some(owner), Some(schema_oid), Some(schema)) => {
+                let version = VERSIONS.replace(VERSIONS.get() + 1);
+                Ok(Self { extension, owner, schema_oid, schema, version })
+            }
             _ => Err(crate::errors::internal("calendar_sync: its own row in pg_extension is gone")),
         }
     }

@@ -30,8 +30,9 @@ const ROWS_AT_ONCE: i64 = 500;
 /// statements run within [`super::as_owner`].
 pub struct Statement {
     text: Text,
-    /// The plan, and the extension that it was made for (it may have been dropped and created anew since).
-    plan: RefCell<Option<(pg_sys::Oid, Rc<Plan>)>>,
+    /// The plan, and the version of the installation that it was made for (it may have been dropped and created anew, or
+    /// its schema renamed since).
+    plan: RefCell<Option<(u64, Rc<Plan>)>>,
 }
 
 enum Text {
@@ -155,7 +156,7 @@ impl Statement {
         arguments: &[DatumWithOid],
     ) -> Result<Rc<Plan>, pgrx::spi::Error> {
         if let Some((made_for, plan)) = &*self.plan.borrow()
-            && *made_for == installation.extension
+            && *made_for == installation.version
         {
             return Ok(plan.clone());
         }
@@ -166,7 +167,7 @@ impl Statement {
         let text = text.replace("@calendar_", &format!("{}.calendar_", installation.schema));
         let types: Vec<PgOid> = types.into_iter().map(PgOid::from).collect();
         let plan = Rc::new(client.prepare(text.as_str(), &types)?.keep());
-        self.plan.replace(Some((installation.extension, plan.clone())));
+        self.plan.replace(Some((installation.version, plan.clone())));
         Ok(plan)
     }
 }
