@@ -10,6 +10,7 @@ mod databases;
 mod extension;
 mod hook;
 mod launcher;
+mod manual;
 mod process;
 mod results;
 mod shared;
@@ -20,7 +21,8 @@ mod wake;
 
 use pgrx::pg_sys;
 
-pub use shared::{allow_manual_sync, counters};
+pub use manual::allow_manual_sync;
+pub use shared::counters;
 pub use states::states;
 pub use wake::wake_at_commit;
 
@@ -29,6 +31,7 @@ pub fn register() {
     // SAFETY: a flag of the process, read on its only thread.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         shared::register();
+        manual::register();
         launcher::register();
         hook::register();
     }

@@ -1,8 +1,5 @@
 //! What the launcher, the workers and the sessions know of each other, in shared memory.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::prelude::*;
@@ -13,9 +10,6 @@ use super::counters::Counters;
 /// Databases that are known at a time. One that has a worker keeps its place; one that was found to be without the
 /// extension gives way to a new one.
 const MAX_DATABASES: usize = 1024;
-/// Users whose manual syncs are counted at a time; a further one takes the oldest one's place.
-const MAX_USERS: usize = 1024;
-const MINUTE: i64 = 60_000_000;
 
 static SHARED: PgLwLock<Shared> = {
     // SAFETY: the name is the extension's own.
@@ -142,17 +136,9 @@ impl Slot {
     };
 }
 
-#[derive(Clone, Copy)]
-struct Manual {
-    key: u64,
-    since: i64,
-    count: i32,
-}
-
 struct Shared {
     launcher: Process,
     slots: [Slot; MAX_DATABASES],
-    manual: [Manual; MAX_USERS],
 }
 
 // SAFETY: plain data; the pointers in it point into shared memory, which every process maps at the same address.
@@ -162,13 +148,7 @@ unsafe impl PGRXSharedMemory for Shared {}
 #[allow(unexpected_cfgs, reason = "pgrx' macro asks for PostgreSQL versions that this crate does not have")]
 pub fn register() {
     PRELOADED.store(true, Ordering::Relaxed);
-    pg_shmem_init!(
-        SHARED = Shared {
-            launcher: Process::NONE,
-            slots: [Slot::FREE; MAX_DATABASES],
-            manual: [Manual { key: 0, since: 0, count: 0 }; MAX_USERS],
-        }
-    );
+    pg_shmem_init!(SHARED = Shared { launcher: Process::NONE, slots: [Slot::FREE; MAX_DATABASES] });
 }
 
 /// Whether the library was loaded by shared_preload_libraries. All below but what takes this into account needs it.
@@ -310,40 +290,4 @@ pub fn is_running() -> bool {
     // SAFETY: reads a variable of this process.
     let database = unsafe { pg_sys::MyDatabaseId };
     is_preloaded() && SHARED.share().slots.iter().any(|slot| slot.database == database && slot.worker.pid != 0)
-}
-
-/// Counts a manual sync of that user and says whether it is within `limit` a minute; in shared memory if there is any,
-/// else in this backend.
-pub fn allow_manual_sync(user_id: &str, limit: i32) -> bool {
-    thread_local! {
-        static HERE: RefCell<HashMap<u64, (i64, i32)>> = RefCell::default();
-    }
-    let mut hasher = DefaultHasher::new();
-    // SAFETY: reads a variable of this process.
-    (unsafe { pg_sys::MyDatabaseId.to_u32() }, user_id).hash(&mut hasher);
-    let (key, now) = (hasher.finish(), now());
-    if is_preloaded() {
-        let mut shared = SHARED.exclusive();
-        let known = shared.manual.iter().position(|manual| manual.key == key && manual.count > 0);
-        let oldest = || shared.manual.iter().enumerate().min_by_key(|(_, manual)| manual.since).map(|(place, _)| place);
-        let Some(place) = known.or_else(oldest) else { return true };
-        let manual = &mut shared.manual[place];
-        if manual.key != key {
-            *manual = Manual { key, since: now, count: 0 };
-        }
-        return within(&mut manual.since, &mut manual.count, now, limit);
-    }
-    HERE.with_borrow_mut(|users| {
-        users.retain(|_, (since, _)| now - *since < MINUTE);
-        let (since, count) = users.entry(key).or_insert((now, 0));
-        within(since, count, now, limit)
-    })
-}
-
-fn within(since: &mut i64, count: &mut i32, now: i64, limit: i32) -> bool {
-    if now - *since >= MINUTE {
-        (*since, *count) = (now, 0);
-    }
-    *count = count.saturating_add(1);
-    *count <= limit
 }
