@@ -190,13 +190,13 @@ impl Worker {
         match self.results.apply(&mut self.counters) {
             Extension::Present => {}
             Extension::Absent => return None,
-            Extension::Locked => return Some(STEP_ASIDE),
+            Extension::Locked => return Some(self.step_aside()),
         }
         let load = self.pool.load();
         activity::busy("looking for calendars that are due");
         let round = match within(|installation| self.lease(installation, &load)) {
             (Extension::Absent, _) => return None,
-            (Extension::Locked, _) => return Some(STEP_ASIDE),
+            (Extension::Locked, _) => return Some(self.step_aside()),
             (Extension::Present, Some(Err(message))) => return Some(self.fail(&message)),
             (Extension::Present, round) => round.and_then(Result::ok).unwrap_or_default(),
         };
@@ -225,6 +225,14 @@ impl Worker {
         } else {
             round.next.unwrap_or(NAP).min(NAP)
         })
+    }
+
+    fn step_aside(&self) -> Duration {
+        shared::with_slot(self.database, |slot| {
+            slot.state = State::SteppedAside;
+            slot.last_loop = shared::now();
+        });
+        STEP_ASIDE
     }
 
     /// The round ended in an error, as it will again until somebody sees to it: says so once, and shows it.

@@ -116,13 +116,10 @@ fn wants_start(slot: &Slot, now: i64) -> Start {
         shared::with_slot(slot.database, |slot| slot.held_by = 0);
     }
     let at = match slot.state {
-        State::Unknown | State::Starting | State::Running | State::Aside | State::Waiting | State::Failing => {
-            return Start::Now;
-        }
-        // Asking again costs nothing, and there is one as soon as another worker has ended.
-        State::NoSlot => return Start::Now,
         State::Absent => slot.started_at + LOOK_AGAIN,
         State::Stopped => slot.started_at + (RESTART << slot.failed_starts.min(6)),
+        // Of no slot: asking again costs nothing, and there is one as soon as another worker has ended.
+        _ => return Start::Now,
     };
     match u64::try_from(at - now) {
         Ok(left) if left > 0 => Start::In(Duration::from_micros(left)),

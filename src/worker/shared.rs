@@ -33,6 +33,8 @@ pub enum State {
     NoSlot,
     /// Its rounds end in an error.
     Failing,
+    /// Somebody has the extension locked, to drop it.
+    SteppedAside,
     /// Ended; started again after a pause.
     Stopped,
 }

@@ -52,6 +52,7 @@ fn state_of(slot: &Slot) -> DatabaseState {
         pid: alive.then_some(slot.worker.pid),
         state: match slot.state {
             _ if slot.held_by != 0 => "held off",
+            State::SteppedAside => "held off",
             State::Running => "running",
             State::Aside => "stands aside: restored copy",
             State::Waiting => "waits: nothing attached or subscribed yet",
