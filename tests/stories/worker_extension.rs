@@ -72,6 +72,27 @@ fn an_update_amid_a_large_pull_is_not_kept_waiting_and_the_pull_is_made_again() 
 }
 
 #[test]
+fn a_drop_of_its_schema_waits_for_no_more_than_a_round_and_the_worker_steps_aside_until_it_is_undone() {
+    let (cluster, web) = (Cluster::start(), FakeWeb::start());
+    let mut other = cluster.create_database("other");
+    cluster.connect("postgres").batch_execute("create database crm").expect("create database");
+    let mut client = cluster.connect("crm");
+    client
+        .batch_execute("create schema crm; create extension calendar_sync schema crm; set search_path = crm")
+        .expect("create extension");
+    web.serve("/team.ics", numbered_calendar(3));
+    subscribe_to(&mut client, &web, "/team.ics");
+    eventually("it is pulled", || count(&mut client, EVENTS) == 3);
+    let worker = worker_of(&mut client, "crm");
+    client.batch_execute("begin; drop schema crm cascade").expect("drop schema");
+    let held = "select count(*) from calendar_worker_status where database = 'crm' and state = 'held off'";
+    eventually("it steps aside", || count(&mut other, held) == 1);
+    client.batch_execute("rollback").expect("rollback");
+    eventually("it goes on", || worker_state(&mut client) == "running");
+    assert_eq!(worker_of(&mut client, "crm"), worker);
+}
+
+#[test]
 fn who_does_not_own_the_extension_can_not_stop_the_worker() {
     let cluster = Cluster::start();
     let mut client = cluster.create_database("crm");
