@@ -142,6 +142,11 @@ impl Client {
         Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
     }
 
+    /// See [`Options::max_bytes`].
+    pub fn max_bytes(&self) -> u64 {
+        self.options.max_bytes
+    }
+
     /// When a request that begins now must be done.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.options.timeout

@@ -29,7 +29,7 @@ struct State {
     body: Vec<u8>,
     pages: Vec<Vec<u8>>,
     pace: Pace,
-    retry_after: Option<u32>,
+    retry_after: Option<u64>,
     location: Option<String>,
     refusal: Option<(u16, Vec<String>, String)>,
     key: String,
@@ -117,7 +117,7 @@ impl FakeFlow {
     }
 
     /// Retry-After of every 202, in seconds.
-    pub fn set_retry_after(&self, seconds: u32) {
+    pub fn set_retry_after(&self, seconds: u64) {
         self.state().retry_after = Some(seconds);
     }
 

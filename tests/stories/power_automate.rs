@@ -140,15 +140,19 @@ fn a_run_that_goes_on_is_asked_for_later_and_not_started_again() {
     let (_cluster, mut client, flow) = without_worker();
     flow.respond_with(&events(1..=2));
     flow.set_pace(Pace::Endless);
-    flow.set_retry_after(60);
+    flow.set_retry_after(u64::MAX);
     subscribe(&mut client, &flow);
     assert_eq!(sync(&mut client), ("pending".into(), [0; 5], String::new()));
+    let no_later = "select (next_poll_at < now() + interval '7 hours')::text from calendar_connections";
+    assert_eq!(text(&mut client, no_later), "true", "as the interval at the latest");
+    flow.set_retry_after(60);
+    assert_eq!(sync(&mut client).0, "pending");
     assert_eq!(text(&mut client, "select status from calendar_sync_status('ada@example.com')"), "pending");
     let soon = "select (next_poll_at between now() + interval '50 s' and now() + interval '61 s')::text
                 from calendar_connections";
     assert_eq!(text(&mut client, soon), "true", "as Retry-After says");
     assert_eq!(sync(&mut client).0, "pending");
-    assert_eq!((flow.runs(), flow.requests().len()), (1, 2));
+    assert_eq!((flow.runs(), flow.requests().len()), (1, 3));
     let location =
         "select (pending_location is not null and pending_since is not null)::text from calendar_connections";
     assert_eq!(text(&mut client, location), "true");
@@ -269,6 +273,10 @@ fn what_is_not_all_of_the_calendar_deletes_nothing() {
     ]);
     assert_eq!(sync(&mut client).1, [3, 1, 0, 2, 2]);
     assert_eq!(count(&mut client, EVENTS), 3);
+
+    // All pages together have the limit of one.
+    client.batch_execute("set calendar_sync.http_max_bytes = '2kB'").expect("set");
+    assert!(sync(&mut client).2.contains("larger than 2048 bytes"));
 }
 
 #[test]

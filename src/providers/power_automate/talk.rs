@@ -15,7 +15,8 @@ use crate::providers::{PullError, PullRequest};
 
 /// Pages of one answer that are asked for.
 const MAX_PAGES: usize = 100;
-/// Pause before a run is asked for again that does not say when; then twice as long each time.
+/// Pause before a run is asked for again that does not say when; then twice as long each time, up to `LATER`. None is
+/// shorter.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The same, after a request that took too long.
 const LATER: Duration = Duration::from_secs(15);
@@ -73,9 +74,9 @@ impl Talk<'_> {
                 (None, Some(same)) => same,
                 (None, None) => return Err(self.trouble(FlowError::NoResponseAction)),
             };
-            let pause = retry_after(&response, Utc::now()).unwrap_or(usual);
-            usual *= 2;
-            if Instant::now() + pause >= self.deadline {
+            let pause = retry_after(&response, Utc::now()).unwrap_or(usual).max(FIRST_PAUSE);
+            usual = (usual * 2).min(LATER);
+            if pause >= self.deadline.saturating_duration_since(Instant::now()) {
                 return Ok(Run::Pending { location: next, pause });
             }
             std::thread::sleep(pause);
@@ -93,10 +94,17 @@ impl Talk<'_> {
     /// Reads a finished answer with its further pages.
     pub fn events(&self, response: Response, max_events: usize) -> Result<(Events, Vec<u8>), PullError> {
         let mut hash = Sha256::new();
+        let mut bytes = response.body.len() as u64;
         let mut events = self.page(response, max_events, &mut hash)?;
         for _ in 1..MAX_PAGES {
             let Some(next) = events.next_link().and_then(|link| self.here(link)) else { break };
-            let page = self.page(self.get(&next)?, max_events, &mut hash)?;
+            let response = self.get(&next)?;
+            // Together they are held in memory as one page is.
+            bytes += response.body.len() as u64;
+            if bytes > self.client.max_bytes() {
+                return Err(HttpError::TooLarge(self.address.clone(), self.client.max_bytes()).into());
+            }
+            let page = self.page(response, max_events, &mut hash)?;
             events.join(page, max_events).map_err(|error| self.trouble(error.into()))?;
         }
         Ok((events, hash.finalize().to_vec()))
