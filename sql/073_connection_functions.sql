@@ -1,7 +1,7 @@
 -- What the functions on outside calendars do.
 
 comment on function calendar_subscribe(text, text, text, text, interval) is
-    'subscribes a user to an outside calendar by its URL (http, https, webcal); returns the connection. Without a name: the user''s connection with that URL, else a new one named after the host. A name that exists is re-pointed; what was unsubscribed from revives';
+    'subscribes a user to an outside calendar by its URL (http, https, webcal; provider ics for a calendar file, powerautomate for a flow); returns the connection. Without a name: the user''s connection with that URL, else a new one named after the host. A name that exists is re-pointed; what was unsubscribed from revives';
 comment on function calendar_unsubscribe(uuid, boolean) is
     'ends a connection: its URL is wiped and its upcoming events are deleted; keep_events keeps the past ones';
 comment on function calendar_pause(uuid) is 'stops pulling a connection until calendar_continue';

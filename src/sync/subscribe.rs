@@ -98,7 +98,7 @@ fn check(provider: &str, name: Option<&str>, poll_interval: Option<&Interval>) -
             PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
             format!("calendars of provider \"{provider}\" cannot be subscribed to by URL"),
         )
-        .set_hint("The provider of a calendar file (.ics) is 'ics'."));
+        .set_hint("The provider of a calendar file (.ics) is 'ics', that of a Power Automate flow 'powerautomate'."));
     }
     if poll_interval.is_some_and(|it| !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&it.as_micros())) {
         return Err(invalid_argument("poll_interval must be between a second and a year"));
