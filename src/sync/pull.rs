@@ -210,7 +210,11 @@ pub fn failed(
     duration: Duration,
 ) -> SqlResult<bool> {
     let failures = connection.failures + 1;
-    let pause = schedule::after_failure(failures, trouble.retry_after, random()?);
+    let pause = if trouble.at_once && failures == 1 {
+        Duration::ZERO
+    } else {
+        schedule::after_failure(failures, trouble.retry_after, random()?)
+    };
     let breaks_at = schedule::FAILURES_TO_ERROR;
     let (message, wants_login) = (&trouble.message, trouble.wants_login);
     if !connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)? {
@@ -223,11 +227,13 @@ pub fn failed(
 }
 
 /// Ends the leases of a worker that is no more. `crashed`: the server went down with it, maybe because of what was being
-/// pulled; then that counts as a failure, so that a calendar that does it again is tried later and later.
+/// pulled; then that counts as a failure, so that a calendar that does it again is tried later and later. The first time
+/// all that were under way go on at once: nearly always none of them was to blame.
 pub fn release(installation: &Installation, crashed: bool) -> SqlResult<()> {
     let left = connections::release(installation)?;
     for connection in left.iter().filter(|_| crashed) {
-        let trouble = Trouble::new("the server stopped in the middle of this pull; see its log");
+        let message = "the server stopped in the middle of this pull; see its log";
+        let trouble = Trouble { at_once: true, ..Trouble::new(message) };
         failed(installation, connection, &trouble, Duration::ZERO)?;
     }
     Ok(())
@@ -241,6 +247,8 @@ pub struct Trouble {
     pub wants_login: bool,
     /// It may be over soon: a flow that is still running is asked for its answer again.
     pub is_passing: bool,
+    /// After the first failure in a row it is tried again without a pause.
+    pub at_once: bool,
 }
 
 impl From<&FetchError> for Trouble {
@@ -250,6 +258,7 @@ impl From<&FetchError> for Trouble {
             retry_after: error.retry_after(),
             wants_login: error.wants_login(),
             is_passing: error.is_passing(),
+            at_once: false,
         }
     }
 }

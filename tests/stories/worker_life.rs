@@ -125,21 +125,25 @@ fn whatever_way_the_server_restarts_the_worker_goes_on() {
 }
 
 #[test]
-fn a_pull_with_which_the_server_went_down_is_tried_later_and_later() {
+fn a_pull_with_which_the_server_went_down_goes_on_at_once_and_if_that_happens_again_later_and_later() {
     let (cluster, web) = (Cluster::start(), FakeWeb::start());
     let mut client = cluster.create_database("crm");
     web.serve("/stall.ics", numbered_calendar(3));
     web.set_fault("/stall.ics", Fault::Stall);
     subscribe_to(&mut client, &web, "/stall.ics");
-    eventually("it is amid a pull", || web.requests("/stall.ics").len() == 1);
-    let worker = worker_of(&mut client, "crm").expect("a worker");
-    cluster.kill(worker);
-    let mut client = cluster.connect("crm");
-    let later = "select count(*) from calendar_connections
-                 where consecutive_failures = 1 and last_error like 'the server stopped%'
-                   and next_poll_at > now() + interval '40 seconds'";
-    eventually("that counts as a failure", || count(&mut client, later) == 1);
-    assert_eq!(web.requests("/stall.ics").len(), 1);
+    for crashes in 1..=2 {
+        eventually("it is amid a pull", || web.requests("/stall.ics").len() == crashes);
+        let worker = worker_of(&mut client, "crm").expect("a worker");
+        cluster.kill(worker);
+        client = cluster.connect("crm");
+        let failed = format!(
+            "select count(*) from calendar_connections
+             where consecutive_failures = {crashes} and last_error like 'the server stopped%'"
+        );
+        eventually("that counts as a failure", || count(&mut client, &failed) == 1);
+    }
+    let later = "select count(*) from calendar_connections where next_poll_at > now() + interval '100 seconds'";
+    assert_eq!((count(&mut client, later), web.requests("/stall.ics").len()), (1, 2));
 }
 
 #[test]
