@@ -78,7 +78,7 @@ comment on column calendar_connections.last_modified is 'Last-Modified of the la
 comment on column calendar_connections.body_hash is 'hash of the last answer''s calendar, without what changes at every fetch';
 comment on column calendar_connections.refresh_hint is 'how long its feed asks to be left alone (REFRESH-INTERVAL, X-PUBLISHED-TTL, max-age), a day at most; counts where poll_interval is NULL';
 comment on column calendar_connections.held_back is 'digest of the deletes that the last pull held back because they were too many; NULL for none';
-comment on column calendar_connections.held_back_polls is 'pulls in a row that held back as many';
+comment on column calendar_connections.held_back_polls is 'pulls in a row that held back the same deletes';
 comment on column calendar_connections.status is 'active, paused, error, reauth_required or removed';
 comment on column calendar_connections.consecutive_failures is 'failures in a row';
 comment on column calendar_connections.last_synced_at is 'when it was last pulled, or found unchanged';

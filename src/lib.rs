@@ -1,7 +1,7 @@
 //! calendar_sync: a PostgreSQL extension that makes a CRM's own database its calendar hub.
 //!
 //! Floors, from the top: `api` and `worker`; `sync` and `interaction`; `providers` and `store`; `http` and `secrets`;
-//! `calendar_sync_core`, `settings` and `errors`. A file imports only from floors below its own.
+//! `calendar_sync_core`, `settings`, `errors` and `zones`. A file imports only from floors below its own.
 
 use pgrx::prelude::*;
 
@@ -89,14 +89,14 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
-    "../sql/080_access.sql",
-    name = "access",
-    requires = ["events", "series", api::access::calendar_grants_policies]
-);
-extension_sql_file!(
     "../sql/075_upkeep_functions.sql",
     name = "upkeep_functions",
     requires = [api::upkeep::calendar_cleanup]
+);
+extension_sql_file!(
+    "../sql/080_access.sql",
+    name = "access",
+    requires = ["events", "series", api::access::calendar_grants_policies]
 );
 extension_sql_file!(
     "../sql/900_dump.sql",

@@ -23,13 +23,13 @@ pub static WORKER: GucSetting<bool> = GucSetting::<bool>::new(true);
 pub static WORKER_DATABASES: Text = Text::new(Some(c"*"));
 /// Network requests under way at once in each database's worker; slow ones count for half a second.
 pub static WORKER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(8);
-/// Time between two polls of a calendar that has no interval of its own In seconds.
+/// Time between two polls of a calendar that has no interval of its own, nor its provider, in seconds.
 pub static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(600);
 /// How far polls are spread around their interval, in percent.
 pub static JITTER: GucSetting<i32> = GucSetting::<i32>::new(10);
-/// Longest time for one request, from name resolution to the last byte In milliseconds.
+/// Longest time for one request, from name resolution to the last byte, in milliseconds.
 pub static HTTP_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30000);
-/// Largest answer taken, counted after decompression In kilobytes.
+/// Largest answer taken, counted after decompression, in kilobytes.
 pub static HTTP_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(65536);
 /// Allows calendars on loopback, private and link-local addresses.
 pub static HTTP_ALLOW_PRIVATE: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -41,13 +41,13 @@ pub static HTTP_DENY_HOSTS: Text = Text::new(None);
 pub static HTTP_USER_AGENT: Text = Text::new(None);
 /// File with the certificates (PEM) to trust instead of the platform's.
 pub static HTTP_CA_FILE: Text = Text::new(None);
-/// Proxy for requests; none: no proxy, whatever the environment says. May hold a password.
+/// Proxy for requests; none: no proxy, whatever the environment says. May hold a password: a superuser alone sees it.
 pub static HTTP_PROXY: Text = Text::new(None);
-/// How far back instances of a series are stored when it is first seen In seconds.
+/// How far back instances of a series are stored when it is first seen, in seconds.
 pub static EXPAND_BACK: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
-/// How far ahead instances of a series are stored In seconds.
+/// How far ahead instances of a series are stored, in seconds.
 pub static EXPAND_AHEAD: GucSetting<i32> = GucSetting::<i32>::new(365 * DAY);
-/// How old an interaction may be and still get an event In seconds.
+/// How old an interaction may be and still get an event, in seconds.
 pub static SYNC_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
 /// Zone of dates and of times without a zone, where nothing else says it.
 pub static TIME_ZONE: Text = Text::new(Some(c"UTC"));
@@ -55,9 +55,9 @@ pub static TIME_ZONE: Text = Text::new(Some(c"UTC"));
 pub static MAX_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 /// Calls of calendar_sync_now in a minute for one user.
 pub static MANUAL_SYNC_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(10);
-/// How long the log is kept In seconds.
+/// How long the log is kept, in seconds.
 pub static LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(90 * DAY);
-/// How long finished operations of the queue are kept In seconds.
+/// How long finished operations of the queue are kept, in seconds. Nothing fills that queue yet.
 pub static QUEUE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
 /// Sends NOTIFY calendar_sync after each pull that changed something.
 pub static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -96,7 +96,7 @@ pub fn register() {
     );
     int(
         c"calendar_sync.poll_interval",
-        c"Time between two polls of a calendar that has no interval of its own.",
+        c"Time between two polls of a calendar that has no interval of its own; a flow is run every six hours.",
         &POLL_INTERVAL,
         10..=30 * DAY,
         GucContext::Suset,
