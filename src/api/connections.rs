@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::arguments::{self, given};
 use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
+use crate::store::subscriptions::Status;
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::now::{self, Report};
 use crate::sync::subscribe;
@@ -172,8 +173,8 @@ fn calendar_sync_status(
     let list = store::reading(|installation| subscriptions::status(installation, user_id))?;
     Ok(TableIterator::new(list.into_iter().map(|it| {
         let next_poll_at = it.next_poll_at.filter(|_| matches!(it.status.as_str(), "active" | "pending" | "error"));
-        let row = (it.id, it.name, it.provider, it.status, it.last_synced_at, next_poll_at);
-        (row.0, row.1, row.2, row.3, row.4, row.5, it.events, it.errors, it.last_error)
+        let Status { id, name, provider, status, last_synced_at, events, errors, last_error, .. } = it;
+        (id, name, provider, status, last_synced_at, next_poll_at, events, errors, last_error)
     })))
 }
 

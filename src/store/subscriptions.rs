@@ -57,8 +57,8 @@ thread_local! {
          for update",
         &[pg_sys::TEXTOID, pg_sys::BYTEAOID, pg_sys::TEXTOID],
     ) };
-    static HAS_MORE_THAN: Statement = const { Statement::new(
-        "select exists (select from @calendar_connections where user_id = $1 and status <> 'removed' offset $2)",
+    static HAS_AT_LEAST: Statement = const { Statement::new(
+        "select exists (select from @calendar_connections where user_id = $1 and status <> 'removed' offset $2 - 1)",
         &[pg_sys::TEXTOID, pg_sys::INT8OID],
     ) };
     static ADD: Statement = const { Statement::new(
@@ -196,8 +196,8 @@ thread_local! {
     ) };
     static STATUS: Statement = const { Statement::new(
         "select c.connection_id, c.name, c.provider,
-             case when c.status = 'active' and c.pending_location is not null then 'pending' else c.status end, c.last_synced_at, c.next_poll_at,
-             held.events, held.errors, c.last_error
+             case when c.status = 'active' and c.pending_location is not null then 'pending' else c.status end,
+             c.last_synced_at, c.next_poll_at, held.events, held.errors, c.last_error
          from @calendar_connections c
          cross join lateral (
              select count(*) filter (where e.sync_status <> 'deleted') as events,
@@ -232,9 +232,9 @@ fn known(mut rows: pgrx::spi::SpiTupleTable) -> Result<Option<Known>, pgrx::spi:
 
 /// Whether the user has at least so many connections.
 pub fn has_at_least(installation: &Installation, user_id: &str, count: i64) -> SqlResult<bool> {
-    HAS_MORE_THAN.with(|statement| {
-        statement.run(installation, &[user_id.into(), (count - 1).into()], |rows| {
-            rows.first().get_one::<bool>().map(|more| more == Some(true))
+    HAS_AT_LEAST.with(|statement| {
+        statement.run(installation, &[user_id.into(), count.into()], |rows| {
+            rows.first().get_one::<bool>().map(|has| has == Some(true))
         })
     })
 }

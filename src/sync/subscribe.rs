@@ -35,13 +35,13 @@ pub fn subscribe(
     let url_hash = secrets::keyed_hash(&installation_row::salt(installation)?, &address.canonical())?;
     let origin = address.origin();
     let wanted = Subscription { user_id, provider, origin: &origin, url_hash: &url_hash, poll_interval };
-    let known = match name {
-        Some(name) => subscriptions::by_name(installation, user_id, name)?,
-        None => subscriptions::by_url(installation, &wanted)?,
+    let find = || match name {
+        Some(name) => subscriptions::by_name(installation, user_id, name),
+        None => subscriptions::by_url(installation, &wanted),
     };
     // What is sealed is what was given: it may carry a user name and a password.
     let seal = |id| keys::seal(installation, CONNECTION_URL.place(id), url.trim());
-    if let Some(known) = known {
+    if let Some(known) = find()? {
         return repoint(installation, &known, &seal(known.id)?, &wanted);
     }
     if subscriptions::has_at_least(installation, user_id, MAX_CONNECTIONS)? {
@@ -63,11 +63,7 @@ pub fn subscribe(
             break;
         }
         // Somebody else may just have made the one of that name, or with that URL.
-        let known = match name {
-            Some(name) => subscriptions::by_name(installation, user_id, name)?,
-            None => subscriptions::by_url(installation, &wanted)?,
-        };
-        if let Some(known) = known {
+        if let Some(known) = find()? {
             return repoint(installation, &known, &seal(known.id)?, &wanted);
         }
     }
@@ -101,7 +97,8 @@ fn check(provider: &str, name: Option<&str>, poll_interval: Option<&Interval>) -
         .set_hint("The provider of a calendar file (.ics) is 'ics', that of a Power Automate flow 'powerautomate'."));
     }
     if poll_interval.is_some_and(|it| !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&it.as_micros())) {
-        return Err(invalid_argument("poll_interval must be between a second and a year"));
+        return Err(invalid_argument("poll_interval must be between a second and a year")
+            .set_hint("Leave it out to have the calendar polled every calendar_sync.poll_interval."));
     }
     Ok(())
 }
