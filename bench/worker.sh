@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The worker over 10,000 feeds that answer 304, in a cluster of its own, with autovacuum and checkpoints as in life: how
+# The worker over 10,000 feeds that answer 304, in a cluster of its own, with autovacuum and checkpoints as in life (but
+# no disk is waited for: fsync is off, for the loop by hand as well), the feeds' server beside it on the same cores: how
 # many polls a second it manages and what one costs, against the loop that people write; how late polls and changes are,
 # also when some servers never answer. BENCH_SECONDS (60) for each phase.
 . "$(dirname "$0")/lib.sh"

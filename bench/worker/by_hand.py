@@ -34,7 +34,8 @@ def ticks(pid):
 
 
 def work(until, done, index):
-    database = psycopg2.connect("")
+    # As the worker does.
+    database = psycopg2.connect("", options="-c synchronous_commit=off")
     database.autocommit = True
     cursor = database.cursor()
     session = requests.Session()
