@@ -3,10 +3,9 @@
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually};
+use calendar_sync_e2e::{ADA, Cluster, FakeWeb, Fault, count, eventually};
 use postgres::Client;
 
-const ADA: &str = "ada@example.com";
 const EVENTS: &str = "select count(*) from calendar_events";
 
 fn calendar(title: &str) -> String {

@@ -1,11 +1,10 @@
 //! Outside calendars: subscribed to, pulled by the worker and by hand, and everything that can go wrong on the way.
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually};
-use postgres::Client;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-const ADA: &str = "ada@example.com";
+use calendar_sync_e2e::{ADA, Cluster, FakeWeb, Fault, count, eventually, subscribe, text};
+use postgres::Client;
 
 /// One event for each number, on its own day of 2030.
 fn calendar(numbers: RangeInclusive<u32>) -> String {
@@ -22,10 +21,6 @@ fn calendar(numbers: RangeInclusive<u32>) -> String {
     ics
 }
 
-fn subscribe(client: &mut Client, url: &str, name: &str) {
-    client.execute("select calendar_subscribe($1, $2, name => $3)", &[&ADA, &url, &name]).expect("subscribe");
-}
-
 /// Status and error of one calendar_sync_now of that connection.
 fn sync(client: &mut Client, name: &str, force: bool) -> (String, String) {
     let row = client
@@ -37,15 +32,9 @@ fn sync(client: &mut Client, name: &str, force: bool) -> (String, String) {
     (row.get(0), row.get(1))
 }
 
-fn text(client: &mut Client, query: &str) -> String {
-    client.query_one(query, &[]).expect(query).get::<_, Option<String>>(0).unwrap_or_default()
-}
-
 const EVENTS: &str = "select count(*) from calendar_events where sync_status <> 'deleted'";
 /// Changes with every version of a row that is written.
 const VERSIONS: &str = "select string_agg(ctid::text || xmin::text, ' ' order by event_id) from calendar_events";
-const WORKER: &str =
-    "select count(*) from calendar_worker_status where database = current_database() and state = 'running'";
 
 fn without_worker() -> (Cluster, Client, FakeWeb) {
     let cluster = Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")]);
@@ -328,73 +317,8 @@ fn too_many_pulls_by_hand_are_limited_by_user() {
     assert_eq!(web.requests("/team.ics").len(), 2);
 }
 
-/// A database whose worker is amid a fetch that does not end.
-fn busy() -> (Cluster, Client, FakeWeb) {
-    let (cluster, mut client, web) = with_worker();
-    web.serve("/stall.ics", "");
-    web.set_fault("/stall.ics", Fault::Stall);
-    subscribe(&mut client, &web.url("/stall.ics"), "stall");
-    eventually("the worker is amid the fetch", || web.requests("/stall.ics").len() == 1);
-    (cluster, client, web)
-}
-
 #[test]
-fn a_busy_worker_is_in_the_way_of_no_drop_extension_and_comes_back_with_it() {
-    let (_cluster, mut client, web) = busy();
-    client.batch_execute("set lock_timeout = '5s'; drop extension calendar_sync").expect("drop extension");
-    eventually("the worker has gone", || {
-        let workers = "select count(*) from pg_stat_activity where backend_type = 'calendar_sync worker'";
-        count(&mut client, workers) == 0
-    });
-    client.batch_execute("create extension calendar_sync").expect("create extension");
-    web.serve("/team.ics", calendar(1..=3));
-    subscribe(&mut client, &web.url("/team.ics"), "team");
-    eventually("the new one is pulled", || count(&mut client, EVENTS) == 3);
-}
-
-#[test]
-fn a_busy_worker_is_in_the_way_of_no_command_on_its_database() {
-    let (cluster, client, _web) = busy();
-    drop(client);
-    let mut other = cluster.connect("postgres");
-    other.batch_execute("create database copy template crm").expect("create database");
-    other.batch_execute("alter database crm rename to crm2").expect("rename");
-    let mut client = cluster.connect("crm2");
-    eventually("it has a worker again", || count(&mut client, WORKER) == 1);
-    let mut copy = cluster.connect("copy");
-    let aside = "select count(*) from calendar_worker_status
-                 where database = current_database() and state = 'stands aside: restored copy'";
-    eventually("the copy stands aside", || count(&mut copy, aside) == 1);
-    drop(client);
-    drop(copy);
-    other.batch_execute("drop database crm2").expect("drop database");
-    other.batch_execute("drop database copy").expect("drop database");
-}
-
-#[test]
-fn a_worker_that_is_told_to_end_ends_and_another_takes_its_place() {
-    let (_cluster, mut client, web) = busy();
-    let pid = "select pid::text from calendar_worker_status where database = current_database()";
-    let old = text(&mut client, pid);
-    let ended = client
-        .query_one("select pg_terminate_backend($1::text::int, 10000)", &[&old])
-        .expect("terminate")
-        .get::<_, bool>(0);
-    assert!(ended);
-    eventually("another runs", || {
-        let new = text(&mut client, pid);
-        !new.is_empty() && new != old
-    });
-    web.serve("/stall.ics", calendar(1..=3));
-    web.set_fault("/stall.ics", None);
-    eventually("it is pulled", || {
-        client.batch_execute("select calendar_sync_request()").expect("request");
-        count(&mut client, EVENTS) == 3
-    });
-}
-
-#[test]
-fn settings_apply_on_reload() {
+fn the_worker_is_switched_off_and_on_by_a_reload() {
     let (cluster, mut client, web) = with_worker();
     let waits = "select count(*) from calendar_worker_status
                  where database = current_database() and state = 'waits: nothing attached or subscribed yet'";

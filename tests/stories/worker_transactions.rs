@@ -92,7 +92,4 @@ fn what_the_worker_writes_is_counted_by_the_statistics() {
     subscribe_to(&mut client, &web, "/team.ics");
     let written = "select n_tup_ins from pg_stat_user_tables where relname = 'calendar_events'";
     eventually("its rows are counted", || count(&mut client, written) == 50);
-    eventually("its transactions are", || {
-        count(&mut client, "select xact_commit from pg_stat_database where datname = current_database()") > 0
-    });
 }
