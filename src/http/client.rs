@@ -22,6 +22,8 @@ use super::trust::{self, Stamp};
 /// after the other.
 const KEPT: usize = 64;
 const KEPT_PER_HOST: usize = 16;
+/// Bytes of each of a connection's two buffers. The head of a request and that of an answer must fit in one.
+const BUFFER: usize = 32 * 1024;
 /// Longest time to wait for a connection, within the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the body of a failure that are read.
@@ -126,6 +128,8 @@ impl Client {
             .max_redirects(0)
             .proxy(proxy)
             .user_agent(options.user_agent.as_str())
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .max_idle_connections(KEPT)
             .max_idle_connections_per_host(KEPT_PER_HOST)
             .timeout_connect(Some(CONNECT_TIMEOUT))
