@@ -37,6 +37,5 @@ alter table calendar_connections disable trigger note_poll;
 -- Spreads the polls over `every` from now on, and wakes the worker.
 create procedure spread(every interval) language sql as $$
     update calendar_connections set poll_interval = every, next_poll_at = clock_timestamp() + every * random();
-    truncate polls;
     select calendar_sync_request('nobody@example.com');
 $$;
