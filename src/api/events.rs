@@ -95,7 +95,7 @@ fn source<'a>(user_id: Option<&'a str>, external_source: Option<&'a str>) -> Sql
 
 /// How an application's events are taken.
 fn terms(alone: bool) -> Terms {
-    Terms { complete: false, until: None, force: false, alone, outcomes: true, now: arguments::now() }
+    Terms { complete: false, until: None, force: false, confirms: None, alone, outcomes: true, now: arguments::now() }
 }
 
 fn refused(refusal: Refusal) -> ErrorReport {

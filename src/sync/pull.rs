@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use calendar_sync_core::providers::{Document, Items};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -51,24 +50,22 @@ pub fn apply(
         connection_id: Some(connection.id),
         synced_from: &connection.provider,
     };
-    let zone = default_zone(connection);
-    let items =
-        |document: Document| document.resolve(&PgZones, &zone).map_err(|unknown| invalid_argument(unknown.to_string()));
     let terms = Terms {
         complete: partial.is_none(),
         until: fetched.until,
         force,
+        confirms: confirms(connection),
         alone: false,
         outcomes: false,
         now: Utc::now(),
     };
-    let (mut applied, polls) = if connection.held_back_polls + 1 < POLLS_TO_CONFIRM {
-        let applied = apply::document(installation, &source, &PgZones, items(fetched.document)?, &terms)?;
-        let polls = held_back_polls(connection, applied.held_back.as_ref());
-        (applied, polls)
-    } else {
-        confirm(installation, connection, &source, || items(fetched.document.clone()), &terms)?
-    };
+    let items = fetched
+        .document
+        .resolve(&PgZones, &default_zone(connection))
+        .map_err(|unknown| invalid_argument(unknown.to_string()))?;
+    let mut applied = apply::document(installation, &source, &PgZones, items, &terms)?;
+    let held_back =
+        applied.held_back.as_ref().map(|held| (digest_text(held.digest), held_back_polls(connection, held)));
     for external_id in &deleted {
         applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
     }
@@ -84,7 +81,7 @@ pub fn apply(
         last_modified: fetched.validators.last_modified.filter(|_| keep),
         body_hash: Some(fetched.body_hash).filter(|_| keep),
         calendar_name: name,
-        held_back: applied.held_back.as_ref().map(|held| (held.digest.clone(), polls)),
+        held_back,
         error: trouble.clone(),
         refresh,
         next_poll,
@@ -110,35 +107,23 @@ impl Counts {
     }
 }
 
-/// The poll that may confirm deletes: if it gives the same ones as those before, they are done.
-fn confirm<'f>(
-    installation: &Installation,
-    connection: &Connection,
-    source: &Source,
-    items: impl Fn() -> SqlResult<Items<'f>>,
-    terms: &Terms,
-) -> SqlResult<(Applied, i32)> {
-    let applied = apply::document(installation, source, &PgZones, items()?, terms)?;
-    let polls = held_back_polls(connection, applied.held_back.as_ref());
-    if polls < POLLS_TO_CONFIRM {
-        return Ok((applied, polls));
-    }
-    // All but the deletes was written just now; the pull's other counts are of that.
-    let forced = apply::document(installation, source, &PgZones, items()?, &Terms { force: true, ..*terms })?;
-    Ok((Applied { deleted: forced.deleted, held_back: None, ..applied }, 0))
-}
-
 fn default_zone(connection: &Connection) -> String {
     let setting = || settings::TIME_ZONE.get().and_then(|zone| zone.into_string().ok());
     connection.time_zone.clone().or_else(setting).unwrap_or_else(|| "UTC".into())
 }
 
-fn held_back_polls(connection: &Connection, held: Option<&HeldBack>) -> i32 {
-    match held {
-        Some(held) if connection.held_back.as_ref() == Some(&held.digest) => connection.held_back_polls + 1,
-        Some(_) => 1,
-        None => 0,
-    }
+/// What this pull confirms if it gives the same deletes as those before.
+fn confirms(connection: &Connection) -> Option<u128> {
+    let held_back = connection.held_back.as_ref().filter(|_| connection.held_back_polls + 1 >= POLLS_TO_CONFIRM)?;
+    u128::from_str_radix(held_back, 16).ok()
+}
+
+fn held_back_polls(connection: &Connection, held: &HeldBack) -> i32 {
+    if connection.held_back.as_ref() == Some(&digest_text(held.digest)) { connection.held_back_polls + 1 } else { 1 }
+}
+
+fn digest_text(digest: u128) -> String {
+    format!("{digest:032x}")
 }
 
 fn held_back_message(held: &HeldBack) -> String {

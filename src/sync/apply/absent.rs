@@ -31,10 +31,11 @@ pub fn delete(batch: &mut Batch) -> SqlResult<()> {
     let deletes = events.len() + series.len();
     let upcoming = batch.upcoming;
     if deletes > FEW && deletes * 2 > upcoming && !batch.terms.force {
-        let keys = events.iter().chain(&series).map(|(key, _)| *key).collect();
-        batch.applied.held_back =
-            Some(HeldBack { deletes: deletes as i32, upcoming: upcoming as i32, digest: digest(keys) });
-        return Ok(());
+        let digest = digest(events.iter().chain(&series).map(|(key, _)| *key).collect());
+        if batch.terms.confirms != Some(digest) {
+            batch.applied.held_back = Some(HeldBack { deletes: deletes as i32, upcoming: upcoming as i32, digest });
+            return Ok(());
+        }
     }
     let ids = |found: Vec<(Key, Uuid)>| -> Vec<Uuid> { found.into_iter().map(|(_, id)| id).collect() };
     let (events, series) = (ids(events), ids(series));
@@ -46,10 +47,10 @@ pub fn delete(batch: &mut Batch) -> SqlResult<()> {
 }
 
 /// Names a set of keys.
-fn digest(mut keys: Vec<Key>) -> String {
+fn digest(mut keys: Vec<Key>) -> u128 {
     keys.sort_unstable();
     let bytes: Vec<u8> = keys.into_iter().flat_map(Key::to_le_bytes).collect();
-    format!("{:032x}", content::digest(&bytes))
+    content::digest(&bytes)
 }
 
 /// See [`super::delete`].

@@ -38,6 +38,8 @@ pub struct Terms {
     pub until: Option<DateTime<Utc>>,
     /// Deletes go through however many they are.
     pub force: bool,
+    /// So do just these, by their [`HeldBack::digest`]: they have been held back for long enough.
+    pub confirms: Option<u128>,
     /// The batch is one item, and what the database has against it is the caller's error.
     pub alone: bool,
     /// Say for every single item what became of it ([`Applied::outcomes`]).
@@ -66,13 +68,13 @@ pub struct Applied {
 /// Deletes that were not done, since they are more than 10 and more than half of the upcoming items.
 ///
 /// The pull is an error then; its validators (ETag, body hash) must not be kept, or the deletes would never be seen
-/// again. When three polls gave the same `digest`, apply with [`Terms::force`].
+/// again. The poll that is the third to give the same `digest` confirms it ([`Terms::confirms`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBack {
     pub deletes: i32,
     pub upcoming: i32,
     /// Of the set of keys that would have been deleted.
-    pub digest: String,
+    pub digest: u128,
 }
 
 /// What became of one item.

@@ -57,7 +57,7 @@ fn moved(series_days: i64, days: i64) -> Override {
 }
 
 fn apply_at(items: Vec<Read>, complete: bool, force: bool, now: DateTime<Utc>) -> Applied {
-    let terms = Terms { complete, until: None, force, alone: false, outcomes: false, now };
+    let terms = Terms { complete, until: None, force, confirms: None, alone: false, outcomes: false, now };
     as_owner(|installation| calendar(installation, &FEED, &PgZones, items, &terms)).unwrap()
 }
 
@@ -66,7 +66,8 @@ fn fetch(items: Vec<Read>) -> Applied {
 }
 
 fn fetch_file(text: &str) -> Applied {
-    let terms = Terms { complete: true, until: None, force: false, alone: false, outcomes: false, now: now() };
+    let terms =
+        Terms { complete: true, until: None, force: false, confirms: None, alone: false, outcomes: false, now: now() };
     let items = ics::resolve(ics::read(text.as_bytes(), 100).unwrap(), &PgZones, "UTC").unwrap();
     as_owner(|installation| document(installation, &FEED, &PgZones, items.into(), &terms)).unwrap()
 }
