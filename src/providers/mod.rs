@@ -16,6 +16,11 @@ use crate::http::{Address, Client, HttpError};
 pub trait Provider: Sync {
     /// Fetches what changed and reads it.
     fn pull(&self, client: &Client, request: &PullRequest) -> Result<Answer, PullError>;
+
+    /// Usual time between two polls; `None`: the setting's.
+    fn poll_interval(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The provider of that name, as calendar_connections.provider has it.

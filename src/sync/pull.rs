@@ -10,7 +10,7 @@ use super::apply::{self, Applied, HeldBack, Source, Terms};
 use super::fetch::FetchError;
 use super::{keys, schedule};
 use crate::errors::{SqlResult, invalid_argument};
-use crate::providers::{Fetched, Pending, Validators};
+use crate::providers::{self, Fetched, Pending, Validators};
 use crate::settings;
 use crate::store::connections::{self, Connection, Outcome, PullLog};
 use crate::store::sealed::PENDING_LOCATION;
@@ -261,11 +261,8 @@ fn next_poll(connection: &Connection, refresh: Option<Duration>) -> SqlResult<Du
 }
 
 fn usual_interval(provider: &str) -> Duration {
-    match provider {
-        "powerautomate" => Duration::from_secs(6 * 3600),
-        "notion" => Duration::from_secs(120),
-        _ => Duration::from_secs(u64::try_from(settings::POLL_INTERVAL.get()).unwrap_or(600)),
-    }
+    let setting = || Duration::from_secs(u64::try_from(settings::POLL_INTERVAL.get()).unwrap_or(600));
+    providers::named(provider).and_then(|provider| provider.poll_interval()).unwrap_or_else(setting)
 }
 
 /// In 0..1.

@@ -5,6 +5,8 @@
 mod error;
 mod talk;
 
+use std::time::Duration;
+
 use calendar_sync_core::providers::Document;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
@@ -75,6 +77,11 @@ impl Provider for PowerAutomate {
             until: asked.until,
             learned: merged(learned, asked.learned),
         })))
+    }
+
+    /// Each run counts against the owner's plan.
+    fn poll_interval(&self) -> Option<Duration> {
+        Some(Duration::from_secs(6 * 3600))
     }
 }
 
