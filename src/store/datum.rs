@@ -1,4 +1,4 @@
-//! Values on their way into statements.
+//! Values on their way into statements, and out of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::datum::{DatumWithOid, IntoDatum, TimestampWithTimeZone};
@@ -35,6 +35,11 @@ pub fn instant(stamp: TimestampWithTimeZone) -> DateTime<Utc> {
 
 pub fn uuid(id: Uuid) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(id.into_bytes())
+}
+
+/// A UUID from PostgreSQL.
+pub fn uuid_of(id: pgrx::Uuid) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
 }
 
 /// One column of many rows, as an array for `unnest`.

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use uuid::Uuid;
 
+use super::datum::{uuid, uuid_of};
 use super::{Failure, Statement, as_owner};
 use crate::errors::SqlResult;
 use crate::settings;
@@ -81,16 +82,12 @@ pub struct Due {
     pub action: String,
 }
 
-fn pg_uuid(id: Uuid) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(id.into_bytes())
-}
-
 /// Records that an interaction's event could not be written, with a row in the log. `again`: the interaction has not
 /// changed, its event is only brought up to date; where it has failed before, the log calls that a retry of what failed.
 pub fn record(related_table: &str, interaction: Uuid, action: &str, again: bool, failure: &Failure) -> SqlResult<()> {
     let stack = failure.stack(related_table);
     let retries = settings::MAX_RETRIES.get();
-    let id = pg_uuid(interaction);
+    let id = uuid(interaction);
     let message = failure.message.as_str();
     as_owner(|installation| {
         let recorded =
@@ -110,7 +107,7 @@ pub fn record(related_table: &str, interaction: Uuid, action: &str, again: bool,
 
 /// Interactions whose event was written after all.
 pub fn resolve(related_table: &str, interactions: &[Uuid]) -> SqlResult<()> {
-    let ids: Vec<pgrx::Uuid> = interactions.iter().copied().map(pg_uuid).collect();
+    let ids: Vec<pgrx::Uuid> = interactions.iter().copied().map(uuid).collect();
     as_owner(|installation| {
         RESOLVE.with(|resolve| resolve.execute(installation, &[related_table.into(), ids.into()]))?;
         Ok(())
@@ -119,7 +116,7 @@ pub fn resolve(related_table: &str, interactions: &[Uuid]) -> SqlResult<()> {
 
 /// Interactions that are no more.
 pub fn forget(related_table: &str, interactions: &[Uuid]) -> SqlResult<()> {
-    let ids: Vec<pgrx::Uuid> = interactions.iter().copied().map(pg_uuid).collect();
+    let ids: Vec<pgrx::Uuid> = interactions.iter().copied().map(uuid).collect();
     as_owner(|installation| {
         FORGET.with(|forget| forget.execute(installation, &[related_table.into(), ids.into()]))?;
         Ok(())
@@ -151,13 +148,12 @@ fn from_row(row: &pgrx::spi::SpiHeapTupleData) -> Result<Option<Due>, pgrx::spi:
     else {
         return Ok(None);
     };
-    let id = |id: pgrx::Uuid| Uuid::from_bytes(*id.as_bytes());
-    Ok(Some(Due { failure_id: id(failure), related_table, interaction_id: id(interaction), action }))
+    Ok(Some(Due { failure_id: uuid_of(failure), related_table, interaction_id: uuid_of(interaction), action }))
 }
 
 /// Counts a try and settles when the next one is; whether it is resolved now, else the error.
 pub fn retried(failure: Uuid) -> SqlResult<(bool, Option<String>)> {
-    let arguments = [pg_uuid(failure).into(), settings::MAX_RETRIES.get().into()];
+    let arguments = [uuid(failure).into(), settings::MAX_RETRIES.get().into()];
     let (resolved, error) = as_owner(|installation| {
         RETRIED.with(|retried| {
             retried.run(installation, &arguments, |rows| {

@@ -24,6 +24,7 @@ pub mod names;
 mod outside;
 pub mod policies;
 mod private_lock;
+pub mod pulls;
 pub mod raw;
 mod reader;
 pub mod related;

@@ -2,11 +2,11 @@
 
 use std::thread::LocalKey;
 
-use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::spi::SpiTupleTable;
 use uuid::Uuid;
 
+use super::datum::{uuid, uuid_of};
 use super::{Installation, Statement, catalog};
 use crate::errors::{SqlResult, internal};
 use crate::secrets::Place;
@@ -95,7 +95,7 @@ impl Column {
                 let mut locked = Vec::with_capacity(rows.len());
                 for row in rows {
                     if let (Some(id), Some(sealed)) = (row.get::<pgrx::Uuid>(1)?, row.get(2)?) {
-                        locked.push((Uuid::from_bytes(*id.as_bytes()), sealed));
+                        locked.push((uuid_of(id), sealed));
                     }
                 }
                 Ok(locked)
@@ -108,8 +108,7 @@ impl Column {
 
     /// Replaces the secret of a row that is locked.
     pub fn replace(&self, installation: &Installation, row: Uuid, sealed: &[u8]) -> SqlResult<()> {
-        let id: DatumWithOid = pgrx::Uuid::from_bytes(row.into_bytes()).into();
-        self.replace.with(|replace| replace.execute(installation, &[id, sealed.into()]))?;
+        self.replace.with(|replace| replace.execute(installation, &[uuid(row).into(), sealed.into()]))?;
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! calendar_connections as their owners see them: made, re-pointed, paused, ended.
 
-use pgrx::datum::{DatumWithOid, Interval, TimestampWithTimeZone};
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 use uuid::Uuid;
 
+use super::datum::{uuid, uuid_of};
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -227,7 +228,7 @@ fn known(mut rows: pgrx::spi::SpiTupleTable) -> Result<Option<Known>, pgrx::spi:
     let Some(row) = rows.next() else { return Ok(None) };
     let id: Option<pgrx::Uuid> = row.get(1)?;
     let of_account = row.get(2)?.unwrap_or_default();
-    Ok(id.map(|id| Known { id: Uuid::from_bytes(*id.as_bytes()), of_account }))
+    Ok(id.map(|id| Known { id: uuid_of(id), of_account }))
 }
 
 /// Whether the user has at least so many connections.
@@ -248,7 +249,7 @@ pub fn add(
     subscription: &Subscription,
 ) -> SqlResult<bool> {
     let arguments = [
-        uuid(id),
+        uuid(id).into(),
         subscription.user_id.into(),
         name.into(),
         subscription.provider.into(),
@@ -264,10 +265,11 @@ pub fn add(
 /// Its events stay, to be compared with what the new one gives.
 pub fn repoint(installation: &Installation, id: Uuid, url: &[u8], subscription: &Subscription) -> SqlResult<()> {
     for hand_over in [&HAND_OVER_EVENTS, &HAND_OVER_SERIES] {
-        hand_over.with(|statement| statement.execute(installation, &[uuid(id), subscription.provider.into()]))?;
+        hand_over
+            .with(|statement| statement.execute(installation, &[uuid(id).into(), subscription.provider.into()]))?;
     }
     let arguments = [
-        uuid(id),
+        uuid(id).into(),
         subscription.provider.into(),
         url.into(),
         subscription.origin.into(),
@@ -334,8 +336,4 @@ pub fn status(installation: &Installation, user_id: &str) -> SqlResult<Vec<Statu
             Ok(list)
         })
     })
-}
-
-fn uuid<'a>(id: Uuid) -> DatumWithOid<'a> {
-    pgrx::Uuid::from_bytes(id.into_bytes()).into()
 }

@@ -12,7 +12,8 @@ use super::{keys, schedule};
 use crate::errors::{SqlResult, invalid_argument};
 use crate::providers::{self, Fetched, Pending, Validators};
 use crate::settings;
-use crate::store::connections::{self, Connection, Outcome, PullLog};
+use crate::store::connections::{self, Connection};
+use crate::store::pulls::{self, Failed, Outcome, PullLog};
 use crate::store::sealed::PENDING_LOCATION;
 use crate::store::{Installation, runs};
 use crate::zones::PgZones;
@@ -86,7 +87,7 @@ pub fn apply(
         refresh,
         next_poll,
     };
-    connections::applied(installation, connection, &outcome)?;
+    pulls::applied(installation, connection, &outcome)?;
     let counts = Counts {
         fetched: i32::try_from(events).unwrap_or(i32::MAX),
         created: applied.created,
@@ -94,9 +95,9 @@ pub fn apply(
         deleted: applied.deleted,
         unchanged: applied.unchanged,
     };
-    connections::log_pull(installation, connection, log(&counts, &applied, partial, trouble.clone(), duration))?;
+    pulls::log_pull(installation, connection, log(&counts, &applied, partial, trouble.clone(), duration))?;
     if settings::NOTIFY.get() && counts.changes() > 0 {
-        connections::notify(installation, connection.id)?;
+        pulls::notify(installation, connection.id)?;
     }
     Ok((counts, trouble))
 }
@@ -159,7 +160,7 @@ fn log(
 }
 
 /// Nothing new; where the answer came with other validators than before, these are kept. Returns the connections that
-/// this was written for (see [`connections::unchanged`]).
+/// this was written for (see [`pulls::unchanged`]).
 pub fn unchanged(installation: &Installation, pulls: &[(&Connection, &Validators)]) -> SqlResult<Vec<Uuid>> {
     if pulls.is_empty() {
         return Ok(Vec::new());
@@ -168,11 +169,11 @@ pub fn unchanged(installation: &Installation, pulls: &[(&Connection, &Validators
     for (connection, validators) in pulls {
         if (&connection.etag, &connection.last_modified) != (&validators.etag, &validators.last_modified) {
             let (etag, last_modified) = (validators.etag.as_deref(), validators.last_modified.as_deref());
-            connections::keep_validators(installation, connection.id, connection.generation, etag, last_modified)?;
+            pulls::keep_validators(installation, connection.id, connection.generation, etag, last_modified)?;
         }
         finished.push((*connection, next_poll(connection, connection.refresh)?));
     }
-    connections::unchanged(installation, &finished)
+    pulls::unchanged(installation, &finished)
 }
 
 /// The answer is still being made: it is asked for again soon. Only with the row locked.
@@ -187,7 +188,7 @@ pub fn pending(installation: &Installation, connection: &Connection, pending: &P
 }
 
 /// It could not be fetched, or not be applied: logged, and tried again later and later. False where it is no longer, or
-/// not now, to be noted (see [`connections::failed`]).
+/// not now, to be noted (see [`pulls::failed`]).
 pub fn failed(
     installation: &Installation,
     connection: &Connection,
@@ -195,19 +196,24 @@ pub fn failed(
     duration: Duration,
 ) -> SqlResult<bool> {
     let failures = connection.failures + 1;
-    let pause = if trouble.at_once && failures == 1 {
+    let next_poll = if trouble.at_once && failures == 1 {
         Duration::ZERO
     } else {
         schedule::after_failure(failures, trouble.retry_after, random()?)
     };
-    let breaks_at = schedule::FAILURES_TO_ERROR;
-    let (message, wants_login) = (&trouble.message, trouble.wants_login);
-    if !connections::failed(installation, connection, message, wants_login, breaks_at, pause, trouble.is_passing)? {
+    let failed = Failed {
+        error: &trouble.message,
+        wants_login: trouble.wants_login,
+        breaks_at: schedule::FAILURES_TO_ERROR,
+        next_poll,
+        keeps_run: trouble.is_passing,
+    };
+    if !pulls::failed(installation, connection, &failed)? {
         return Ok(false);
     }
     let retry = connection.failures > 0 && !trouble.wants_login;
     let log = PullLog { error: Some(trouble.message.clone()), retry, duration, ..PullLog::default() };
-    connections::log_pull(installation, connection, log)?;
+    pulls::log_pull(installation, connection, log)?;
     Ok(true)
 }
 
