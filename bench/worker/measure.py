@@ -80,7 +80,7 @@ def lateness(which="true"):
     return row[0], [f"{seconds:.3f}" for seconds in row[1] or []]
 
 
-def spread(seconds, settle=5):
+def spread(seconds, settle=15):
     """Makes the feeds due one after the other over so many seconds, again and again; what was left over is caught up with."""
     cursor.execute("call spread(make_interval(secs => %s))", (seconds,))
     time.sleep(settle)
