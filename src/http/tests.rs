@@ -100,6 +100,23 @@ fn answers_of_every_lawful_form_are_read() {
 }
 
 #[test]
+fn one_connection_serves_one_request_after_the_other() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    // It takes one connection, and no other.
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let asked = (0..3).map_while(|_| read_head(&stream));
+        asked.map(|_| (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").unwrap()).count()
+    });
+    let client = client(|_| (), &NAMES);
+    for _ in 0..3 {
+        assert_eq!(get(&client, &url, &[]).unwrap(), "200 hello");
+    }
+    assert_eq!(server.join().unwrap(), 3);
+}
+
+#[test]
 fn answers_that_break_the_rules_are_errors_that_show_no_path() {
     let many = (0..5_000).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
     let cases: Vec<(&str, Vec<u8>)> = vec![
