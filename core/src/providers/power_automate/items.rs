@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
+
 use super::answer::{Answer, external_id, series_of};
 use super::details::details;
 use super::fields::{Field, Fields};
 use super::recurrence::{self, Occurrence};
-use super::times::{Clocks, written};
+use super::times::{Clock, Clocks, written};
 use crate::content::ByDigest;
-use crate::event::{Body, Event, Item, Series};
+use crate::event::{Body, Event, Item, Series, Timing};
 use crate::ics::UnknownZone;
 use crate::providers::BadItem;
 use crate::zones::Zones;
@@ -82,37 +84,29 @@ fn body(
 ) -> Result<Option<Body>, String> {
     let series_id = series_of(fields);
     let recurs = series_id.is_none() && recurrence::recurs(fields);
-    let (mut timing, clock) = clocks.timing(fields)?;
+    let (timing, clock) = clocks.timing(fields)?;
     let details = details(fields, series_id.or_else(|| recurs.then(|| external_id.to_owned())));
+    let mut template = Event { timing, details };
     if !recurs {
-        return Ok(Some(Body::Single(Box::new(Event { timing, details }))));
+        return Ok(Some(Body::Single(Box::new(template))));
     }
-    let length = timing.end.map(|end| end - timing.start);
-    let rule = recurrence::rule(fields, &timing, &clock)?;
+    let rule = recurrence::rule(fields, &template.timing, &clock)?;
     if occurrences.len() > MAX_OCCURRENCES {
         return Ok(None);
     }
     let entries = occurrences.iter().filter_map(|index| answer.entries.get(*index));
-    let held: Vec<Occurrence> = entries
-        .filter_map(|entry| {
-            let fields = answer.fields(entry)?;
-            let (other, _) = clocks.timing(&fields).ok()?;
-            let is_plain = other.all_day == timing.all_day
-                && clock.local(other.start).time() == clock.local(timing.start).time()
-                && other.end.map(|end| end - other.start) == length
-                && fields.text(Field::Subject).unwrap_or_default() == details.title;
-            let original_start =
-                written(&fields, Field::OriginalStart).map(|at| at.instant.unwrap_or(at.local.and_utc()));
-            Some(Occurrence { start: other.start, original_start, is_plain })
-        })
-        .collect();
+    let held: Vec<Occurrence> =
+        entries.filter_map(|entry| occurrence(&answer.fields(entry)?, &template, &clock, clocks)).collect();
+    let timing = &mut template.timing;
     let Some(rest) = recurrence::beside(timing.start, rule, &clock, &held) else { return Ok(None) };
-    // As long on the clock, too, where that changes in between: the rule keeps the clock's time.
-    let end = length.and_then(|length| clock.local(rest.start).checked_add_signed(length));
-    timing.end = if rest.start == timing.start { timing.end } else { end.map(|end| clock.instant(end)) };
-    timing.start = rest.start;
+    if rest.start != timing.start {
+        // As long on the clock, too, where that changes in between: the rule keeps the clock's time.
+        let end = length(timing).and_then(|length| clock.local(rest.start).checked_add_signed(length));
+        timing.end = end.map(|end| clock.instant(end));
+        timing.start = rest.start;
+    }
     Ok(Some(Body::Series(Box::new(Series {
-        template: Event { timing, details },
+        template,
         local_start: None,
         duration: None,
         rrules: vec![rest.rule.to_string()],
@@ -122,4 +116,19 @@ fn body(
         exdates: rest.exdates,
         overrides: vec![],
     }))))
+}
+
+/// An event of the answer, as an occurrence of the series of that template.
+fn occurrence(fields: &Fields, template: &Event, clock: &Clock, clocks: &mut Clocks) -> Option<Occurrence> {
+    let (timing, _) = clocks.timing(fields).ok()?;
+    let is_plain = timing.all_day == template.timing.all_day
+        && clock.local(timing.start).time() == clock.local(template.timing.start).time()
+        && length(&timing) == length(&template.timing)
+        && fields.text(Field::Subject).unwrap_or_default() == template.details.title;
+    let original_start = written(fields, Field::OriginalStart).map(|at| at.instant.unwrap_or(at.local.and_utc()));
+    Some(Occurrence { start: timing.start, original_start, is_plain })
+}
+
+fn length(timing: &Timing) -> Option<TimeDelta> {
+    timing.end.map(|end| end - timing.start)
 }
