@@ -37,7 +37,7 @@ pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use khal::{Khal, Shown};
 pub use name_server::NameServer;
 pub use peers::{Nginx, Radicale, login};
-pub use pulls::{ADA, Pulled, calendar_of, pull, pull_with, subscribe, text, vevent, vevent_series};
+pub use pulls::{ADA, ONE_EVENT, Pulled, calendar_of, pull, pull_with, subscribe, text, vevent, vevent_series};
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
 pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Request};

@@ -9,6 +9,10 @@ use postgres::Client;
 /// The user whose calendars these are.
 pub const ADA: &str = "ada@example.com";
 
+/// A calendar of one event, in 2030.
+pub const ONE_EVENT: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
+    DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+
 /// One present for a whole run, so that the same event is written the same every time.
 static NOW: LazyLock<DateTime<Utc>> =
     LazyLock::new(|| DateTime::<Utc>::from(SystemTime::now()).with_nanosecond(0).expect("a whole second"));

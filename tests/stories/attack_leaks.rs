@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use calendar_sync_e2e::{Authority, Cluster, FakeWeb, Fault, Presents, count, eventually};
+use calendar_sync_e2e::{Authority, Cluster, FakeWeb, Fault, ONE_EVENT, Presents, count, eventually};
 use postgres::{Client, NoTls};
 
 /// Of a URL: user, password, path, query; a redirect's path and query; those of where a flow's answer will be.
@@ -21,8 +21,6 @@ const PLANTED: [&str; 8] = [
     "planted-run-g7",
     "planted-run-h8",
 ];
-const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
-    DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
 /// The server says as much as it can; only what statements were given as parameters is kept out, as the docs tell.
 const TALKATIVE: [(&str, &str); 15] = [
     ("shared_preload_libraries", "calendar_sync,pg_stat_statements,auto_explain"),
@@ -163,8 +161,8 @@ fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault
     let json_error = format!(r#"{{"error": {{"code": "{query}", "message": "{echo}"}}, "value": "{secret_path}"}}"#);
     let run_at =
         |location: String| Some(Fault::Status(202, vec![format!("Location: {location}"), "Retry-After: 7200".into()]));
-    let bad =
-        CALENDAR.replace("END:VCALENDAR", "BEGIN:VEVENT\r\nUID:bad\r\nDTSTART:nonsense\r\nEND:VEVENT\r\nEND:VCALENDAR");
+    let bad = ONE_EVENT
+        .replace("END:VCALENDAR", "BEGIN:VEVENT\r\nUID:bad\r\nDTSTART:nonsense\r\nEND:VEVENT\r\nEND:VCALENDAR");
     vec![
         ("good", None),
         ("bad_event", says("200", &bad)),
@@ -217,7 +215,7 @@ fn no_secret_of_a_url_is_seen_anywhere() {
     let faults = faults(&web, &elsewhere);
     let subscribe = "select calendar_subscribe('ada', $1, name => $2, provider => $3)";
     for (name, fault) in &faults {
-        web.serve(&path(name), CALENDAR);
+        web.serve(&path(name), ONE_EVENT);
         web.set_fault(&path(name), fault.clone());
         let provider = if name.starts_with("flow") { "powerautomate" } else { "ics" };
         session.query(subscribe, &[&with_secrets(&web.url(""), name), name, &provider]).expect(name);

@@ -6,12 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually};
+use calendar_sync_e2e::{Cluster, FakeWeb, Fault, ONE_EVENT, count, eventually};
 use postgres::Client;
 use postgres::error::DbError;
 
-const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
-    DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
 /// 32 bytes in base64.
 const NEW_KEY: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
 
@@ -19,7 +17,7 @@ fn start() -> (Cluster, Client, FakeWeb) {
     let cluster = Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")]);
     let client = cluster.create_database("crm");
     let web = FakeWeb::start();
-    web.serve("/team.ics", CALENDAR);
+    web.serve("/team.ics", ONE_EVENT);
     (cluster, client, web)
 }
 
@@ -173,7 +171,7 @@ fn the_worker_goes_by_the_key_file_as_it_is_now() {
     let cluster = Cluster::start();
     let mut client = cluster.create_database("crm");
     let web = FakeWeb::start();
-    web.serve("/team.ics", CALENDAR);
+    web.serve("/team.ics", ONE_EVENT);
     subscribe(&mut client, "ada", &web.url("/team.ics"));
     let synced = "select count(*) from calendar_connections where last_synced_at is not null and last_error is null";
     eventually("it is pulled", || count(&mut client, synced) == 1);
@@ -273,7 +271,7 @@ fn a_key_file_that_is_not_as_it_must_be_is_refused_and_nothing_is_stored_in_plai
 fn a_dump_opens_with_the_key_alone() {
     let (cluster, mut client, web) = start();
     let secret = "planted-path-5c1e";
-    web.serve(&format!("/{secret}.ics"), CALENDAR);
+    web.serve(&format!("/{secret}.ics"), ONE_EVENT);
     subscribe(&mut client, "ada", &web.url(&format!("/{secret}.ics")));
     let dump = cluster.folder().join("dump");
     cluster.run_program("pg_dump", "crm", &["-Fp", "-f", dump.to_str().expect("a path")]);

@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
-use calendar_sync_e2e::{Authority, Cluster, DeadEnd, FakeWeb, Fault, NameServer, Presents, Proxy, count, eventually};
+use calendar_sync_e2e::{
+    Authority, Cluster, DeadEnd, FakeWeb, Fault, NameServer, ONE_EVENT, Presents, Proxy, count, eventually,
+};
 use postgres::Client;
 use postgres::error::SqlState;
 
-const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20300101T090000Z\r\n\
-    DTEND:20300101T100000Z\r\nSUMMARY:One\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
 const SETTINGS: [(&str, &str); 2] = [("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")];
 const EVENTS: &str = "select count(*) from calendar_events where sync_status <> 'deleted'";
 
@@ -50,7 +50,7 @@ fn a_certificate_is_always_checked_against_the_platforms_roots_or_ones_own() {
     let (own, other) = (Authority::new(), Authority::new());
     let serve = |authority, presents| {
         let web = FakeWeb::start_tls(authority, presents);
-        web.serve("/team.ics", CALENDAR);
+        web.serve("/team.ics", ONE_EVENT);
         web
     };
     let good = serve(&own, Presents::Good);
@@ -98,7 +98,7 @@ fn without_a_setting_the_platforms_certificates_are_trusted() {
     let cluster = Cluster::start_through(launcher, &SETTINGS);
     let mut client = cluster.create_database("crm");
     let web = FakeWeb::start_tls(&authority, Presents::Good);
-    web.serve("/team.ics", CALENDAR);
+    web.serve("/team.ics", ONE_EVENT);
     subscribe(&mut client, "team", &web.url("/team.ics"));
     assert_eq!(sync(&mut client, "team"), "");
     std::fs::write(&file, "").expect("write");
@@ -113,7 +113,7 @@ fn without_a_setting_the_platforms_certificates_are_trusted() {
 fn what_a_hostile_server_sends_ends_at_a_limit_and_changes_no_event() {
     let (_cluster, mut client) = start();
     let web = FakeWeb::start();
-    web.serve("/team.ics", CALENDAR);
+    web.serve("/team.ics", ONE_EVENT);
     subscribe(&mut client, "team", &web.url("/team.ics"));
     assert_eq!(sync(&mut client, "team"), "");
     let before = "select string_agg(e::text, ' ') from calendar_events e";
@@ -189,7 +189,7 @@ fn a_pull_is_cancelled_wherever_it_hangs_by_a_time_out_or_by_somebody_else() {
         ("/drip", Fault::Drip(Duration::from_millis(100))),
         ("/away", Fault::Status(307, vec!["Location: /stall".into()])),
     ] {
-        web.serve(path, CALENDAR.repeat(100));
+        web.serve(path, ONE_EVENT.repeat(100));
         web.set_fault(path, fault);
     }
     for (name, url) in &places {
@@ -225,7 +225,7 @@ fn a_pull_is_cancelled_wherever_it_hangs_by_a_time_out_or_by_somebody_else() {
 fn a_name_is_as_good_as_the_address_that_is_connected_to() {
     let Some(names) = NameServer::start() else { return };
     let web = FakeWeb::start();
-    web.serve("/team.ics", CALENDAR);
+    web.serve("/team.ics", ONE_EVENT);
     let folder = std::env::temp_dir().join(format!("calendar_sync_names_{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let cluster = Cluster::start_through(names.launcher(&folder), &SETTINGS);
@@ -271,7 +271,7 @@ fn a_proxy_is_asked_where_the_setting_says_so_whatever_the_environment_says() {
     let file = write_pem(&cluster, authority.pem());
     set(&mut client, "http_ca_file", &file);
     for (web, scheme) in [(FakeWeb::start(), "http"), (FakeWeb::start_tls(&authority, Presents::Good), "https")] {
-        web.serve("/team.ics", CALENDAR);
+        web.serve("/team.ics", ONE_EVENT);
         let proxy = Proxy::start(web.address());
         subscribe(&mut client, scheme, &web.url("/team.ics").replace("127.0.0.1", "localhost"));
         assert_eq!(sync(&mut client, scheme), "", "without a setting no proxy is asked");

@@ -1,37 +1,17 @@
 //! kill -9 of the worker in the middle of a pull: the pull is made again, nothing is there twice.
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually};
-
-fn calendar(events: usize) -> String {
-    let mut ics = String::from("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//stories//EN\r\n");
-    for number in 1..=events {
-        ics.push_str(&format!(
-            "BEGIN:VEVENT\r\nUID:{number}@stories\r\nDTSTAMP:20250101T000000Z\r\nDTSTART:20300101T{:02}0000Z\r\n\
-             DURATION:PT30M\r\nSUMMARY:Event {number}\r\nEND:VEVENT\r\n",
-            number % 24
-        ));
-    }
-    ics.push_str("END:VCALENDAR\r\n");
-    ics
-}
+use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually, numbered_calendar, worker_of};
 
 #[test]
 fn a_worker_killed_amid_a_fetch_starts_again_and_every_event_is_there_once() {
     let web = FakeWeb::start();
-    web.serve("/held.ics", calendar(300));
+    web.serve("/held.ics", numbered_calendar(300));
     web.set_fault("/held.ics", Fault::Hold);
     let cluster = Cluster::start();
     let mut client = cluster.create_database("crm");
     client.execute("select calendar_subscribe('ada@example.com', $1)", &[&web.url("/held.ics")]).expect("subscribe");
     eventually("the worker is amid the fetch", || web.requests("/held.ics").len() == 1);
-    let worker = client
-        .query_one(
-            "select pid from pg_stat_activity
-             where backend_type like 'calendar_sync%' and datname = current_database()",
-            &[],
-        )
-        .expect("this database's worker in pg_stat_activity")
-        .get(0);
+    let worker = worker_of(&mut client, "crm").expect("a worker");
     cluster.kill(worker);
     web.set_fault("/held.ics", None);
 
