@@ -28,8 +28,10 @@ fn calendar_upsert_event(
     let source = source(user_id, external_source)?;
     let external_id = arguments::external_id(external_id)?.to_owned();
     let handed = vec![Handed { external_id: Ok(external_id), event: given("event", event)?.read("event")? }];
-    let outcome =
-        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, &terms(true)))?.pop();
+    let outcome = store::as_owner(|installation| {
+        upsert::upsert(installation, &PgZones, &source, handed, &Terms::handed_in(true, arguments::now()))
+    })?
+    .pop();
     match outcome.map(|outcome| outcome.result) {
         Some(Ok((event_id, action))) => Ok(TableIterator::once((arguments::uuid(event_id), action.word().to_owned()))),
         Some(Err(refusal)) => Err(refused(refusal)),
@@ -61,8 +63,9 @@ fn calendar_upsert_events(
             .set_hint("Pass [{\"external_id\": \"...\", \"title\": \"...\", \"start\": \"...\"}, ...]."));
     };
     let handed = elements.into_iter().map(Handed::from_element).collect();
-    let outcomes =
-        store::as_owner(|installation| upsert::upsert(installation, &PgZones, &source, handed, &terms(false)))?;
+    let outcomes = store::as_owner(|installation| {
+        upsert::upsert(installation, &PgZones, &source, handed, &Terms::handed_in(false, arguments::now()))
+    })?;
     Ok(TableIterator::new(outcomes.into_iter().map(|outcome| match outcome.result {
         Ok((event_id, action)) => {
             (outcome.external_id, Some(arguments::uuid(event_id)), Some(action.word().to_owned()), None)
@@ -91,11 +94,6 @@ fn source<'a>(user_id: Option<&'a str>, external_source: Option<&'a str>) -> Sql
     arguments::identifier("external_source", external_source)?;
     authorize(user_id)?;
     Ok(Source { user_id, external_source, connection_id: None, synced_from: "manual" })
-}
-
-/// How an application's events are taken.
-fn terms(alone: bool) -> Terms {
-    Terms { complete: false, until: None, force: false, confirms: None, alone, outcomes: true, now: arguments::now() }
 }
 
 fn refused(refusal: Refusal) -> ErrorReport {

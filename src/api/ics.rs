@@ -91,15 +91,7 @@ fn calendar_ics_import(
         invalid_argument(error.to_string()).set_hint("Set calendar_sync.time_zone to one of pg_timezone_names.")
     })?;
     let source = Source { user_id, external_source: name, connection_id: None, synced_from: "ics" };
-    let terms = Terms {
-        complete: false,
-        until: None,
-        force: false,
-        confirms: None,
-        alone: false,
-        outcomes: true,
-        now: arguments::now(),
-    };
+    let terms = Terms::handed_in(false, arguments::now());
     let applied = store::as_owner(|installation| {
         // So that the worker moves the windows of series forward.
         installation_row::ensure(installation)?;

@@ -1,4 +1,5 @@
-//! Rows of `calendar_events` of outside origin: looked up, written and deleted in sets.
+//! Rows of `calendar_events` of outside origin: looked up, written and deleted in sets. Instances of series: see
+//! [`super::instances`].
 
 use calendar_sync_core::content::Hash;
 use calendar_sync_core::event::{Details, Event, Timing};
@@ -100,7 +101,7 @@ columns! {
     "source_hash" => source_hash(&row.source_hash),
 }
 
-const EVENTS_KIND: Kind = Kind {
+pub(super) const EVENTS_KIND: Kind = Kind {
     table: "calendar_events",
     id: "event_id",
     columns: COLUMNS,
@@ -114,54 +115,6 @@ const EVENTS_KIND: Kind = Kind {
 
 thread_local! {
     static EVENTS: Outside = const { Outside::new(&EVENTS_KIND) };
-    static UPSERT_INSTANCES: Statement = const { Statement::of_kind(upsert_instances_text, &EVENTS_KIND) };
-    static DELETE_INSTANCES: Statement = const { Statement::new(
-        "update @calendar_events
-         set sync_status = 'deleted', event_status = 'cancelled', last_synced_at = $2, changed_at = $2, updated_at = $2
-         where series_id = any ($1)
-           and coalesce(event_end, event_date) > $3
-           and sync_status <> 'deleted'",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    static MARK_INSTANCES_IN_ERROR: Statement = const { Statement::new(
-        "update @calendar_events
-         set sync_status = 'error', updated_at = $2
-         where series_id = any ($1)
-           and coalesce(event_end, event_date) > $2
-           and sync_status = 'synced'",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    static HEAL_INSTANCES: Statement = const { Statement::new(
-        "update @calendar_events
-         set sync_status = 'synced', updated_at = $2
-         where series_id = any ($1)
-           and sync_status = 'error'",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    // One look-up in the index for each, as by key.
-    static DELETE_OCCURRENCES: Statement = const { Statement::new(
-        "update @calendar_events
-         set sync_status = 'deleted', event_status = 'cancelled', last_synced_at = $3, changed_at = $3, updated_at = $3
-         where event_id = any (array(
-                 select e.event_id
-                 from unnest($1, $2) o (series_id, recurrence_id)
-                 cross join lateral (
-                     select event_id from @calendar_events
-                     where series_id = o.series_id and recurrence_id = o.recurrence_id
-                     offset 0
-                 ) e
-             ))
-           and sync_status <> 'deleted'",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZARRAYOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    // NOT IN is hashed however many are given; a generic plan of NOT EXISTS would compare each with each.
-    static REMOVE_INSTANCES: Statement = const { Statement::new(
-        "delete from @calendar_events e
-         where e.series_id = any ($1)
-           and e.event_date > $2
-           and (e.series_id, e.recurrence_id) not in (select * from unnest($3, $4))",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZARRAYOID],
-    ) };
     // Two index scans: what starts in the window or up to a day before, and the few long events that reach into it. The
     // user's connections are read once: to ask for each event's, the planner may read everybody's.
     static BETWEEN: Statement = const { Statement::new(
@@ -198,18 +151,10 @@ thread_local! {
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FIND: Statement = const { Statement::new(whole!(""), &[pg_sys::UUIDARRAYOID]) };
-    static LOCK: Statement = const { Statement::new(whole!(" order by external_id, recurrence_id for update"), &[pg_sys::UUIDARRAYOID]) };
-}
-
-/// Those that are as they are stored are not written.
-fn upsert_instances_text(kind: &Kind) -> String {
-    format!(
-        "{}, changed_at = $5
-        where t.content_hash is distinct from excluded.content_hash
-           or t.series_id is distinct from excluded.series_id
-           or t.sync_status <> 'synced'",
-        outside::upsert_text(kind)
-    )
+    static LOCK: Statement = const { Statement::new(
+        whole!(" order by external_id, recurrence_id for update"),
+        &[pg_sys::UUIDARRAYOID],
+    ) };
 }
 
 /// What is stored of `source`'s single events.
@@ -254,22 +199,8 @@ pub fn upsert(
     EVENTS.with(|events| events.upsert(installation, source, now, silently, rows.len(), || both(rows, &details)))
 }
 
-/// Inserts or updates instances of series; those that are as they are stored are not written.
-pub fn upsert_instances(
-    installation: &Installation,
-    source: &Source,
-    rows: &[Row],
-    now: DateTime<Utc>,
-) -> SqlResult<()> {
-    let details: Vec<&Details> = rows.iter().map(|row| row.details).collect();
-    within_scratch(|| {
-        let arguments = outside::upsert_arguments(source, now, both(rows, &details));
-        UPSERT_INSTANCES.with(|statement| statement.execute(installation, &arguments))
-    })?;
-    Ok(())
-}
-
-fn both<'a>(rows: &'a [Row<'a>], details: &'a [&'a Details]) -> Vec<DatumWithOid<'a>> {
+/// All columns of these rows.
+pub(super) fn both<'a>(rows: &'a [Row<'a>], details: &'a [&'a Details]) -> Vec<DatumWithOid<'a>> {
     let mut arguments = arguments(rows);
     arguments.extend(details::arguments(details));
     arguments
@@ -278,66 +209,6 @@ fn both<'a>(rows: &'a [Row<'a>], details: &'a [&'a Details]) -> Vec<DatumWithOid
 /// Marks events as deleted; they stay as history. Returns how many were not deleted before.
 pub fn delete(installation: &Installation, ids: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
     EVENTS.with(|events| events.delete(installation, ids, now))
-}
-
-/// Marks those instances of series as deleted that are not over at `after`.
-pub fn delete_instances(
-    installation: &Installation,
-    series: &[Uuid],
-    after: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> SqlResult<u64> {
-    DELETE_INSTANCES.with(|statement| {
-        outside::execute_on(installation, statement, series, || vec![stamp(now).into(), stamp(after).into()])
-    })
-}
-
-/// Says of those instances of series that are not over at `now` that they may not be what their origin says.
-pub fn mark_instances_in_error(installation: &Installation, series: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
-    MARK_INSTANCES_IN_ERROR
-        .with(|statement| outside::execute_on(installation, statement, series, || vec![stamp(now).into()]))
-}
-
-/// Takes that back, also of those that are over by now.
-pub fn heal_instances(installation: &Installation, series: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
-    HEAL_INSTANCES.with(|statement| outside::execute_on(installation, statement, series, || vec![stamp(now).into()]))
-}
-
-/// Marks single occurrences of series as deleted, by series and original start.
-pub fn delete_occurrences(
-    installation: &Installation,
-    occurrences: &[(Uuid, DateTime<Utc>)],
-    now: DateTime<Utc>,
-) -> SqlResult<u64> {
-    if occurrences.is_empty() {
-        return Ok(0);
-    }
-    within_scratch(|| {
-        let arguments = [
-            column(occurrences, |(series_id, _)| uuid(*series_id)),
-            column(occurrences, |(_, recurrence_id)| stamp(*recurrence_id)),
-            stamp(now).into(),
-        ];
-        DELETE_OCCURRENCES.with(|statement| statement.execute(installation, &arguments))
-    })
-}
-
-/// Removes the instances of series that start after `after` and are not among `given`.
-pub fn remove_instances(
-    installation: &Installation,
-    series: &[Uuid],
-    after: DateTime<Utc>,
-    given: &[(Uuid, DateTime<Utc>)],
-) -> SqlResult<u64> {
-    REMOVE_INSTANCES.with(|statement| {
-        outside::execute_on(installation, statement, series, || {
-            vec![
-                stamp(after).into(),
-                column(given, |(series_id, _)| uuid(*series_id)),
-                column(given, |(_, recurrence_id)| stamp(*recurrence_id)),
-            ]
-        })
-    })
 }
 
 /// Sets the sync_status of events that have another.

@@ -16,6 +16,7 @@ mod found;
 pub mod grants;
 mod installation;
 pub mod installation_row;
+pub mod instances;
 pub mod interactions;
 mod key_scan;
 mod kind;

@@ -84,7 +84,8 @@ impl Outside {
             return Err(error(
                 PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
                 format!("a trigger on {} suppresses the row", self.kind.table),
-            ));
+            )
+            .set_hint("Let it return the row, or raise an error that says what is wrong with it."));
         }
         Ok(ids)
     }

@@ -10,7 +10,7 @@ use super::HeldBack;
 use super::batch::Batch;
 use super::known::{Key, Known, Slots};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Source, Wanted, events, series};
+use crate::store::{Installation, Source, Wanted, events, instances, series};
 
 /// Deletes of no more items than this are always done.
 const FEW: usize = 10;
@@ -41,7 +41,7 @@ pub fn delete(batch: &mut Batch) -> SqlResult<()> {
     let (events, series) = (ids(events), ids(series));
     events::delete(batch.installation, &events, now)?;
     series::delete(batch.installation, &series, now)?;
-    events::delete_instances(batch.installation, &series, now, now)?;
+    instances::delete(batch.installation, &series, now, now)?;
     batch.applied.deleted += deletes as i32;
     Ok(())
 }
@@ -66,6 +66,6 @@ pub fn delete_one(
     let ids = |slots: &Slots| -> Vec<Uuid> { slots.values().map(|slot| slot.id).collect() };
     let (events, series) = (ids(&known.events), ids(&known.series));
     let deleted = events::delete(installation, &events, now)? + series::delete(installation, &series, now)?;
-    events::delete_instances(installation, &series, DateTime::<Utc>::MIN_UTC, now)?;
+    instances::delete(installation, &series, DateTime::<Utc>::MIN_UTC, now)?;
     Ok(deleted > 0)
 }

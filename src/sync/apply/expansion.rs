@@ -12,7 +12,7 @@ use super::volume::{BYTES_AT_ONCE, MOST_BYTES_OF_SERIES, MOST_OF_SERIES, weight}
 use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::series::{self, Expansion, Stored};
-use crate::store::{Installation, Source, events, new_id};
+use crate::store::{Installation, Source, events, instances, new_id};
 
 /// A series that gives so many instances within this time is none of meetings, and is refused: it would keep whoever
 /// asks for a month of it from seeing anything.
@@ -211,7 +211,7 @@ pub fn store(installation: &Installation, source: &Source, all: &[Rows], now: Da
                 source_hash: None,
             })
             .collect();
-        events::upsert_instances(installation, source, &chunk, now)?;
+        instances::upsert(installation, source, &chunk, now)?;
     }
 }
 

@@ -48,6 +48,13 @@ pub struct Terms {
     pub now: DateTime<Utc>,
 }
 
+impl Terms {
+    /// For what an application hands in: it wants to know of each item what became of it.
+    pub const fn handed_in(alone: bool, now: DateTime<Utc>) -> Self {
+        Self { complete: false, until: None, force: false, confirms: None, alone, outcomes: true, now }
+    }
+}
+
 /// What became of a batch. The counts are of items: a series with its instances and overrides is one.
 #[derive(Debug, Default)]
 pub struct Applied {

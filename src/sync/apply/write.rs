@@ -11,7 +11,7 @@ use super::expansion::{self, Rows};
 use super::known::{Key, Slot};
 use super::pending::{Items, Mark, NewEvent, NewSeries};
 use crate::errors::SqlResult;
-use crate::store::{Failure, Installation, Source, events, guarded, series};
+use crate::store::{Failure, Installation, Source, events, guarded, instances, series};
 
 /// A database that refuses more items of one batch than this is at fault itself.
 const MOST_REFUSED: usize = 100;
@@ -102,8 +102,8 @@ impl Target<'_> {
             items.events.iter().filter_map(|new| Some((new.mark.replaces?, new.event.timing.start))).collect();
         let series: Vec<Uuid> = replaced.iter().map(|(series_id, _)| *series_id).collect();
         series::delete(installation, &series, now)?;
-        events::delete_instances(installation, &series, now, now)?;
-        events::delete_occurrences(installation, &replaced, now)?;
+        instances::delete(installation, &series, now, now)?;
+        instances::delete_single(installation, &replaced, now)?;
         Ok(())
     }
 
@@ -132,9 +132,9 @@ impl Target<'_> {
         let given: Vec<(Uuid, DateTime<Utc>)> = changed()
             .flat_map(|(series, id)| series.instances.iter().map(|instance| (*id, instance.recurrence_id)))
             .collect();
-        events::remove_instances(installation, &changed_ids, now, &given)?;
+        instances::remove(installation, &changed_ids, now, &given)?;
         let healed: Vec<Uuid> = changed().filter(|(series, _)| series.was_in_error).map(|(_, id)| *id).collect();
-        events::heal_instances(installation, &healed, now)?;
+        instances::heal(installation, &healed, now)?;
         let rows: Vec<Rows> = new
             .iter()
             .zip(keys.iter().zip(&ids))
@@ -161,7 +161,7 @@ impl Target<'_> {
         let mark = || -> SqlResult<()> {
             events::mark(installation, events, IN_ERROR, now)?;
             series::mark(installation, series, IN_ERROR, now)?;
-            events::mark_instances_in_error(installation, series, now)?;
+            instances::mark_in_error(installation, series, now)?;
             Ok(())
         };
         let _ = guarded(|| mark().unwrap_or_report());
