@@ -97,6 +97,37 @@ fn deletes_that_are_held_back_keep_nothing_else_from_coming_in_and_what_comes_ba
     assert_eq!(count(&mut client, HELD), 7);
 }
 
+/// An override of series "s": its occurrence of the one hour is at the other.
+fn moved(from: i64, to: i64, title: &str) -> String {
+    let original = vevent("s", from, title);
+    let id = original.lines().find_map(|line| line.strip_prefix("DTSTART:")).expect("DTSTART");
+    vevent("s", to, title).replace("SUMMARY:", &format!("RECURRENCE-ID:{id}\r\nSUMMARY:"))
+}
+
+#[test]
+fn an_occurrence_stays_where_it_was_last_put_also_in_the_past_and_one_under_way_comes_back_with_its_series() {
+    let (_cluster, mut client, web) = start();
+    let series = || vevent_series("s", -24, "FREQ=DAILY;COUNT=4", "Daily");
+    web.serve("/team.ics", calendar_of([series()]));
+    subscribe(&mut client, &web.url("/team.ics"), "team");
+    pull(&mut client, "team");
+    let brought_forward = moved(48, -3, "Brought forward");
+    web.serve("/team.ics", calendar_of([series(), brought_forward.clone()]));
+    assert_eq!(pull(&mut client, "team"), success([0, 1, 0, 0]));
+    let all = "Daily synced, Brought forward synced, Daily synced, Daily synced";
+    assert_eq!(text(&mut client, EVENTS), all);
+    // That it is somewhere else can't be read any more: it is not back at its old place.
+    web.serve("/team.ics", calendar_of([series(), brought_forward.replace("DTSTART:", "DTSTART:soon")]));
+    assert_eq!(pull(&mut client, "team"), success([0, 0, 0, 1]));
+    assert_eq!(text(&mut client, EVENTS), all);
+    web.serve("/team.ics", calendar_of([]));
+    assert_eq!(pull(&mut client, "team"), success([0, 0, 1, 0]));
+    assert_eq!(text(&mut client, EVENTS), "Daily synced, Brought forward synced, Daily deleted, Daily deleted");
+    web.serve("/team.ics", calendar_of([series(), brought_forward]));
+    assert_eq!(pull(&mut client, "team"), success([0, 1, 0, 0]));
+    assert_eq!(text(&mut client, EVENTS), all);
+}
+
 #[test]
 fn deletes_that_are_confirmed_are_those_that_were_held_back_and_no_others() {
     let (_cluster, mut client, web) = start();

@@ -1,7 +1,9 @@
 //! One batch of items on its way into the tables: each is compared with what is stored of it.
 
+use std::collections::HashSet;
+
 use calendar_sync_core::cancellation::{self, is_bare};
-use calendar_sync_core::content;
+use calendar_sync_core::content::{self, ByDigest};
 use calendar_sync_core::event::{Body, Event, Item, Override, Series};
 use calendar_sync_core::ics::{Cancels, SourceHash, Sourced};
 use calendar_sync_core::zones::Zones;
@@ -9,7 +11,7 @@ use chrono::{DateTime, Utc};
 use pgrx::check_for_interrupts;
 use uuid::Uuid;
 
-use super::expansion;
+use super::expansion::{self, Since};
 use super::intake::KnownZones;
 use super::known::{self, Key, Known, Slot, event_key};
 use super::pending::{Mark, NewEvent, NewSeries, Pending};
@@ -52,6 +54,8 @@ pub struct Batch<'a> {
     /// Stored, and to be marked as not readable.
     events_in_error: Vec<Uuid>,
     series_in_error: Vec<Uuid>,
+    /// Series of which an occurrence could not be read; it comes before them.
+    spoilt: HashSet<Key, ByDigest>,
     /// Items that the database did not take.
     refused: usize,
 }
@@ -85,6 +89,7 @@ impl<'a> Batch<'a> {
             pending: Pending::default(),
             events_in_error: Vec::new(),
             series_in_error: Vec::new(),
+            spoilt: HashSet::default(),
             refused: 0,
         })
     }
@@ -208,6 +213,11 @@ impl<'a> Batch<'a> {
             self.bad(index, BadItem { external_id: Some(item.external_id), is_override: false, message });
             return Ok(());
         }
+        if self.spoilt.remove(&key)
+            && let Body::Series(series) = &mut item.body
+        {
+            self.keep_overrides(key, series)?;
+        }
         // What it then says does not come from its source alone.
         let source_hash = source.filter(|_| !cancels_stored);
         let mark = Mark::new(index, key, item.external_id, content::of_body(&item.body), source_hash);
@@ -237,6 +247,19 @@ impl<'a> Batch<'a> {
         let Some(stored) = stored else { return Ok(false) };
         item.body = cancellation::of_body(stored, by);
         Ok(true)
+    }
+
+    /// Which of its overrides could not be read nobody knows: what is stored of those that it does not hold stays.
+    fn keep_overrides(&self, key: Key, series: &mut Series) -> SqlResult<()> {
+        let Some(slot) = self.known.series.get(&key).filter(|slot| !slot.deleted) else { return Ok(()) };
+        let Some(stored) = series::find(self.installation, &[slot.id])?.pop() else { return Ok(()) };
+        for one in stored.series.overrides {
+            let is_given = series.overrides.iter().any(|other| other.recurrence_id == one.recurrence_id);
+            if !is_given && !series.exdates.contains(&one.recurrence_id) {
+                series.overrides.push(one);
+            }
+        }
+        Ok(())
     }
 
     fn single(&mut self, mut mark: Mark, event: Event) {
@@ -292,6 +315,9 @@ impl<'a> Batch<'a> {
         self.applied.errors += 1;
         if let Some(external_id) = &bad.external_id {
             let key = known::key(&content::key(external_id));
+            if bad.is_override {
+                self.spoilt.insert(key);
+            }
             let lists = [
                 (self.known.events.get_mut(&key), &mut self.events_in_error),
                 (self.known.series.get_mut(&key), &mut self.series_in_error),
@@ -323,16 +349,16 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         let now = self.terms.now;
-        let (from, expanded_from) = match &stored {
-            Some(slot) => (now, Some(slot.expanded_from)),
-            None => (expansion::first_start(now), None),
+        let since = match &stored {
+            Some(slot) => Since { from: now, expanded_from: Some(slot.expanded_from), under_way: slot.deleted },
+            None => Since { from: expansion::first_start(now), expanded_from: None, under_way: true },
         };
         // One search for instances ends soon; there may be many.
         check_for_interrupts!();
         let expanded = if self.volume.is_full() {
             Err("the calendar's series have more occurrences than are stored of one calendar".to_owned())
         } else {
-            expansion::expand(&series, self.zones, from, expanded_from, now).map_err(|error| error.to_string())
+            expansion::expand(&series, self.zones, since, now).map_err(|error| error.to_string())
         };
         let (instances, expansion) = match expanded {
             Ok(expanded) => expanded,

@@ -42,15 +42,24 @@ pub fn horizon(now: DateTime<Utc>) -> DateTime<Utc> {
     now + TimeDelta::seconds(settings::EXPAND_AHEAD.get().into())
 }
 
-/// The instances that start from `from` on and before the horizon, and how far that is. `expanded_from`: where what is
-/// stored begins; `None`: at `from`, together with what started earlier and is not over by then.
+/// Which instances are wanted: those that start from then on, and what was to but is brought forward.
+#[derive(Clone, Copy)]
+pub struct Since {
+    pub from: DateTime<Utc>,
+    /// Where what is stored begins; `None`: at `from`.
+    pub expanded_from: Option<DateTime<Utc>>,
+    /// Also those that started earlier and are not over by then.
+    pub under_way: bool,
+}
+
+/// The instances that are wanted and start before the horizon, and how far that is.
 pub fn expand(
     series: &Series,
     zones: &dyn Zones,
-    from: DateTime<Utc>,
-    expanded_from: Option<DateTime<Utc>>,
+    since: Since,
     now: DateTime<Utc>,
 ) -> Result<(Vec<Instance>, Expansion), Unexpandable> {
+    let Since { from, expanded_from, under_way } = since;
     let horizon = horizon(now);
     let mut instances: Vec<Instance> = Vec::new();
     let mut until = horizon;
@@ -60,8 +69,8 @@ pub fn expand(
         if instance.start >= horizon {
             break;
         }
-        let goes_on_at_first = expanded_from.is_none() && instance.end.is_some_and(|end| end > from);
-        if instance.start < from && !goes_on_at_first {
+        let is_under_way = under_way && instance.end.is_some_and(|end| end > from);
+        if instance.start < from && !is_under_way {
             continue;
         }
         if instances.len() >= most {
@@ -79,6 +88,11 @@ pub fn expand(
         }
         instances.push(instance);
     }
+    for instance in brought_forward(series, zones, since)? {
+        if !instances.iter().any(|known| known.recurrence_id == instance.recurrence_id) {
+            instances.push(instance);
+        }
+    }
     let from = expanded_from.unwrap_or_else(|| if starts_from(series, from) { BEGINNING } else { from });
     let more = until < horizon || goes_on(series, zones, horizon);
     if instances.is_empty() && more {
@@ -93,6 +107,22 @@ pub fn expand(
         Expansion { from, until: END, again_at: END, ends_at: last.unwrap_or(now) }
     };
     Ok((instances, expansion))
+}
+
+/// Overrides of occurrences that were to start from `since` on, for an earlier time within what is stored.
+fn brought_forward(series: &Series, zones: &dyn Zones, since: Since) -> Result<Vec<Instance>, RecurrenceError> {
+    let Since { from, expanded_from: Some(stored_from), .. } = since else { return Ok(vec![]) };
+    let is_one = |id: DateTime<Utc>, start: DateTime<Utc>| id >= from && start < from && start >= stored_from;
+    if !series.overrides.iter().any(|one| is_one(one.recurrence_id, one.event.timing.start)) {
+        return Ok(vec![]);
+    }
+    // Without the rules: these have no say in it, and might take long to get there.
+    let (rrules, exrules, rdates, rdate_ends) = Default::default();
+    let alone = Series { rrules, exrules, rdates, rdate_ends, ..series.clone() };
+    let mut instances: Vec<Instance> =
+        Instances::new(&alone, zones, window(stored_from, from))?.collect::<Result<_, _>>()?;
+    instances.retain(|instance| instance.override_index.is_some() && is_one(instance.recurrence_id, instance.start));
+    Ok(instances)
 }
 
 const BEGINNING: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
@@ -227,7 +257,8 @@ pub fn extend(installation: &Installation, zones: &dyn Zones, now: DateTime<Utc>
 
 fn extend_one(installation: &Installation, stored: &Stored, zones: &dyn Zones, now: DateTime<Utc>) -> SqlResult<()> {
     let before = &stored.expansion;
-    let Ok((instances, expansion)) = expand(&stored.series, zones, before.until, Some(before.from), now) else {
+    let since = Since { from: before.until, expanded_from: Some(before.from), under_way: false };
+    let Ok((instances, expansion)) = expand(&stored.series, zones, since, now) else {
         // A rule that could be expanded when it was stored, and can't be now: tried again the next day.
         let later = Expansion { again_at: now + DAY, ..*before };
         return series::move_on(installation, stored.series_id, &later);
