@@ -155,6 +155,25 @@ fn manual_syncs_are_counted_for_the_user_whatever_the_session() {
     assert_eq!(sync("shop", "grace@example.com"), "success");
 }
 
+/// Nobody shares memory then; the session counts for itself.
+#[test]
+fn where_the_library_is_not_preloaded_a_session_pulls_and_counts_its_manual_syncs() {
+    let web = FakeWeb::start();
+    web.serve("/team.ics", include_str!("../../demo/team.ics"));
+    let cluster = Cluster::start_with(&[("shared_preload_libraries", ""), ("calendar_sync.manual_sync_limit", "2")]);
+    let mut client = cluster.create_database("crm");
+    for user in ["ada@example.com", "grace@example.com"] {
+        client.execute("select calendar_subscribe($1, $2)", &[&user, &web.url("/team.ics")]).expect("subscribe");
+    }
+    let mut sync = |user: &str| -> String {
+        client.query_one("select status from calendar_sync_now($1)", &[&user]).expect("a sync").get(0)
+    };
+    let statuses = [(); 3].map(|()| sync("ada@example.com"));
+    assert_eq!(statuses, ["success", "success", "rate_limited"]);
+    assert_eq!(sync("grace@example.com"), "success");
+    assert!(count(&mut client, "select count(*) from calendar_events") > 0);
+}
+
 /// The extension's owner need not be a superuser any more: row-level security does not hide its own rows from it.
 #[test]
 fn an_owner_that_is_no_superuser_grants_and_sees_all_rows() {
