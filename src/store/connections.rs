@@ -193,6 +193,12 @@ pub fn of_user(installation: &Installation, user_id: &str, name: Option<&str>) -
     })
 }
 
+/// A connection as it is now; `None` where it can't be pulled any more as it could when it was read.
+pub fn current(installation: &Installation, connection: &Connection) -> SqlResult<Option<Connection>> {
+    let found = of_user(installation, &connection.user_id, Some(&connection.name))?;
+    Ok(found.into_iter().find(|found| found.id == connection.id && (connection.paused || !found.paused)))
+}
+
 fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
     let text = |ordinal| row.get::<String>(ordinal).map(Option::unwrap_or_default);
     let seconds = |ordinal| {

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest nap while something is waited for.
 const NAP: Duration = Duration::from_millis(100);
 
+const CHANGED_MEANWHILE: &str = "the calendar was paused, unsubscribed from or given another URL meanwhile";
+
 /// One connection's row of calendar_sync_now.
 #[derive(Debug)]
 pub struct Report {
@@ -106,6 +108,14 @@ impl Session {
             }
             return Ok(());
         }
+        // Who was in the way may have pulled it: what it holds now is what the answer must be compared with.
+        let Some(current) = store::as_owner(|installation| connections::current(installation, &report.connection))?
+        else {
+            report.status = "error";
+            report.error = Some(CHANGED_MEANWHILE.into());
+            return Ok(());
+        };
+        report.connection = current;
         match Job::new(&report.connection, http_options(), self.force) {
             Ok(job) => {
                 self.pool.submit(id, job.counted());
@@ -177,8 +187,7 @@ fn apply(
     force: bool,
 ) -> SqlResult<Done> {
     if !connections::lock(installation, connection)? {
-        let why = "the calendar was paused, unsubscribed from or given another URL meanwhile";
-        return Ok(Some((Counts::default(), Some(why.into()))));
+        return Ok(Some((Counts::default(), Some(CHANGED_MEANWHILE.into()))));
     }
     match answer {
         Answer::Unchanged(validators) => {

@@ -90,6 +90,29 @@ fn of_two_pulls_of_one_calendar_the_second_waits_for_some_seconds_and_says_that_
 }
 
 #[test]
+fn a_pull_that_waited_for_another_asks_for_what_is_new_since_that_one() {
+    let (cluster, mut client, web) = without_worker();
+    web.serve("/team.ics", meetings("Before", 5));
+    subscribe(&mut client, &web.url("/team.ics"), "team");
+    pull(&mut client, "team");
+    client.batch_execute("begin").expect("begin");
+    web.serve("/team.ics", meetings("After", 5));
+    assert_eq!(pull(&mut client, "team").counts, [5, 0, 5, 0]);
+    let mut other = cluster.connect("crm");
+    let waiting = thread::spawn(move || pull(&mut other, "team"));
+    // It has read the connection by the time that it says so.
+    let naps =
+        "select count(*) from pg_stat_activity where wait_event = 'Extension' and query like '%calendar_sync_now%'";
+    let mut watcher = cluster.connect("crm");
+    eventually("the other session waits", || count(&mut watcher, naps) > 0);
+    // Its old ETag is right again, and what is here is not.
+    web.serve("/team.ics", meetings("Before", 5));
+    client.batch_execute("commit").expect("commit");
+    assert_eq!(waiting.join().expect("the other session").counts, [0, 5, 5, 0]);
+    assert_eq!(count(&mut client, &format!("{EVENTS} and title = 'Before'")), 5);
+}
+
+#[test]
 fn a_pull_by_hand_belongs_to_whatever_statement_or_savepoint_calls_it() {
     let (_cluster, mut client, web) = without_worker();
     web.serve("/team.ics", meetings("Meeting", 5));
