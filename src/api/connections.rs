@@ -148,7 +148,7 @@ fn calendar_sync_request(user_id: default!(Option<&str>, "NULL")) -> SqlResult<i
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
-#[pg_extern(stable)]
+#[pg_extern(stable, parallel_restricted)]
 fn calendar_sync_status(
     user_id: Option<&str>,
 ) -> Result<
