@@ -195,6 +195,72 @@ fn faults(web: &FakeWeb, elsewhere: &FakeWeb) -> Vec<(&'static str, Option<Fault
     ]
 }
 
+const SUBSCRIBE: &str = "select calendar_subscribe('ada', $1, name => $2, provider => $3)";
+
+/// Subscribes to a calendar for each fault, and to some that are not even reached.
+fn subscribe_to_all(session: &mut Client, web: &FakeWeb, elsewhere: &FakeWeb, over_tls: &FakeWeb) {
+    for (name, fault) in &faults(web, elsewhere) {
+        web.serve(&path(name), ONE_EVENT);
+        web.set_fault(&path(name), fault.clone());
+        let provider = if name.starts_with("flow") { "powerautomate" } else { "ics" };
+        session.query(SUBSCRIBE, &[&with_secrets(&web.url(""), name), name, &provider]).expect(name);
+    }
+    for (name, url) in [
+        ("certificate", over_tls.url("")),
+        ("no_name", "http://no-such-host.invalid".to_owned()),
+        ("no_port", "http://127.0.0.1:9".to_owned()),
+        ("no_tls", web.url("").replace("http:", "https:")),
+    ] {
+        session.query(SUBSCRIBE, &[&with_secrets(&url, name), &name, &"ics"]).expect(name);
+    }
+}
+
+/// URLs that are refused as they stand.
+fn refused_urls() -> [String; 6] {
+    let [user, pass, secret_path, query, ..] = PLANTED;
+    let long = "x".repeat(9_000);
+    [
+        format!("ftp://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}"),
+        format!("{user}:{pass}/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@[::1/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@224.0.0.1/{secret_path}?sig={query}"),
+        format!("http://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}{long}"),
+    ]
+}
+
+/// Pulls by hand, and fails in every way that a session can: cancelled, refused by the database, by what is asked for,
+/// by what is stored.
+fn pull_by_hand(session: &mut Client, client: &mut Client, looker: &mut Looker) {
+    let mut pull = |session: &mut Client, name: Option<&str>, what: &str| {
+        let pull = "select r::text from calendar_sync_now('ada', force => true, name => $1) r";
+        let rows = session.query(pull, &[&name]).expect("sync");
+        rows.iter().for_each(|row| looker.look(what, row.get(0)));
+    };
+    pull(session, None, "calendar_sync_now");
+    let mut errors = Vec::new();
+    session.batch_execute("set statement_timeout = '200ms'").expect("set");
+    errors.extend(session.query("select * from calendar_sync_now('ada', name => 'stalls')", &[]).err());
+    session.batch_execute("reset statement_timeout").expect("reset");
+    client
+        .batch_execute(
+            "create function fail() returns trigger language plpgsql as $$begin raise 'no: %', new.title; end$$;
+             create trigger fail before insert or update on calendar_events for each row execute function fail();
+             delete from calendar_events",
+        )
+        .expect("a trigger that fails");
+    pull(session, Some("good"), "calendar_sync_now that fails");
+    client.batch_execute("drop trigger fail on calendar_events").expect("drop");
+    for url in refused_urls() {
+        errors.push(session.query(SUBSCRIBE, &[&url, &"bad", &"ics"]).expect_err("it is refused"));
+    }
+    client.batch_execute("update calendar_connections set url = 'damaged' where name = 'page'").expect("damage");
+    pull(session, None, "calendar_sync_now of what is damaged");
+    errors.push(session.query("select calendar_rotate_key()", &[]).expect_err("a secret is damaged"));
+    assert_eq!(errors.len(), 8);
+    errors.iter().for_each(|error| looker.look("an error", &format!("{error:?}")));
+}
+
 #[test]
 fn no_secret_of_a_url_is_seen_anywhere() {
     let cluster = Cluster::start_with(&TALKATIVE);
@@ -212,71 +278,15 @@ fn no_secret_of_a_url_is_seen_anywhere() {
     let (web, elsewhere) = (FakeWeb::start(), FakeWeb::start());
     let over_tls = FakeWeb::start_tls(&Authority::new(), Presents::Good);
     elsewhere.set_fault(&format!("/{}", PLANTED[4]), Fault::Status(404, vec![]));
-    let faults = faults(&web, &elsewhere);
-    let subscribe = "select calendar_subscribe('ada', $1, name => $2, provider => $3)";
-    for (name, fault) in &faults {
-        web.serve(&path(name), ONE_EVENT);
-        web.set_fault(&path(name), fault.clone());
-        let provider = if name.starts_with("flow") { "powerautomate" } else { "ics" };
-        session.query(subscribe, &[&with_secrets(&web.url(""), name), name, &provider]).expect(name);
-    }
-    for (name, url) in [
-        ("certificate", over_tls.url("")),
-        ("no_name", "http://no-such-host.invalid".to_owned()),
-        ("no_port", "http://127.0.0.1:9".to_owned()),
-        ("no_tls", web.url("").replace("http:", "https:")),
-    ] {
-        session.query(subscribe, &[&with_secrets(&url, name), &name, &"ics"]).expect(name);
-    }
+    subscribe_to_all(&mut session, &web, &elsewhere, &over_tls);
     eventually("the worker has asked everybody", || {
         let left = "select count(*) from calendar_connections
                     where last_error is null and last_synced_at is null and pending_location is null";
         count(&mut client, left) == 0
     });
-
-    // By hand, with everything that the session says; then cancelled, and failing amid the transaction.
+    // With everything that a session can be told.
     session.batch_execute("set client_min_messages = debug5").expect("set");
-    let pull = "select r::text from calendar_sync_now('ada', force => true) r";
-    for row in session.query(pull, &[]).expect("sync") {
-        looker.look("calendar_sync_now", row.get(0));
-    }
-    let mut errors = Vec::new();
-    session.batch_execute("set statement_timeout = '200ms'").expect("set");
-    errors.extend(session.query("select * from calendar_sync_now('ada', name => 'stalls')", &[]).err());
-    session.batch_execute("reset statement_timeout").expect("reset");
-    client
-        .batch_execute(
-            "create function fail() returns trigger language plpgsql as $$begin raise 'no: %', new.title; end$$;
-             create trigger fail before insert or update on calendar_events for each row execute function fail();
-             delete from calendar_events",
-        )
-        .expect("a trigger that fails");
-    let failing = "select r::text from calendar_sync_now('ada', force => true, name => 'good') r";
-    for row in session.query(failing, &[]).expect("sync") {
-        looker.look("calendar_sync_now that fails", row.get(0));
-    }
-    client.batch_execute("drop trigger fail on calendar_events").expect("drop");
-    let [user, pass, secret_path, query, ..] = PLANTED;
-    let long = "x".repeat(9_000);
-    for url in [
-        format!("ftp://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}"),
-        format!("{user}:{pass}/{secret_path}?sig={query}"),
-        format!("http://{user}:{pass}@/{secret_path}?sig={query}"),
-        format!("http://{user}:{pass}@[::1/{secret_path}?sig={query}"),
-        format!("http://{user}:{pass}@224.0.0.1/{secret_path}?sig={query}"),
-        format!("http://{user}:{pass}@127.0.0.1/{secret_path}?sig={query}{long}"),
-    ] {
-        errors.push(session.query(subscribe, &[&url, &"bad", &"ics"]).expect_err("it is refused"));
-    }
-    client.batch_execute("update calendar_connections set url = 'damaged' where name = 'page'").expect("damage");
-    for row in session.query(pull, &[]).expect("sync") {
-        looker.look("calendar_sync_now of what is damaged", row.get(0));
-    }
-    errors.push(session.query("select calendar_rotate_key()", &[]).expect_err("a secret is damaged"));
-    assert_eq!(errors.len(), 8);
-    for error in &errors {
-        looker.look("an error", &format!("{error:?}"));
-    }
+    pull_by_hand(&mut session, &mut client, &mut looker);
 
     assert!(count(&mut client, "select count(*) from calendar_connections where pending_location is not null") > 0);
     looker.look("what a session is told", &heard.lock().expect("notices"));
