@@ -252,6 +252,11 @@ select pg_temp.attempt('grant_ada', $$select calendar_agenda(E'o\'hara\\"; drop 
 select pg_temp.attempt('grant_ada', $$select calendar_agenda(E'o\'hara\\\\"; drop table calendar_events; --', '2031-01-01', '2031-01-02')$$);
 set local standard_conforming_strings = on;
 
+-- Nor does it matter how the caller has names written.
+set local quote_all_identifiers = on;
+select pg_temp.attempt('grant_ada', $$select calendar_agenda(E'o\'hara\\\\"; drop table calendar_events; --', '2031-01-01', '2031-01-02')$$);
+set local quote_all_identifiers = off;
+
 -- A name that was given up is no hindrance, one that needs quotes neither.
 alter role grant_ada rename to grant_old;
 create role grant_ada;
@@ -275,11 +280,10 @@ drop role grant_reader, grant_old, grant_ada, grant_pool, grant_web, grant_admin
 -- Rights that were given by hand: with EXECUTE alone a role acts for whom it says; with a right to the rows it is under
 -- the policies, of which there is none.
 grant execute on function calendar_agenda to grant_nobody;
-grant select on calendar_events to grant_nobody;
 set local calendar_sync.user_id = 'ada@example.com';
 select pg_temp.attempt('grant_nobody', $$select calendar_agenda('ada@example.com', '2031-01-01', '2031-01-02')$$);
 select pg_temp.attempt('grant_nobody', $$select from calendar_events$$);
-grant update on calendar_events to grant_nobody;
+grant select (title) on calendar_events to grant_nobody;
 select pg_temp.attempt('grant_nobody', $$select calendar_agenda('ada@example.com', '2031-01-01', '2031-01-02')$$);
 select pg_temp.attempt('grant_nobody', $$select from calendar_events$$);
 

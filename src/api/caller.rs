@@ -26,7 +26,7 @@ impl Caller {
         if conditions.contains(&Condition::everybody()) {
             return Ok(Self::Everybody);
         }
-        let goes_by_policies = || store::reading(|installation| policies::may_write(installation, role));
+        let goes_by_policies = || store::reading(|installation| policies::may_use(installation, role));
         if conditions.is_empty() && !goes_by_policies()? {
             // It was granted no level, but EXECUTE: whoever did that trusts it to say for whom it acts.
             conditions.push(Condition::of_setting());

@@ -153,9 +153,11 @@ impl Identity {
         Self::assume(owner, (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32)
     }
 
-    /// Takes a backslash in a string for nothing but itself, and writes it so, whatever the caller has set.
-    pub fn with_plain_strings(self) -> Self {
+    /// Takes a backslash in a string for nothing but itself, and writes it so, and quotes names only where they need it,
+    /// whatever the caller has set.
+    pub fn with_plain_quoting(self) -> Self {
         set_option(c"standard_conforming_strings", c"on");
+        set_option(c"quote_all_identifiers", c"off");
         self
     }
 

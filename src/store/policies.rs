@@ -10,7 +10,7 @@ use pgrx::spi::quote_identifier;
 use super::{Identity, Installation, Statement};
 use crate::errors::{SqlResult, spi};
 
-/// Whose rows a policy lets through, as PostgreSQL writes a policy's condition ([`Identity::with_plain_strings`]).
+/// Whose rows a policy lets through, as PostgreSQL writes a policy's condition ([`Identity::with_plain_quoting`]).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Condition(String);
 
@@ -86,8 +86,8 @@ thread_local! {
          limit 1",
         &[pg_sys::OIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID],
     ) };
-    static MAY_WRITE: Statement = const { Statement::new(
-        "select has_table_privilege($2, c.oid, 'update')
+    static MAY_USE: Statement = const { Statement::new(
+        "select has_any_column_privilege($2, c.oid, 'select, insert, update')
          from pg_class c
          where c.relnamespace = $1
            and c.relname = 'calendar_events'",
@@ -97,7 +97,7 @@ thread_local! {
 
 /// The conditions under which row-level security lets a role act on calendar_events.
 pub fn applying_to(installation: &Installation, role: pg_sys::Oid) -> SqlResult<Vec<Condition>> {
-    let _identity = Identity::assume(installation.owner, 0).with_plain_strings();
+    let _identity = Identity::assume(installation.owner, 0).with_plain_quoting();
     APPLYING.with(|applying| {
         applying.run(installation, &[installation.schema_oid.into(), role.into()], |rows| {
             rows.map(|row| Ok(Condition(row.get(1)?.unwrap_or_default()))).collect()
@@ -105,10 +105,10 @@ pub fn applying_to(installation: &Installation, role: pg_sys::Oid) -> SqlResult<
     })
 }
 
-/// Whether a role may write to calendar_events, on rows that a policy lets through.
-pub fn may_write(installation: &Installation, role: pg_sys::Oid) -> SqlResult<bool> {
+/// Whether a role has any right to calendar_events, on rows that a policy lets through.
+pub fn may_use(installation: &Installation, role: pg_sys::Oid) -> SqlResult<bool> {
     let arguments = [installation.schema_oid.into(), role.into()];
-    let may = MAY_WRITE.with(|may| may.run(installation, &arguments, |rows| rows.first().get_one::<bool>()))?;
+    let may = MAY_USE.with(|may| may.run(installation, &arguments, |rows| rows.first().get_one::<bool>()))?;
     Ok(may == Some(true))
 }
 
@@ -121,7 +121,7 @@ pub fn put(
     condition: &Condition,
     keeps_origin: bool,
 ) -> SqlResult<()> {
-    let _identity = Identity::assume(installation.owner, 0).with_plain_strings();
+    let _identity = Identity::assume(installation.owner, 0).with_plain_quoting();
     let qual = &condition.0;
     let check = if keeps_origin {
         format!(

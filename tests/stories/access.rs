@@ -8,14 +8,18 @@ const LEVELS: &str = "
     create role app_ada;
     create role app_pool;
     create role app_web;
-    create role app_admin;";
+    create role app_admin;
+    create role app_again;";
 
 const GRANTS: &str = "
     select calendar_grant('app_reader', 'reader');
     select calendar_grant('app_ada', 'user', 'ada@example.com');
     select calendar_grant('app_pool', 'user');
     select calendar_grant('app_web', 'web');
-    select calendar_grant('app_admin', 'admin');";
+    select calendar_grant('app_admin', 'admin');
+    select calendar_grant('app_again', 'admin');
+    drop owned by app_again;
+    select calendar_grant('app_again', 'user', 'ada@example.com');";
 
 const EVENTS: &str = r#"
     select calendar_upsert_events(person, 'shop', '[
@@ -47,7 +51,7 @@ const ATTEMPTS: &[&str] = &[
 /// What becomes of each attempt of each role: how many rows, or the SQLSTATE.
 fn outcomes(cluster: &Cluster, database: &str) -> Vec<(String, &'static str, String)> {
     let mut outcomes = Vec::new();
-    for role in ["app_reader", "app_ada", "app_pool", "app_web", "app_admin"] {
+    for role in ["app_reader", "app_ada", "app_pool", "app_web", "app_admin", "app_again"] {
         let mut client = cluster.connect(database);
         client
             .batch_execute(&format!(
@@ -95,7 +99,7 @@ fn after_a_dump_and_restore_into_another_cluster_the_same_roles_may_do_the_same(
     assert!(refused > 15 && before.len() - refused > 15, "{before:#?}");
 
     let policies_before = policies(&mut client);
-    assert_eq!(policies_before.len(), 6);
+    assert_eq!(policies_before.len(), 8);
     let dump = dump(&original);
     for how in ["--exit-on-error", "--single-transaction"] {
         let copy = start();
