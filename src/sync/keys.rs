@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 
 use super::wait::patiently;
 use crate::errors::{SqlResult, error};
 use crate::secrets::{self, Place, Rotation};
-use crate::store::Installation;
-use crate::store::sealed::{self, COLUMNS};
+use crate::store::sealed::{self, COLUMNS, Secret};
+use crate::store::{Installation, guarded};
 
 /// How long others who work on a secret's row are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long what is free of them is held meanwhile: a transaction that stores several secrets, or pulls several calendars,
+/// may wait for one of these, and holds others until it had it.
+const HOLD: Duration = Duration::from_millis(500);
+/// SQLSTATE lock_not_available.
+const BUSY: &str = "55P03";
 /// So many secrets that do not open are named.
 const NAMED: usize = 10;
 
@@ -32,15 +37,12 @@ pub fn seal(installation: &Installation, place: Place, secret: &str) -> SqlResul
 /// 55000 where the key file is unusable or some secrets do not open, with their rows; 55P03 (lock_not_available) where
 /// others keep rows locked for long.
 pub fn rotate(installation: &Installation) -> SqlResult<u64> {
-    let free = || Ok(sealed::try_to_rotate(installation)?.then_some(()));
-    patiently(PATIENCE, free)?.ok_or_else(|| busy("stores a secret"))?;
+    let rows = patiently(PATIENCE, || lock_all(installation))?.ok_or_else(busy)?;
     // Read only now: whoever stored a secret before may have done so with a newer key than an earlier look had shown.
     let keys = Rotation::begin()?;
     let mut count = 0;
     let mut lost = Vec::new();
-    for column in COLUMNS {
-        let rows =
-            patiently(PATIENCE, || column.lock(installation))?.ok_or_else(|| busy("is at work on a calendar"))?;
+    for (column, rows) in COLUMNS.into_iter().zip(rows) {
         for (row, sealed) in rows {
             match keys.seal_anew(column.place(row), &sealed) {
                 Ok(anew) => column.replace(installation, row, &anew)?,
@@ -52,10 +54,26 @@ pub fn rotate(installation: &Installation) -> SqlResult<u64> {
     if lost.is_empty() { Ok(count) } else { Err(unopened(&lost)) }
 }
 
-fn busy(what: &str) -> ErrorReport {
+/// All stored secrets, by column, and until the end of this transaction nobody else stores one. `None`, with nothing locked,
+/// where others are at work on some of them for longer than [`HOLD`].
+fn lock_all(installation: &Installation) -> SqlResult<Option<Vec<Vec<Secret>>>> {
+    let free = || Ok(sealed::try_to_rotate(installation)?.then_some(()));
+    let lock = |column: &sealed::Column| patiently(HOLD, || column.lock(installation))?.ok_or_else(busy);
+    let attempt = || {
+        patiently(HOLD, free)?.ok_or_else(busy)?;
+        COLUMNS.into_iter().map(lock).collect::<SqlResult<Vec<_>>>()
+    };
+    match guarded(|| attempt().unwrap_or_report()) {
+        Ok(secrets) => Ok(Some(secrets)),
+        Err(failure) if failure.sqlstate == BUSY => Ok(None),
+        Err(failure) => Err(failure.into_error()),
+    }
+}
+
+fn busy() -> ErrorReport {
     error(
         PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-        format!("nothing was encrypted anew: another transaction {what} and does not come to its end"),
+        "nothing was encrypted anew: another transaction is at work on a calendar and does not come to its end",
     )
     .set_hint("Call calendar_rotate_key() again. pg_stat_activity shows transactions that are open for long.")
 }
