@@ -9,6 +9,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::statement::ReadOnly;
 use super::transaction::check_can_write;
+use super::{catalog, watch};
 use crate::errors::{SqlResult, error};
 
 /// The extension's oid, schema and owner in this database.
@@ -19,12 +20,13 @@ pub struct Installation {
     pub schema_oid: pg_sys::Oid,
     /// Name of its schema, quoted as an identifier.
     pub schema: String,
-    /// Tells it from what was here before: another extension, or the same one under another schema's name.
+    /// Tells it from what was here before: another extension, or the same one under another schema's name or owner.
     pub version: u64,
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Installation>>> = const { RefCell::new(None) };
+    /// With `watch::changes()` at which it was read.
+    static CURRENT: RefCell<Option<(u64, Rc<Installation>)>> = const { RefCell::new(None) };
     static VERSIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -36,8 +38,10 @@ impl Installation {
     pub fn current() -> SqlResult<Rc<Self>> {
         // SAFETY: a look-up in the catalog, within a transaction.
         let extension = unsafe { pg_sys::get_extension_oid(c"calendar_sync".as_ptr(), true) };
-        if let Some(known) = CURRENT.with_borrow(Clone::clone)
+        let changes = watch::changes();
+        if let Some((read_at, known)) = CURRENT.with_borrow(Clone::clone)
             && known.extension == extension
+            && read_at == changes
             && known.schema_is_still_named_so()
         {
             return Ok(known);
@@ -50,7 +54,11 @@ impl Installation {
             .set_hint("CREATE EXTENSION calendar_sync;"));
         }
         let found = Rc::new(Self::read(extension)?);
-        CURRENT.set(Some(found.clone()));
+        // REASSIGN OWNED gives another owner to both, of which a table alone tells.
+        if let Some(table) = catalog::relation_in(found.schema_oid, "calendar_installation")? {
+            watch::watch(table);
+            CURRENT.set(Some((changes, found.clone())));
+        }
         Ok(found)
     }
 

@@ -192,6 +192,27 @@ fn the_worker_goes_by_the_key_file_as_it_is_now() {
     asked_with(&old, synced);
 }
 
+/// A transaction that holds one calendar and wants another: were that one kept by the rotation meanwhile, each would wait for
+/// the other.
+#[test]
+fn a_rotation_does_not_stand_in_the_way_of_whom_it_waits_for() {
+    let (cluster, mut client, web) = start();
+    subscribe(&mut client, "ada", &web.url("/team.ics"));
+    subscribe(&mut client, "bob", &web.url("/team.ics"));
+    let mut other = cluster.connect("crm");
+    other.batch_execute("begin; select calendar_pause(connection_id) from calendar_sync_status('ada')").expect("pause");
+    let mut rotating = cluster.connect("crm");
+    let rotation = std::thread::spawn(move || rotate(&mut rotating));
+    let waits = "select count(*) from pg_stat_activity
+                 where query = 'select calendar_rotate_key()' and wait_event_type = 'Extension'";
+    eventually("it waits", || count(&mut client, waits) == 1);
+    other.execute("select calendar_pause(connection_id) from calendar_sync_status('bob')", &[]).expect("pause");
+    other.execute("select calendar_subscribe('eve', $1)", &[&web.url("/team.ics")]).expect("subscribe");
+    assert!(!rotation.is_finished());
+    other.batch_execute("commit").expect("commit");
+    assert_eq!(rotation.join().expect("it rotates"), 3);
+}
+
 #[test]
 fn only_administrators_rotate_keys() {
     let (_cluster, mut client, _web) = start();

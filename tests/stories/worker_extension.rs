@@ -133,6 +133,29 @@ fn under_another_name_of_its_schema_worker_and_sessions_go_on() {
     assert!(!cluster.log().contains("does not exist"), "no statement was sent to the old name");
 }
 
+/// The role that made the extension leaves, and its things become another's.
+#[test]
+fn under_another_owner_worker_and_sessions_go_on() {
+    let (cluster, web) = (Cluster::start(), FakeWeb::start());
+    cluster.connect("postgres").batch_execute("create database crm").expect("create database");
+    let mut client = cluster.connect("crm");
+    client
+        .batch_execute(
+            "create role old superuser; create role new superuser; set role old; create extension calendar_sync; reset role",
+        )
+        .expect("create extension");
+    web.serve("/one.ics", numbered_calendar(3));
+    subscribe_to(&mut client, &web, "/one.ics");
+    eventually("it is pulled", || count(&mut client, EVENTS) == 3);
+    let worker = worker_of(&mut client, "crm");
+    client.batch_execute("reassign owned by old to new; drop owned by old; drop role old").expect("another owner");
+    web.serve("/two.ics", numbered_calendar(4));
+    subscribe_to(&mut client, &web, "/two.ics");
+    eventually("the worker pulls on", || count(&mut client, EVENTS) == 7);
+    assert_eq!(worker_of(&mut client, "crm"), worker);
+    assert!(!cluster.log().contains("permission denied"), "nobody acts for the one who left");
+}
+
 #[test]
 fn an_extension_whose_tables_are_not_as_the_library_knows_them_fails_with_one_warning_and_a_reason() {
     let (cluster, web) = (Cluster::start(), FakeWeb::start());
