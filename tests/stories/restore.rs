@@ -216,7 +216,7 @@ fn a_restored_copy_stands_aside_until_it_is_told_that_it_is_the_real_one() {
 
     let due = "update calendar_connections set next_poll_at = now()";
     let pulls = "select count(*) from calendar_sync_log where action = 'pull'";
-    let last_pull = "select extract(epoch from max(last_synced_at))::bigint from calendar_connections";
+    let last_pull = "select (extract(epoch from max(last_synced_at)) * 1000000)::bigint from calendar_connections";
     let (before, pulled_before) = (count(&mut copy, last_pull), count(&mut copy, pulls));
     let requests = web.requests("/team.ics").len();
     copy.batch_execute(due).expect("due in the copy");
