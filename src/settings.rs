@@ -21,7 +21,7 @@ pub static ENCRYPTION_KEY_FILE: Text = Text::new(None);
 pub static WORKER: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Databases that get a worker: * or a comma-separated list.
 pub static WORKER_DATABASES: Text = Text::new(Some(c"*"));
-/// Network requests under way at once in each database's worker; slow ones count for half a second.
+/// Network requests under way at once in each database's worker; slow ones count for a tenth of a second.
 pub static WORKER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(8);
 /// Time between two polls of a calendar that has no interval of its own, nor its provider, in seconds.
 pub static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(600);
@@ -88,7 +88,7 @@ pub fn register() {
     );
     int(
         c"calendar_sync.worker_threads",
-        c"Network requests under way at once in each database's worker; slow ones count for half a second.",
+        c"Network requests under way at once in each database's worker; slow ones count for a tenth of a second.",
         &WORKER_THREADS,
         1..=64,
         GucContext::Sighup,

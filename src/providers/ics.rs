@@ -19,8 +19,8 @@ impl Provider for Ics {
     fn pull(&self, client: &Client, request: &PullRequest) -> Result<Answer, PullError> {
         let address = &request.address;
         let mut response = client.get(&Request { address: address.clone(), headers: headers(&request.validators) })?;
-        // To a request without conditions it is no answer: there is nothing that could be unchanged.
-        if response.status == 304 && request.validators != Validators::default() {
+        // Where everything was asked for it is no answer. Else it is believed, also of servers that gave nothing to ask by.
+        if response.status == 304 && !request.everything {
             return Ok(Answer::Unchanged(request.validators.clone()));
         }
         check_status(address, &response)?;

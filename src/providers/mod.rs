@@ -39,6 +39,8 @@ pub struct PullRequest {
     pub validators: Validators,
     /// Hash of the last calendar ([`Fetched::body_hash`]): the same again need not be read.
     pub body_hash: Option<Vec<u8>>,
+    /// Everything is wanted, whether it has changed or not; then the two above are empty.
+    pub everything: bool,
     /// More events than this are refused.
     pub max_events: usize,
     /// The span of time that is wanted, where a provider can be told.

@@ -88,6 +88,7 @@ impl Job {
             address,
             validators: if all { Validators::default() } else { validators },
             body_hash: connection.body_hash.clone().filter(|_| !all),
+            everything: all,
             max_events: MAX_EVENTS,
             window: (apply::first_start(now), apply::horizon(now)),
             options: connection.options.clone(),

@@ -15,7 +15,7 @@ use super::fetch::{Fetch, Job};
 use crate::http::{self, Bell};
 
 /// A request that takes longer than this waits for its server.
-pub const SLOW: Duration = Duration::from_millis(500);
+pub const SLOW: Duration = Duration::from_millis(100);
 /// Threads there may be, those that wait for slow servers included, for each that was asked for.
 const MOST_PER_THREAD: usize = 32;
 /// The part of those that wait which one server may take.
