@@ -331,7 +331,7 @@ impl Worker {
         if load.slow >= load.most_slow {
             return 0;
         }
-        (self.pool.wanted() * JOBS_PER_THREAD).saturating_sub(load.queued + load.at_work)
+        (self.pool.wanted() * JOBS_PER_THREAD).saturating_sub(load.queued + load.at_work + self.results.len())
     }
 }
 

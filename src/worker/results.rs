@@ -25,7 +25,8 @@ struct Back {
     /// What the server answered, or what went wrong. `None` once it is in the tables.
     result: Option<Result<Answer, Trouble>>,
     duration: Duration,
-    since: Instant,
+    /// Since when somebody else's lock is known to be in the way of it.
+    blocked: Option<Instant>,
 }
 
 /// Results that are not in the tables yet.
@@ -39,10 +40,14 @@ impl Results {
         self.waiting.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn add(&mut self, connection: Connection, fetch: Fetch) {
         let Fetch { result, duration, .. } = fetch;
         let result = Some(result.map_err(|error| Trouble::from(&error)));
-        self.waiting.push(Back { connection, result, duration, since: Instant::now() });
+        self.waiting.push(Back { connection, result, duration, blocked: None });
     }
 
     /// Applies calendars and notes failures, each in a transaction of its own, until the turn is over. What cannot be
@@ -56,8 +61,9 @@ impl Results {
             }
             activity::busy(&format!("applying a calendar of {}", back.connection.provider));
             extension = back.finish(counters);
+            back.note_blocked();
         }
-        self.waiting.retain(|back| back.result.is_some() && back.since.elapsed() < PATIENCE);
+        self.waiting.retain(|back| back.result.is_some() && !back.is_given_up());
         extension
     }
 
@@ -71,10 +77,20 @@ impl Results {
     /// Once that transaction has committed.
     pub fn forget(&mut self, unchanged: &[Uuid]) {
         self.waiting.retain(|back| back.unchanged().is_none() || !unchanged.contains(&back.connection.id));
+        self.waiting.iter_mut().filter(|back| back.unchanged().is_some()).for_each(Back::note_blocked);
     }
 }
 
 impl Back {
+    /// It was tried, and is still here. What only waits for its turn is not given up, however long that takes.
+    fn note_blocked(&mut self) {
+        self.blocked.get_or_insert_with(Instant::now);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.blocked.is_some_and(|since| since.elapsed() > PATIENCE)
+    }
+
     fn unchanged(&self) -> Option<&Validators> {
         match &self.result {
             Some(Ok(Answer::Unchanged(validators))) => Some(validators),
