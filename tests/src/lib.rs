@@ -40,7 +40,7 @@ pub use peers::{Nginx, Radicale, login};
 pub use pulls::{ADA, ONE_EVENT, Pulled, calendar_of, pull, pull_with, subscribe, text, vevent, vevent_series};
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
-pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Request};
+pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Reply, Request, post, serve, serve_on};
 pub use worker::{activity_of, numbered_calendar, subscribe_to, worker_of, worker_state};
 
 /// Folder of the repository.

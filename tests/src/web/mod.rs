@@ -3,8 +3,10 @@
 mod answer;
 mod dead_end;
 mod fault;
+mod post;
 mod proxy;
 mod request;
+mod service;
 mod tls;
 
 use std::collections::HashMap;
@@ -15,8 +17,10 @@ use std::sync::{Arc, Condvar, Mutex};
 pub(crate) use answer::send;
 pub use dead_end::DeadEnd;
 pub use fault::Fault;
+pub use post::post;
 pub use proxy::Proxy;
 pub use request::Request;
+pub use service::{Reply, serve, serve_on};
 pub use tls::{Authority, Presents};
 
 /// What is known of a path.
