@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use calendar_sync_core::cancellation::{self, is_bare};
 use calendar_sync_core::content::{self, ByDigest};
-use calendar_sync_core::event::{Body, Event, Item, Override, Series};
+use calendar_sync_core::event::{Body, Event, Series};
 use calendar_sync_core::ics::{Cancels, SourceHash, Sourced};
 use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, Utc};
@@ -13,13 +12,13 @@ use uuid::Uuid;
 
 use super::expansion::{self, Since};
 use super::intake::KnownZones;
-use super::known::{self, Key, Known, Slot, event_key};
+use super::known::{self, Key, Known, event_key};
 use super::pending::{Mark, NewEvent, NewSeries, Pending};
 use super::volume::Volume;
 use super::write::{Done, Refused, Target};
 use super::{Action, Applied, BadItem, Outcome, Terms, absent, intake, renamed};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Source, Wanted, events, series};
+use crate::store::{Installation, Source, Wanted};
 
 /// Items that are looked up at once, where not all that is stored is read beforehand.
 const ITEMS_AT_ONCE: usize = 1_000;
@@ -229,39 +228,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Cancels what is stored as it stands, where that is more than the cancellation says. Returns whether it is.
-    fn complete_cancellation(&self, key: Key, item: &mut Item, cancels: bool) -> SqlResult<bool> {
-        let by = match &item.body {
-            Body::Single(event) if cancels || is_bare(event) => &event.details,
-            Body::Series(series) if cancels => &series.template.details,
-            _ => return Ok(false),
-        };
-        let is_stored = |slot: &&Slot| !slot.deleted;
-        let stored = if let Some(slot) = self.known.series.get(&key).filter(is_stored) {
-            series::find(self.installation, &[slot.id])?.pop().map(|stored| Body::Series(Box::new(stored.series)))
-        } else if let Some(slot) = self.known.events.get(&key).filter(is_stored) {
-            events::find(self.installation, &[slot.id])?.pop().map(|stored| Body::Single(Box::new(stored.event)))
-        } else {
-            None
-        };
-        let Some(stored) = stored else { return Ok(false) };
-        item.body = cancellation::of_body(stored, by);
-        Ok(true)
-    }
-
-    /// Which of its overrides could not be read nobody knows: what is stored of those that it does not hold stays.
-    fn keep_overrides(&self, key: Key, series: &mut Series) -> SqlResult<()> {
-        let Some(slot) = self.known.series.get(&key).filter(|slot| !slot.deleted) else { return Ok(()) };
-        let Some(stored) = series::find(self.installation, &[slot.id])?.pop() else { return Ok(()) };
-        for one in stored.series.overrides {
-            let is_given = series.overrides.iter().any(|other| other.recurrence_id == one.recurrence_id);
-            if !is_given && !series.exdates.contains(&one.recurrence_id) {
-                series.overrides.push(one);
-            }
-        }
-        Ok(())
-    }
-
     fn single(&mut self, mut mark: Mark, event: Event) {
         let (index, counted) = (mark.index, self.applied.counted());
         if let Some(series) = self.known.series.get_mut(&mark.key)
@@ -278,7 +244,7 @@ impl<'a> Batch<'a> {
     }
 
     /// `mark.key` is of the external id alone.
-    fn event(&mut self, mut mark: Mark, recurrence_id: Option<DateTime<Utc>>, event: Event) {
+    pub fn event(&mut self, mut mark: Mark, recurrence_id: Option<DateTime<Utc>>, event: Event) {
         let external_key = mark.key;
         mark.key = event_key(external_key, recurrence_id);
         let action = match self.compare(&mark, false) {
@@ -340,7 +306,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn series(&mut self, mut mark: Mark, mut series: Box<Series>) -> SqlResult<()> {
+    pub fn series(&mut self, mut mark: Mark, mut series: Box<Series>) -> SqlResult<()> {
         let (index, key) = (mark.index, mark.key);
         self.adopt(key, &mut series)?;
         let stored = self.known.series.get(&key).copied();
@@ -383,71 +349,6 @@ impl<'a> Batch<'a> {
         let (is_new, was_in_error) = (stored.is_none(), stored.is_some_and(|slot| slot.in_error));
         let series = NewSeries { mark, series, is_new, was_in_error, instances, expansion };
         self.pending.add_series(series);
-        Ok(())
-    }
-
-    /// Overrides that came before their series join it.
-    fn adopt(&mut self, key: Key, series: &mut Series) -> SqlResult<()> {
-        let Some(orphans) = self.known.orphans.remove(&key) else { return Ok(()) };
-        let mut wanted = Vec::new();
-        for orphan in orphans {
-            let given = series.overrides.iter().any(|one| one.recurrence_id == orphan.recurrence_id);
-            if given || !self.terms.complete {
-                // Its row becomes the instance's.
-                self.known.events.remove(&event_key(key, Some(orphan.recurrence_id)));
-            }
-            if !given && !self.terms.complete {
-                wanted.push(orphan);
-            }
-        }
-        let ids: Vec<Uuid> = wanted.iter().map(|orphan| orphan.event_id).collect();
-        for stored in events::find(self.installation, &ids)? {
-            let Some(orphan) = wanted.iter().find(|orphan| orphan.event_id == stored.event_id) else { continue };
-            let recurrence_id = orphan.recurrence_id;
-            series.overrides.push(Override {
-                recurrence_id,
-                this_and_future: false,
-                duration: None,
-                event: stored.event,
-            });
-        }
-        Ok(())
-    }
-
-    /// Overrides without their series: they join the one that is stored, or stand for themselves.
-    fn overrides(&mut self, mark: Mark, overrides: Vec<Override>, cancels: bool) -> SqlResult<()> {
-        let Mark { index, key, external_id, .. } = mark;
-        let stored =
-            self.known.series.get(&key).filter(|slot| !slot.deleted && !self.terms.complete).map(|slot| slot.id);
-        if let Some(series_id) = stored
-            && let Some(stored) = series::find(self.installation, &[series_id])?.pop()
-        {
-            let mut series = Box::new(stored.series);
-            for mut one in overrides {
-                if cancels || is_bare(&one.event) {
-                    if cancellation::is_of_earlier_version(&one, &series) {
-                        continue;
-                    }
-                    cancellation::complete(&mut one, &series);
-                }
-                // A change of one occurrence leaves what holds from it on for the others.
-                let stays = |other: &Override| {
-                    other.recurrence_id != one.recurrence_id || other.this_and_future && !one.this_and_future
-                };
-                series.overrides.retain(stays);
-                series.overrides.push(one);
-            }
-            let body = Body::Series(series);
-            let hash = content::of_body(&body);
-            let Body::Series(series) = body else { return Ok(()) };
-            return self.series(Mark::new(index, key, external_id, hash, None), series);
-        }
-        let counted = self.applied.counted();
-        for one in overrides {
-            let mark = Mark::new(index, key, external_id.clone(), content::of_event(&one.event), None);
-            self.event(mark, Some(one.recurrence_id), one.event);
-        }
-        self.applied.count_as_one(counted);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod absent;
 mod batch;
+mod completion;
 mod expansion;
 mod intake;
 mod known;
