@@ -120,6 +120,18 @@ impl Address {
         of_path.chain(of_query).chain(of_login).any(|part| part.len() >= SECRET_LENGTH && text.contains(part.as_ref()))
     }
 
+    /// An address below this one, as an API has it: path segments, each encoded, and a query.
+    pub fn below(&self, segments: &[&str], query: &[(&str, &str)]) -> Self {
+        let mut below = self.clone();
+        if let Ok(mut path) = below.url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            below.url.query_pairs_mut().extend_pairs(query);
+        }
+        below
+    }
+
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
@@ -235,5 +247,16 @@ mod tests {
             assert!(address.redirect(other).unwrap().authorization().is_none(), "{other}");
         }
         assert_eq!(address.redirect("file:///etc/passwd"), Err(AddressError::Scheme));
+    }
+
+    #[test]
+    fn what_is_below_an_address_is_encoded() {
+        let api = Address::parse("https://api.example.com/calendar/v3/").unwrap();
+        let below = api.below(&["calendars", "a/b c@example.com", "events"], &[("q", "x&y"), ("n", "1")]);
+        assert_eq!(
+            below.secret(),
+            "https://api.example.com/calendar/v3/calendars/a%2Fb%20c@example.com/events?q=x%26y&n=1"
+        );
+        assert_eq!(api.below(&["me"], &[]).secret(), "https://api.example.com/calendar/v3/me");
     }
 }

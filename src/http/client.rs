@@ -57,12 +57,43 @@ pub struct Request {
 /// What is unlike a plain GET.
 #[derive(Debug, Clone, Default)]
 pub struct Manner<'a> {
-    /// A body of JSON: makes it a POST. It goes to no host but the one that is asked.
-    pub json: Option<&'a str>,
+    /// `None`: GET without a body, POST with one. What is no GET goes to no host but the one that is asked.
+    pub method: Option<Method>,
+    pub body: Option<Payload<'a>>,
     /// When the answer must be there, if that is before the time-out.
     pub deadline: Option<Instant>,
     /// The beginning of the body of a failure is read, too.
     pub wants_reason: bool,
+}
+
+/// What is sent along.
+#[derive(Debug, Clone, Copy)]
+pub enum Payload<'a> {
+    Json(&'a str),
+    /// Fields of a form, encoded (RFC 6749, appendix B).
+    Form(&'a str),
+}
+
+impl Payload<'_> {
+    const fn media_type(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "application/json",
+            Self::Form(_) => "application/x-www-form-urlencoded",
+        }
+    }
+
+    const fn text(&self) -> &str {
+        match self {
+            Self::Json(text) | Self::Form(text) => text,
+        }
+    }
+}
+
+impl Manner<'_> {
+    fn method(&self) -> Method {
+        let usual = if self.body.is_some() { Method::POST } else { Method::GET };
+        self.method.clone().unwrap_or(usual)
+    }
 }
 
 /// An answer of any status; redirects have been followed. Where they led to another host, what that one gives to ask
@@ -169,7 +200,7 @@ impl Client {
             let from_elsewhere = !address.is_same_host(&request.address);
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
-            let answer = self.ask(&address, headers, manner.json, left)?;
+            let answer = self.ask(&address, headers, manner, left)?;
             let status = answer.status().as_u16();
             let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let Some(location) = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
@@ -180,8 +211,9 @@ impl Client {
                 return Err(HttpError::Downgrade(address));
             }
             // Of the others, browsers make a GET.
-            if manner.json.is_some() && !(matches!(status, 307 | 308) && next.is_same_host(&request.address)) {
-                return Err(HttpError::RedirectedPost(address));
+            let may_be_repeated = matches!(status, 307 | 308) && next.is_same_host(&request.address);
+            if manner.method() != Method::GET && !may_be_repeated {
+                return Err(HttpError::RedirectedWrite(address));
             }
             address = next;
         }
@@ -192,24 +224,24 @@ impl Client {
         &self,
         address: &Address,
         headers: impl Iterator<Item = &'h (&'static str, String)>,
-        json: Option<&str>,
+        manner: &Manner,
         left: Duration,
     ) -> Result<ureq::http::Response<Body>, HttpError> {
         if let Some(why) = self.options.policy.refuses(address) {
             return Err(HttpError::Refused(address.clone(), why));
         }
-        let mut request = ureq::http::Request::builder().uri(address.secret());
+        let mut request = ureq::http::Request::builder().method(manner.method()).uri(address.secret());
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         if let Some(authorization) = address.authorization() {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let sent = match json {
+        let sent = match &manner.body {
             None => self.send(request.body(()), left),
-            Some(json) => {
-                let request = request.method(Method::POST).header(header::CONTENT_TYPE, "application/json");
-                self.send(request.body(json), left)
+            Some(body) => {
+                let request = request.header(header::CONTENT_TYPE, body.media_type());
+                self.send(request.body(body.text()), left)
             }
         };
         sent.map_err(|error| named(address, error))

@@ -34,8 +34,8 @@ pub enum HttpError {
     BadRedirect(Address, AddressError),
     #[error("{0}: it redirects from https to http")]
     Downgrade(Address),
-    #[error("{0}: it redirects a POST: what is sent there goes to no other address")]
-    RedirectedPost(Address),
+    #[error("{0}: it redirects what is sent there: that goes to no other address")]
+    RedirectedWrite(Address),
     #[error("calendar_sync.http_ca_file cannot be used: {0}")]
     Roots(String),
     #[error("calendar_sync.http_proxy is not the URL of a proxy")]

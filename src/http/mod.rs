@@ -13,9 +13,10 @@ mod threads;
 mod trust;
 
 pub use address::Address;
-pub use client::{Client, Manner, Options, Request, Response, abandon};
+pub use client::{Client, Manner, Options, Payload, Request, Response, abandon};
 pub use error::HttpError;
 pub use guard::Policy;
 pub use threads::{Bell, spawn};
+pub use ureq::http::Method;
 
 const MAX_REDIRECTS: usize = 5;

@@ -216,7 +216,7 @@ fn an_answer_that_is_no_list_of_events_changes_nothing_and_says_what_to_do() {
         (504, &[], "GatewayTimeout", "run history"),
         (503, &[], "ServerBusy", "503"),
         (500, &[], "x", "500"),
-        (302, &["Location: /elsewhere"], "x", "redirects a POST"),
+        (302, &["Location: /elsewhere"], "x", "redirects what is sent"),
     ] {
         flow.refuse(status, headers, code);
         let (result, _, error) = sync(&mut client);
@@ -399,6 +399,6 @@ fn the_trigger_and_the_location_are_secrets_and_no_other_host_is_asked() {
     subscribe(&mut client, &flow);
     assert!(sync(&mut client).2.contains("another host"));
     flow.refuse(307, &[&format!("Location: {}", elsewhere.url().replace("127.0.0.1", "localhost"))], "x");
-    assert!(sync(&mut client).2.contains("redirects a POST"));
+    assert!(sync(&mut client).2.contains("redirects what is sent"));
     assert!(elsewhere.requests().is_empty());
 }

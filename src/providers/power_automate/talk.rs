@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Method;
 use super::error::{FlowError, Refusal};
-use crate::http::{Address, Client, HttpError, Manner, Request, Response};
+use crate::http::{Address, Client, HttpError, Manner, Payload, Request, Response};
 use crate::providers::status::{check_status, retry_after};
 use crate::providers::{PullError, PullRequest};
 
@@ -61,7 +61,8 @@ impl Talk<'_> {
 
     fn exchange(&self, address: &Address, json: Option<&str>) -> Result<Response, PullError> {
         let headers = vec![("accept", "application/json".to_owned())];
-        let manner = Manner { json, deadline: Some(self.deadline), wants_reason: true };
+        let body = json.map(Payload::Json);
+        let manner = Manner { body, deadline: Some(self.deadline), wants_reason: true, ..Manner::default() };
         Ok(self.client.exchange(&Request { address: address.clone(), headers }, &manner)?)
     }
 
