@@ -2,7 +2,12 @@
 
 select pg_extension_config_dump('calendar_installation', '');
 select pg_extension_config_dump('calendar_tracked_tables', '');
+select pg_extension_config_dump('calendar_oauth_clients', '');
+select pg_extension_config_dump('calendar_accounts', '');
 select pg_extension_config_dump('calendar_connections', '');
+select pg_extension_config_dump('calendar_event_links', '');
+select pg_extension_config_dump('calendar_sync_queue', '');
+select pg_extension_config_dump('calendar_webhook_subscriptions', '');
 select pg_extension_config_dump('calendar_feeds', '');
 -- What there is a policy for: a role that was dropped, or renamed, leaves its row here, and its name may be another's by now.
 select pg_extension_config_dump('calendar_grants', $$

@@ -1,5 +1,7 @@
 //! Outside calendars, each provider behind one trait. All of it runs on plain threads and never touches Postgres.
 
+pub mod account;
+pub mod api;
 mod ics;
 mod power_automate;
 mod status;
