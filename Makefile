@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak crash fuzz test-long test-prometheus setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak crash fuzz test-long test-prometheus test-fakes setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
 	@echo "make test-prometheus  the monitoring of docs/monitoring.md with a real Prometheus"
+	@echo "make test-fakes the fake providers of the tests against the providers' own clients"
 	@echo "make setup      what building and testing need, and no more"
 	@echo "make clean      stop scratch clusters and remove target/"
 
@@ -73,6 +74,10 @@ test-prometheus:
 	@bin/setup prometheus
 	@bin/install debug
 	@cargo test -p calendar_sync_e2e --test stories prometheus:: -- --nocapture
+
+test-fakes:
+	@bin/setup fakes
+	@tests/fidelity/run
 
 setup:
 	@bin/setup test

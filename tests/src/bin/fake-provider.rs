@@ -1,0 +1,19 @@
+//! Serves one of the fake providers on a port of loopback, for a provider's own client: `fake-provider notion 0`. Prints
+//! its address, and ends with its standard input.
+
+use std::io::Read;
+use std::net::TcpListener;
+
+use calendar_sync_e2e::FakeNotion;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [provider, port] = arguments.as_slice() else { panic!("usage: fake-provider notion PORT") };
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("the port");
+    let url = match provider.as_str() {
+        "notion" => FakeNotion::start_on(listener).url(),
+        other => panic!("there is no fake {other}"),
+    };
+    println!("{url}");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
