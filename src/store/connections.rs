@@ -1,4 +1,5 @@
-//! calendar_connections on the way to a pull: what is due, who has it. How a pull ended: see [`super::pulls`].
+//! calendar_connections as they are pulled and pushed to. Who is at one: see [`super::leases`]; how a pull ended: see
+//! [`super::pulls`].
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::datum::{uuid, uuid_of};
 use super::{Installation, Statement, private_lock};
 use crate::errors::SqlResult;
 
-/// What a pull needs to know of a connection.
+/// What a pull or a push needs to know of a connection.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub id: Uuid,
@@ -41,6 +42,63 @@ pub struct Connection {
     pub options: Option<serde_json::Value>,
     /// A flow that was still running.
     pub pending: Option<Pending>,
+    /// The calendar of an account; `None` for a plain URL.
+    pub calendar: Option<Calendar>,
+}
+
+/// A calendar that is reached through an account.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    pub account_id: Uuid,
+    /// The provider's identifier of it.
+    pub external_id: String,
+    /// Whose it is, where it is somebody else's.
+    pub mailbox: Option<String>,
+    pub direction: Direction,
+    /// Only when its events take place is sent out.
+    pub busy_only: bool,
+    /// last_write, local, remote or manual.
+    pub conflict_policy: String,
+    /// What the provider gave to ask what changed since.
+    pub cursor: Option<String>,
+}
+
+/// Which ways changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Pull,
+    Push,
+    Both,
+}
+
+impl Direction {
+    fn named(word: &str) -> Self {
+        match word {
+            "push" => Self::Push,
+            "both" => Self::Both,
+            _ => Self::Pull,
+        }
+    }
+
+    pub const fn pulls(self) -> bool {
+        matches!(self, Self::Pull | Self::Both)
+    }
+
+    pub const fn pushes(self) -> bool {
+        matches!(self, Self::Push | Self::Both)
+    }
+}
+
+impl Connection {
+    /// Whether what changes there is taken.
+    pub fn pulls(&self) -> bool {
+        self.calendar.as_ref().is_none_or(|calendar| calendar.direction.pulls())
+    }
+
+    /// Whether what changes here is sent there.
+    pub fn pushes(&self) -> bool {
+        self.calendar.as_ref().is_some_and(|calendar| calendar.direction.pushes())
+    }
 }
 
 /// Where the answer of a flow will be that was still running at the last poll.
@@ -54,7 +112,7 @@ pub struct Pending {
 
 /// A statement that gives what [`connection`] reads of `c`, with the lease's generation as it says.
 macro_rules! pulled {
-    ($before:literal, $generation:literal, $after:literal) => {
+    ($before:expr, $generation:literal, $after:literal) => {
         concat!(
             $before,
             "c.connection_id, c.user_id, c.name, c.provider, c.url, c.time_zone, c.etag, c.last_modified,
@@ -63,38 +121,16 @@ macro_rules! pulled {
             ", c.consecutive_failures, c.held_back, c.held_back_polls,
              extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
              c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
-             extract(epoch from clock_timestamp() - c.pending_since)::float8, c.next_poll_at",
+             extract(epoch from clock_timestamp() - c.pending_since)::float8, c.next_poll_at, c.account_id,
+             c.external_calendar_id, c.delegate_email, c.direction, c.visibility = 'busy', c.conflict_policy, c.cursor",
             $after
         )
     };
 }
 
+pub(super) use pulled;
+
 thread_local! {
-    // What is due is looked up first and on its own, so that the plan never depends on how many the planner expects.
-    static LEASE: Statement = const { Statement::new(
-        pulled!(
-            "update @calendar_connections c
-         set leased_until = now() + make_interval(secs => $2),
-             lease_generation = c.lease_generation + 1
-         where c.connection_id = any (array(
-             select d.connection_id
-             from @calendar_connections d
-             where d.status in ('active', 'error')
-               and d.next_poll_at <= now()
-               and (d.leased_until is null or d.leased_until < now())
-               and d.account_id is null
-               and (d.consecutive_failures = 0 or $3)
-               and (d.url_host is null or d.url_host <> all ($4))
-             order by d.next_poll_at
-             limit $1
-             for update skip locked
-         ))
-         returning ",
-            "c.lease_generation",
-            ""
-        ),
-        &[pg_sys::INT8OID, pg_sys::FLOAT8OID, pg_sys::BOOLOID, pg_sys::TEXTARRAYOID],
-    ) };
     static OF_USER: Statement = const { Statement::new(
         pulled!(
             "select ",
@@ -105,22 +141,9 @@ thread_local! {
            and ($2 is null or c.name = $2)
            and c.status <> 'removed'
            and ($2 is not null or c.status <> 'paused')
-           and c.account_id is null
          order by c.name"
         ),
         &[pg_sys::TEXTOID, pg_sys::TEXTOID],
-    ) };
-    static RELEASE: Statement = const { Statement::new(
-        pulled!(
-            "update @calendar_connections c
-         set leased_until = null,
-             lease_generation = c.lease_generation + 1
-         where c.leased_until is not null
-         returning ",
-            "c.lease_generation",
-            ""
-        ),
-        &[],
     ) };
     static LOCK: Statement = const { Statement::new(
         "select from @calendar_connections
@@ -134,56 +157,12 @@ thread_local! {
     static WAIT_AND_LOCK: Statement = const { Statement::new(
         "select from @calendar_connections
          where connection_id = $1
-           and url = $2
+           and url is not distinct from $2
            and status <> 'removed'
            and (status <> 'paused' or $3)
          for update",
         &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BOOLOID],
     ) };
-    static DUE: Statement = const { Statement::new(
-        "select count(*)
-         from @calendar_connections
-         where status in ('active', 'error')
-           and next_poll_at <= now()
-           and (leased_until is null or leased_until < now())
-           and account_id is null",
-        &[],
-    ) };
-    static NEXT: Statement = const { Statement::new(
-        "select extract(epoch from next_poll_at - clock_timestamp())::float8
-         from @calendar_connections
-         where status in ('active', 'error')
-           and next_poll_at > now()
-           and account_id is null
-         order by next_poll_at
-         limit 1",
-        &[],
-    ) };
-}
-
-/// Which due connections are to be leased.
-#[derive(Debug)]
-pub struct Wanted<'a> {
-    pub limit: usize,
-    /// Each lease has a generation of its own and ends by itself after this.
-    pub lease: Duration,
-    /// Also those whose last pull failed.
-    pub failed_too: bool,
-    /// None of these hosts (`url_host`).
-    pub but_hosts: &'a [String],
-}
-
-/// Leases due connections, those first that have been due for longest.
-pub fn lease_due(installation: &Installation, wanted: &Wanted) -> SqlResult<Vec<Connection>> {
-    let but_hosts: Vec<&str> = wanted.but_hosts.iter().map(String::as_str).collect();
-    let arguments =
-        [(wanted.limit as i64).into(), wanted.lease.as_secs_f64().into(), wanted.failed_too.into(), but_hosts.into()];
-    LEASE.with(|statement| statement.run(installation, &arguments, |rows| rows.map(|row| connection(&row)).collect()))
-}
-
-/// Ends all leases there are; returns what was leased.
-pub fn release(installation: &Installation) -> SqlResult<Vec<Connection>> {
-    RELEASE.with(|statement| statement.run(installation, &[], |rows| rows.map(|row| connection(&row)).collect()))
 }
 
 /// A user's connections that can be pulled now: all but paused ones, or the one of that name even if it is paused.
@@ -199,7 +178,8 @@ pub fn current(installation: &Installation, connection: &Connection) -> SqlResul
     Ok(found.into_iter().find(|found| found.id == connection.id && (connection.paused || !found.paused)))
 }
 
-fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
+/// What [`pulled`] gives.
+pub(super) fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
     let text = |ordinal| row.get::<String>(ordinal).map(Option::unwrap_or_default);
     let seconds = |ordinal| {
         let seconds: Option<f64> = row.get(ordinal)?;
@@ -226,7 +206,21 @@ fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi::Error> {
         options: row.get::<JsonB>(17)?.map(|options| options.0),
         due_at: row.get(20)?,
         pending: row.get(18)?.zip(seconds(19)?).map(|(location, age)| Pending { location, age }),
+        calendar: calendar(row)?,
     })
+}
+
+fn calendar(row: &SpiHeapTupleData) -> Result<Option<Calendar>, pgrx::spi::Error> {
+    let Some(account_id) = row.get::<pgrx::Uuid>(21)? else { return Ok(None) };
+    Ok(Some(Calendar {
+        account_id: uuid_of(account_id),
+        external_id: row.get(22)?.unwrap_or_default(),
+        mailbox: row.get(23)?,
+        direction: Direction::named(&row.get::<String>(24)?.unwrap_or_default()),
+        busy_only: row.get(25)?.unwrap_or_default(),
+        conflict_policy: row.get(26)?.unwrap_or_default(),
+        cursor: row.get(27)?,
+    }))
 }
 
 /// Locks the row of a connection that was pulled. For the worker: false where its lease was taken over or somebody else
@@ -247,18 +241,4 @@ pub fn lock(installation: &Installation, connection: &Connection) -> SqlResult<b
 /// Keeps others from applying the same connection until this transaction ends; false if another one is at it.
 pub fn try_alone(installation: &Installation, id: Uuid) -> SqlResult<bool> {
     private_lock::try_take(installation, "calendar_connections", id)
-}
-
-/// How many connections are due and not under way.
-pub fn count_due(installation: &Installation) -> SqlResult<i64> {
-    DUE.with(|statement| statement.run(installation, &[], |rows| rows.first().get_one::<i64>()))
-        .map(Option::unwrap_or_default)
-}
-
-/// How long it is until another connection becomes due than those that were so when this transaction began.
-pub fn until_next(installation: &Installation) -> SqlResult<Option<Duration>> {
-    let seconds = NEXT.with(|statement| {
-        statement.run(installation, &[], |mut rows| rows.next().map_or(Ok(None), |row| row.get::<f64>(1)))
-    })?;
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }

@@ -20,6 +20,7 @@ pub mod instances;
 pub mod interactions;
 mod key_scan;
 mod kind;
+pub mod leases;
 mod multi_insert;
 pub mod names;
 mod outside;

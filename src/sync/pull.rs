@@ -12,7 +12,8 @@ use super::{keys, schedule};
 use crate::errors::{SqlResult, invalid_argument};
 use crate::providers::{self, Fetched, Pending, Validators};
 use crate::settings;
-use crate::store::connections::{self, Connection};
+use crate::store::connections::Connection;
+use crate::store::leases;
 use crate::store::pulls::{self, Failed, Outcome, PullLog};
 use crate::store::sealed::PENDING_LOCATION;
 use crate::store::{Installation, runs};
@@ -221,7 +222,7 @@ pub fn failed(
 /// pulled; then that counts as a failure, so that a calendar that does it again is tried later and later. The first time
 /// all that were under way go on at once: nearly always none of them was to blame.
 pub fn release(installation: &Installation, crashed: bool) -> SqlResult<()> {
-    let left = connections::release(installation)?;
+    let left = leases::release_all(installation)?;
     for connection in left.iter().filter(|_| crashed) {
         let message = "the server stopped in the middle of this pull; see its log";
         let trouble = Trouble { at_once: true, ..Trouble::new(message) };

@@ -19,8 +19,9 @@ use crate::errors::SqlResult;
 use crate::http::Options;
 use crate::settings;
 use crate::store::Installation;
-use crate::store::connections::{self, Connection, Wanted};
+use crate::store::connections::Connection;
 use crate::store::installation_row::{self, Standing};
+use crate::store::leases::{self, Wanted};
 use crate::sync::fetch::{Job, http_options};
 use crate::sync::pool::{Load, Pool, SLOW};
 use crate::sync::pull::{self, Trouble};
@@ -303,7 +304,7 @@ impl Worker {
             failed_too: load.slow < load.most_slow / 2,
             but_hosts: &load.crowded,
         };
-        let leased = if wanted.limit > 0 { connections::lease_due(installation, &wanted)? } else { Vec::new() };
+        let leased = if wanted.limit > 0 { leases::lease_polls(installation, &wanted)? } else { Vec::new() };
         let more_is_due = leased.len() == wanted.limit;
         let (mut jobs, mut failed) = (Vec::with_capacity(leased.len()), 0);
         for connection in leased {
@@ -321,8 +322,8 @@ impl Worker {
             process::commit_durably();
         }
         let count = self.counted.is_none_or(|counted| counted.elapsed() > COUNT);
-        let due = if count { Some(connections::count_due(installation)?) } else { None };
-        let next = connections::until_next(installation)?;
+        let due = if count { Some(leases::count_due(installation)?) } else { None };
+        let next = leases::until_next(installation)?;
         Ok(Round { jobs, unchanged, more_is_due, due, next, standing, failed })
     }
 
