@@ -21,6 +21,7 @@ pub mod interactions;
 mod key_scan;
 mod kind;
 pub mod leases;
+pub mod links;
 mod multi_insert;
 pub mod names;
 mod outside;

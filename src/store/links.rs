@@ -1,0 +1,294 @@
+//! calendar_event_links: what of a connection's calendar is the like of what here, as both sides last agreed.
+
+use calendar_sync_core::content::{self, Hash};
+use calendar_sync_core::event::Body;
+use chrono::{DateTime, Utc};
+use pgrx::pg_sys;
+use pgrx::spi::SpiResult;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::datum::{column, stamp, uuid, within_scratch};
+use super::outside::execute_on;
+use super::rows::Columns;
+use super::{Installation, Statement};
+use crate::errors::{SqlResult, internal};
+
+/// What is linked, queued and pushed as one: an event, or a series with all its occurrences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ItemId {
+    Event(Uuid),
+    Series(Uuid),
+}
+
+impl ItemId {
+    /// Of the columns event_id and series_id, of which one is not NULL.
+    pub(super) fn of(event_id: Option<Uuid>, series_id: Option<Uuid>) -> Self {
+        series_id.map_or_else(|| Self::Event(event_id.unwrap_or_default()), Self::Series)
+    }
+
+    pub const fn event(self) -> Option<Uuid> {
+        match self {
+            Self::Event(id) => Some(id),
+            Self::Series(_) => None,
+        }
+    }
+
+    pub const fn series(self) -> Option<Uuid> {
+        match self {
+            Self::Event(_) => None,
+            Self::Series(id) => Some(id),
+        }
+    }
+}
+
+/// The two sides as they were when they last agreed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    pub local: Body,
+    /// `None` where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote: Option<Body>,
+}
+
+impl Base {
+    pub fn new(local: Body, remote: Body) -> Self {
+        let remote = (remote != local).then_some(remote);
+        Self { local, remote }
+    }
+
+    /// As it was read from the provider.
+    pub fn remote(&self) -> &Body {
+        self.remote.as_ref().unwrap_or(&self.local)
+    }
+}
+
+/// A link as it stands.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub link_id: Uuid,
+    pub connection_id: Uuid,
+    pub item: ItemId,
+    /// The provider's identifier, by its key ([`content::key`]); `None` until it is known that it has been sent.
+    pub external_id: Option<String>,
+    pub etag: Option<String>,
+    /// 'synced', 'pending', 'error', 'conflict' or 'deleted'.
+    pub status: String,
+    pub local_version: Option<Hash>,
+    pub remote_version: Option<String>,
+    /// `None` before both sides have agreed on anything.
+    pub base: Option<Base>,
+    pub revision: i32,
+    pub retry_count: i32,
+    pub last_sync_at: Option<DateTime<Utc>>,
+}
+
+/// What both sides have come to.
+#[derive(Debug)]
+pub struct Agreed {
+    pub item: ItemId,
+    pub external_id: String,
+    pub etag: Option<String>,
+    pub local_version: Hash,
+    pub remote_version: Option<String>,
+    pub base: Base,
+}
+
+/// What [`read`] reads of a link `l`.
+macro_rules! selected {
+    ($rest:literal) => {
+        concat!(
+            "select l.link_id, l.connection_id, l.event_id, l.series_id, l.external_id, l.etag, l.sync_status,
+                 l.local_version, l.remote_version, l.base::text, l.revision, l.retry_count, l.last_sync_at
+             from @calendar_event_links l ",
+            $rest
+        )
+    };
+}
+
+/// Writes what was agreed on, by the items' ids of that kind.
+macro_rules! agree {
+    ($id:literal) => {
+        concat!(
+            "insert into @calendar_event_links as l
+                 (connection_id, ",
+            $id,
+            ", external_id, etag, local_version, remote_version, base, sync_status, last_sync_at)
+             select $1, r.id, r.external_id, r.etag, r.local_version, r.remote_version, r.base::jsonb, 'synced', $2
+             from unnest($3, $4, $5, $6, $7, $8) r (id, external_id, etag, local_version, remote_version, base)
+             on conflict (",
+            $id,
+            ", connection_id) where ",
+            $id,
+            " is not null
+             do update set external_id = excluded.external_id,
+                 etag = excluded.etag,
+                 local_version = excluded.local_version,
+                 remote_version = excluded.remote_version,
+                 base = excluded.base,
+                 sync_status = 'synced',
+                 last_sync_at = excluded.last_sync_at,
+                 last_sync_error = null,
+                 retry_count = 0,
+                 deleted_at = null"
+        )
+    };
+}
+
+const AGREED: &[pg_sys::Oid] = &[
+    pg_sys::UUIDOID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::UUIDARRAYOID,
+    pg_sys::TEXTARRAYOID,
+    pg_sys::TEXTARRAYOID,
+    pg_sys::BYTEAARRAYOID,
+    pg_sys::TEXTARRAYOID,
+    pg_sys::TEXTARRAYOID,
+];
+
+thread_local! {
+    static BY_EXTERNAL_ID: Statement = const { Statement::new(
+        selected!("join unnest($2) k (external_id) on l.external_id = k.external_id
+             where l.connection_id = $1
+             order by l.link_id"),
+        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
+    ) };
+    static BY_ITEM: Statement = const { Statement::new(
+        selected!("where l.connection_id = $1
+               and (l.event_id = any ($2) or l.series_id = any ($3))
+             order by l.link_id"),
+        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static OF_CONNECTION: Statement = const { Statement::new(
+        selected!("where l.connection_id = $1 and l.sync_status <> 'deleted'"),
+        &[pg_sys::UUIDOID],
+    ) };
+    // What is there under that identifier is the like of another item from now on.
+    static LEAVE: Statement = const { Statement::new(
+        "delete from @calendar_event_links l
+         using unnest($2, $3, $4) r (external_id, event_id, series_id)
+         where l.connection_id = $1
+           and l.external_id = r.external_id
+           and (l.event_id, l.series_id) is distinct from (r.event_id, r.series_id)",
+        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static AGREE_ON_EVENTS: Statement = const { Statement::new(agree!("event_id"), AGREED) };
+    static AGREE_ON_SERIES: Statement = const { Statement::new(agree!("series_id"), AGREED) };
+    static GONE: Statement = const { Statement::new(
+        "update @calendar_event_links
+         set sync_status = 'deleted',
+             deleted_at = $2,
+             etag = null,
+             last_sync_error = null,
+             retry_count = 0
+         where link_id = any ($1)
+           and sync_status <> 'deleted'",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+}
+
+/// A connection's links with these identifiers, deleted ones as well.
+pub fn by_external_id(installation: &Installation, connection: Uuid, external_ids: &[&str]) -> SqlResult<Vec<Link>> {
+    if external_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    within_scratch(|| {
+        let arguments = [uuid(connection).into(), column(external_ids, |id| content::key(id).into_owned())];
+        BY_EXTERNAL_ID.with(|statement| statement.rows(installation, &arguments, read))
+    })
+}
+
+/// A connection's links of these items, deleted ones as well.
+pub fn by_item(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<Vec<Link>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    within_scratch(|| {
+        let [events, series] = [ItemId::event, ItemId::series]
+            .map(|id| items.iter().copied().filter_map(id).map(uuid).collect::<Vec<_>>());
+        let arguments = [uuid(connection).into(), events.into(), series.into()];
+        BY_ITEM.with(|statement| statement.rows(installation, &arguments, read))
+    })
+}
+
+/// Hands out all links of a connection that are not deleted; few are in memory at once.
+pub fn of_connection(installation: &Installation, connection: Uuid, mut take: impl FnMut(Link)) -> SqlResult<()> {
+    OF_CONNECTION.with(|statement| {
+        statement.stream(installation, &[uuid(connection).into()], |columns| {
+            take(read(columns)?);
+            Ok(())
+        })
+    })
+}
+
+fn read(columns: &mut Columns) -> SpiResult<Link> {
+    Ok(Link {
+        link_id: columns.uuid()?.unwrap_or_default(),
+        connection_id: columns.uuid()?.unwrap_or_default(),
+        item: ItemId::of(columns.uuid()?, columns.uuid()?),
+        external_id: columns.text()?,
+        etag: columns.text()?,
+        status: columns.word()?,
+        local_version: columns.hash()?,
+        remote_version: columns.text()?,
+        base: columns.json()?,
+        revision: columns.int()?.unwrap_or_default(),
+        retry_count: columns.int()?.unwrap_or_default(),
+        last_sync_at: columns.instant()?,
+    })
+}
+
+/// Both sides of these items agree: makes their links, or brings them up to date. What was linked under the same
+/// identifiers before is so no more.
+pub fn agree(installation: &Installation, connection: Uuid, agreed: &[Agreed], now: DateTime<Utc>) -> SqlResult<()> {
+    if agreed.is_empty() {
+        return Ok(());
+    }
+    within_scratch(|| {
+        let arguments = [
+            uuid(connection).into(),
+            column(agreed, |one| content::key(&one.external_id).into_owned()),
+            column(agreed, |one| one.item.event().map(uuid)),
+            column(agreed, |one| one.item.series().map(uuid)),
+        ];
+        LEAVE.with(|statement| statement.execute(installation, &arguments))
+    })?;
+    let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<(Uuid, &Agreed)> {
+        agreed.iter().filter_map(|one| Some((id(one.item)?, one))).collect()
+    };
+    agree_on(installation, &AGREE_ON_EVENTS, connection, &of_kind(ItemId::event), now)?;
+    agree_on(installation, &AGREE_ON_SERIES, connection, &of_kind(ItemId::series), now)
+}
+
+fn agree_on(
+    installation: &Installation,
+    statement: &'static std::thread::LocalKey<Statement>,
+    connection: Uuid,
+    agreed: &[(Uuid, &Agreed)],
+    now: DateTime<Utc>,
+) -> SqlResult<()> {
+    if agreed.is_empty() {
+        return Ok(());
+    }
+    let bases = agreed.iter().map(|(_, one)| serde_json::to_string(&one.base).map_err(internal));
+    let bases = bases.collect::<SqlResult<Vec<String>>>()?;
+    within_scratch(|| {
+        let arguments = [
+            uuid(connection).into(),
+            stamp(now).into(),
+            column(agreed, |(id, _)| uuid(*id)),
+            column(agreed, |(_, one)| content::key(&one.external_id).into_owned()),
+            column(agreed, |(_, one)| one.etag.as_deref()),
+            column(agreed, |(_, one)| one.local_version.as_slice()),
+            column(agreed, |(_, one)| one.remote_version.as_deref()),
+            bases.into(),
+        ];
+        statement.with(|statement| statement.execute(installation, &arguments))
+    })?;
+    Ok(())
+}
+
+/// It is confirmed that these are there no more; the links stay for 30 days.
+pub fn gone(installation: &Installation, links: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
+    GONE.with(|statement| execute_on(installation, statement, links, || vec![stamp(now).into()]))
+}
