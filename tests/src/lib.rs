@@ -17,6 +17,7 @@ mod crm;
 mod flow;
 mod front_end;
 mod golden;
+mod google;
 mod khal;
 mod name_server;
 mod notion;
@@ -35,6 +36,10 @@ pub use crm::{INSERT_INTERACTIONS, create_crm};
 pub use flow::{FakeFlow, Pace, outlook_event};
 pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
+pub use google::{
+    FakeGoogle, GOOGLE_CLIENT, GoogleCalendar, GoogleCall, GoogleChannel, GoogleDelivery, GoogleFault, GoogleListing,
+    GoogleNotification, GoogleRequest, GoogleRole,
+};
 pub use khal::{Khal, Shown};
 pub use name_server::NameServer;
 pub use notion::{Delivery, FakeNotion, NotionFault, text_of, title_of};
