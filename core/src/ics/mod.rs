@@ -36,6 +36,6 @@ pub use read::{Calendar, ReadError, read};
 pub use resolve::{Cancels, Items, Sourced, UnknownZone, resolve};
 pub use source::SourceHash;
 pub(crate) use text::clean;
-pub(crate) use tzid::is_utc;
+pub(crate) use tzid::{is_utc, windows_zones};
 pub use vevent::BadEvent;
 pub use write::{Head, Visibility, Writer};

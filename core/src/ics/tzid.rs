@@ -94,6 +94,11 @@ fn iana(zone: WindowsTimezone) -> impl Iterator<Item = String> {
     renamed.into_iter().chain([name]).map(str::to_owned)
 }
 
+/// Windows' zones by name, each with IANA's names for it.
+pub fn windows_zones() -> impl Iterator<Item = (&'static str, String)> {
+    WindowsTimezone::iter().flat_map(|zone| iana(zone).map(move |iana| (zone.name(), iana)))
+}
+
 /// One IANA zone for each set of rules that Windows knows: where a custom zone's rules are looked for.
 pub fn common_zones() -> impl Iterator<Item = String> {
     WindowsTimezone::iter().flat_map(iana)

@@ -1,45 +1,68 @@
-//! Microsoft Graph's patterned recurrence as a rule.
+//! Microsoft Graph's patterned recurrence as a rule, and a rule as that.
 //!
 //! Exchange takes the last day of a month that has no such day, which RFC 5545 would leave out; its weeks begin on Sunday
 //! unless it says otherwise; of several days that an index counts the first that comes is meant.
 
+mod write;
+
 use chrono::{NaiveDate, Weekday};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::recurrence::{Frequency, Rule, WeekdayNumber};
 
 /// Graph's `recurrence`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Recurrence {
     pattern: Pattern,
     #[serde(default)]
     range: Range,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Pattern {
     r#type: String,
     interval: u32,
-    month: u8,
+    #[serde(skip_serializing_if = "is_zero")]
+    month: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     day_of_month: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     days_of_week: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_day_of_week: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Range {
     r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_date: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     end_date: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "is_zero")]
     number_of_occurrences: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence_time_zone: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Recurrence {
     /// From JSON; `None` for what is none.
     pub fn read(value: &str) -> Option<Self> {
         serde_json::from_str(value).ok()
+    }
+
+    /// As [`Recurrence::read`].
+    pub fn of_value(value: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(value).ok()
     }
 
     /// The rule, without its end; `None` where the pattern says too little.
@@ -63,6 +86,11 @@ impl Recurrence {
         Some(rule)
     }
 
+    /// The zone by whose clock it recurs, as far as it says so.
+    pub fn time_zone(&self) -> Option<&str> {
+        self.range.recurrence_time_zone.as_deref().filter(|name| !name.is_empty())
+    }
+
     /// How often it takes place, if that ends it.
     pub fn count(&self) -> Option<u32> {
         Some(self.range.number_of_occurrences).filter(|count| self.range.r#type == "numbered" && *count > 0)
@@ -76,7 +104,7 @@ impl Recurrence {
 
 impl Pattern {
     fn yearly(&self) -> Option<Rule> {
-        let by_month = Some(self.month).filter(|month| (1..=12).contains(month))?;
+        let by_month = u8::try_from(self.month).ok().filter(|month| (1..=12).contains(month))?;
         Some(Rule { by_month: vec![by_month], ..Rule::every(Frequency::Yearly) })
     }
 }

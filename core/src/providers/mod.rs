@@ -7,6 +7,8 @@
 mod graph_recurrence;
 mod html;
 mod json;
+pub mod microsoft;
+mod outlook;
 pub mod power_automate;
 
 use crate::ics::{self, BadEvent, SourceHash, Sourced, UnknownZone};

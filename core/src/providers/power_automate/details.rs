@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::fields::{Field, Fields, member, text, word};
 use super::times::written;
-use crate::event::{Attendee, Details, EventStatus, Importance, Sensitivity, ShowAs, TeamsMeeting};
-use crate::providers::{html, json};
+use crate::event::{Attendee, Details, EventStatus, TeamsMeeting};
+use crate::providers::{json, outlook};
 
 /// People of one event, and categories, that are kept.
 const MAX_PEOPLE: usize = 5_000;
@@ -14,14 +14,15 @@ const MAX_CATEGORIES: usize = 1_000;
 /// `series`: the identifier of the series that it belongs to.
 pub fn details(fields: &Fields, series: Option<String>) -> Details {
     let attendees = attendees(fields);
+    let said = |field| fields.word(field).unwrap_or_default();
     Details {
         title: fields.text(Field::Subject).unwrap_or_default(),
         description: description(fields),
         location: fields.text(Field::Location).or_else(|| fields.inner(Field::Location, "displayName").and_then(text)),
         event_status: if fields.flag(Field::IsCancelled) { EventStatus::Cancelled } else { EventStatus::default() },
-        show_as: show_as(&lower(fields, Field::ShowAs)),
-        sensitivity: sensitivity(&lower(fields, Field::Sensitivity)),
-        importance: importance(&lower(fields, Field::Importance)),
+        show_as: outlook::show_as(&said(Field::ShowAs)),
+        sensitivity: outlook::sensitivity(&said(Field::Sensitivity)),
+        importance: outlook::importance(&said(Field::Importance)),
         categories: categories(fields),
         organizer: organizer(fields),
         participants: attendees.iter().map(|one| one.name.clone().unwrap_or_else(|| one.address.clone())).collect(),
@@ -38,37 +39,6 @@ pub fn details(fields: &Fields, series: Option<String>) -> Details {
     }
 }
 
-fn lower(fields: &Fields, field: Field) -> String {
-    fields.word(field).unwrap_or_default().to_ascii_lowercase()
-}
-
-fn show_as(word: &str) -> ShowAs {
-    match word {
-        "free" => ShowAs::Free,
-        "tentative" => ShowAs::Tentative,
-        "oof" => ShowAs::OutOfOffice,
-        "workingelsewhere" => ShowAs::Elsewhere,
-        _ => ShowAs::Busy,
-    }
-}
-
-/// Graph's 'personal' is shown to nobody else, as 'private' is.
-fn sensitivity(word: &str) -> Sensitivity {
-    match word {
-        "personal" | "private" => Sensitivity::Private,
-        "confidential" => Sensitivity::Confidential,
-        _ => Sensitivity::Public,
-    }
-}
-
-fn importance(word: &str) -> Importance {
-    match word {
-        "low" => Importance::Low,
-        "high" => Importance::High,
-        _ => Importance::Normal,
-    }
-}
-
 /// The body's text; of HTML, what it shows.
 fn description(fields: &Fields) -> Option<String> {
     let is_graphs = fields.raw(Field::Body)?.starts_with('{');
@@ -78,16 +48,7 @@ fn description(fields: &Fields) -> Option<String> {
     } else {
         (fields.text(Field::Body)?, fields.flag(Field::IsHtml))
     };
-    if !is_html && !is_page(&body) {
-        return Some(body);
-    }
-    Some(html::to_text(&body)).filter(|text| !text.is_empty())
-}
-
-/// Whether a body is a whole page of HTML, whatever is said of it.
-fn is_page(body: &str) -> bool {
-    let begins = |what: &str| body.get(..what.len()).is_some_and(|start| start.eq_ignore_ascii_case(what));
-    begins("<html") || begins("<!doctype html")
+    outlook::plain_text(body, is_html)
 }
 
 fn categories(fields: &Fields) -> Vec<String> {
@@ -129,12 +90,6 @@ fn attendee(value: &str) -> Option<Attendee> {
     let address = member(email, "address").and_then(text)?;
     let name = member(email, "name").and_then(text).filter(|name| *name != address);
     let response = member(value, "status").and_then(|status| member(status, "response")).and_then(word);
-    let response = match response?.to_ascii_lowercase().as_str() {
-        "accepted" | "organizer" => Some("accepted"),
-        "declined" => Some("declined"),
-        "tentativelyaccepted" => Some("tentative"),
-        "notresponded" => Some("needs-action"),
-        _ => None,
-    };
+    let response = outlook::response(&response?);
     Some(Attendee { address, name, response: response.map(str::to_owned) })
 }

@@ -1,7 +1,6 @@
 //! The fields of an event as it stands in an answer.
 
-use crate::ics::clean;
-use crate::providers::json;
+use crate::providers::{json, outlook};
 
 macro_rules! fields {
     ($($field:ident = $name:literal),+ $(,)?) => {
@@ -99,10 +98,7 @@ pub fn member<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 }
 
 pub fn text(value: &str) -> Option<String> {
-    let text = json::string(value)?;
-    let text = if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text };
-    let text = clean(text.as_bytes());
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    outlook::tidy(&json::string(value)?)
 }
 
 pub fn word(value: &str) -> Option<String> {

@@ -8,11 +8,12 @@ use super::answer::{Answer, external_id, series_of};
 use super::details::details;
 use super::fields::{Field, Fields};
 use super::recurrence::{self, Occurrence};
-use super::times::{Clock, Clocks, written};
+use super::times::written;
 use crate::content::ByDigest;
 use crate::event::{Body, Event, Item, Series, Timing};
 use crate::ics::UnknownZone;
 use crate::providers::BadItem;
+use crate::providers::outlook::{Clock, Clocks};
 use crate::zones::Zones;
 
 /// Occurrences of one series that are compared with its rule; where an answer holds more, they are the series.

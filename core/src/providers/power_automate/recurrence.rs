@@ -3,9 +3,10 @@
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::fields::{Field, Fields};
-use super::times::{Clock, last_day, written};
+use super::times::{last_day, written};
 use crate::event::Timing;
 use crate::providers::graph_recurrence::{Recurrence, on_day};
+use crate::providers::outlook::Clock;
 use crate::recurrence::{Frequency, Occurrences, Rule, Until, Window};
 
 /// Whether an event says that it recurs, in a way that is understood or not.

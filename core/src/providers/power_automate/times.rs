@@ -1,56 +1,11 @@
 //! When an event takes place: the connector's wall strings and Graph's pairs of time and zone in, [`Timing`] out.
 
-use std::collections::HashMap;
-use std::rc::Rc;
-
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 
 use super::fields::{Field, Fields, text};
 use crate::event::Timing;
-use crate::ics::{Place, is_utc, named};
 use crate::providers::json;
-use crate::zones::{Span, Zone, Zones};
-
-/// Longest text that is read as a time.
-const MAX_TIME: usize = 64;
-/// Names of zones in one answer that are looked for.
-const MAX_NAMES: usize = 1_000;
-/// What .NET has for "never": 0001-01-01, and the end of 9999.
-const NEVER: [i32; 2] = [1, 9999];
-
-/// A time as it is written, in whole seconds: fractions differ from one read to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    pub local: NaiveDateTime,
-    /// Of a time that says how far it is from UTC.
-    pub instant: Option<DateTime<Utc>>,
-}
-
-impl Written {
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if text.len() > MAX_TIME {
-            return None;
-        }
-        let whole = |local: NaiveDateTime| local.with_nanosecond(0);
-        if let Ok(date) = text.parse::<NaiveDate>() {
-            return Some(Self { local: date.and_time(NaiveTime::MIN), instant: None });
-        }
-        for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
-            if let Ok(time) = DateTime::parse_from_str(text, format) {
-                let instant = time.with_timezone(&Utc).with_nanosecond(0)?;
-                return Some(Self { local: whole(time.naive_local())?, instant: Some(instant) });
-            }
-        }
-        let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-        let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
-        Some(Self { local: whole(local)?, instant: None })
-    }
-
-    fn is_never(&self) -> bool {
-        NEVER.contains(&self.local.year())
-    }
-}
+use crate::providers::outlook::{Clock, Clocks, Written};
 
 /// A field that is a time, or says in which zone one is; not one that says "never".
 pub fn written(fields: &Fields, field: Field) -> Option<Written> {
@@ -59,59 +14,7 @@ pub fn written(fields: &Fields, field: Field) -> Option<Written> {
     Written::parse(&json::string(time?)?).filter(|time| !time.is_never())
 }
 
-/// Where clocks are: a zone, or UTC.
-#[derive(Clone, Default)]
-pub struct Clock<'z>(Option<Rc<Place<'z>>>);
-
-impl Clock<'_> {
-    pub fn instant(&self, local: NaiveDateTime) -> DateTime<Utc> {
-        self.0.as_ref().map_or(local.and_utc(), |place| place.instant(local))
-    }
-
-    pub fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
-        self.0.as_ref().map_or(instant.naive_utc(), |place| place.local(instant))
-    }
-
-    fn name(&self) -> Option<String> {
-        self.0.as_ref().and_then(|place| place.name.clone())
-    }
-}
-
-impl Zone for Clock<'_> {
-    fn span(&self, utc: i64) -> Span {
-        self.0.as_ref().map_or(crate::zones::Utc.span(utc), |place| place.span(utc))
-    }
-}
-
-/// The zones that an answer names.
-pub struct Clocks<'z> {
-    zones: &'z dyn Zones,
-    default: Clock<'z>,
-    found: HashMap<String, Option<Clock<'z>>>,
-}
-
 impl<'z> Clocks<'z> {
-    /// `None` if `default_zone` is not known.
-    pub fn new(zones: &'z dyn Zones, default_zone: &str) -> Option<Self> {
-        let default = Clock(Some(named(zones, default_zone)?));
-        Some(Self { zones, default, found: HashMap::new() })
-    }
-
-    /// The zone of that name, an IANA name or one of Windows'.
-    fn named(&mut self, name: &str) -> Option<Clock<'z>> {
-        if is_utc(name) {
-            return Some(Clock(None));
-        }
-        if !self.found.contains_key(name) {
-            if self.found.len() >= MAX_NAMES {
-                return None;
-            }
-            let clock = named(self.zones, name).map(|place| Clock(Some(place)));
-            self.found.insert(name.to_owned(), clock);
-        }
-        self.found[name].clone()
-    }
-
     /// When an event takes place, and by which clock it recurs.
     pub fn timing(&mut self, fields: &Fields) -> Result<(Timing, Clock<'z>), String> {
         if fields.flag(Field::IsAllDay) {
@@ -122,7 +25,7 @@ impl<'z> Clocks<'z> {
         if end.is_some_and(|end| end < start) {
             return Err("it ends before it starts".into());
         }
-        let clock = if floating { self.default.clone() } else { self.clock(fields) };
+        let clock = if floating { self.default().clone() } else { self.clock(fields) };
         let end = end.filter(|end| *end > start);
         Ok((Timing { start, end, all_day: false, time_zone: clock.name(), floating }, clock))
     }
@@ -160,10 +63,10 @@ impl<'z> Clocks<'z> {
         let own = fields.inner(plain, "timeZone").and_then(text);
         let clock = match own.or_else(|| fields.text(Field::TimeZone)) {
             Some(name) => self.named(&name),
-            None => Some(Clock(None)),
+            None => Some(Clock::default()),
         };
         let floating = clock.is_none();
-        Ok(Some((clock.unwrap_or_else(|| self.default.clone()).instant(time.local), floating)))
+        Ok(Some((clock.unwrap_or_else(|| self.default().clone()).instant(time.local), floating)))
     }
 
     /// The days of an all-day event; its end is exclusive.
