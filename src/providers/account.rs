@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::api::{ApiError, Token};
+use super::microsoft::Microsoft;
 use crate::http::{Address, Client};
 
 /// A provider whose calendars are reached through an account.
@@ -55,8 +56,11 @@ pub trait AccountProvider: Sync {
 }
 
 /// The provider of that name, as calendar_accounts.provider has it.
-pub fn named(_name: &str) -> Option<&'static dyn AccountProvider> {
-    None
+pub fn named(name: &str) -> Option<&'static dyn AccountProvider> {
+    match name {
+        "microsoft" => Some(&Microsoft),
+        _ => None,
+    }
 }
 
 /// A provider's usual addresses and scopes. Tests, national clouds and gateways have others.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod api;
 mod ics;
+mod microsoft;
 mod power_automate;
 mod status;
 

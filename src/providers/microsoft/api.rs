@@ -1,0 +1,133 @@
+//! Where things are, and what every request says.
+
+use serde_json::Value;
+
+use crate::http::{Address, Method};
+use crate::providers::account::{Ask, FoundCalendar};
+use crate::providers::api::{Answered, ApiError, Call, Failure, call};
+
+/// Identifiers that stay when an event is moved must be asked for with every request; so must times in UTC, and bodies
+/// as text.
+const PREFER: &str = "IdType=\"ImmutableId\", outlook.timezone=\"UTC\", outlook.body-content-type=\"text\"";
+/// The same with bodies as they are.
+const PREFER_HTML: &str = "IdType=\"ImmutableId\", outlook.timezone=\"UTC\"";
+/// Pages of calendars that are followed.
+const MAX_PAGES: usize = 100;
+
+/// Whose mailbox: `/me`, or `/users/{mailbox}`.
+pub fn owner(ask: &Ask) -> Vec<&str> {
+    ask.mailbox.as_deref().map_or_else(|| vec!["me"], |mailbox| vec!["users", mailbox])
+}
+
+/// Below the calendar; the owner's own where none is named.
+pub fn in_calendar(ask: &Ask, more: &[&str], query: &[(&str, &str)]) -> Address {
+    let calendar = match ask.calendar.as_str() {
+        "" => vec!["calendar"],
+        id => vec!["calendars", id],
+    };
+    ask.api.below(&[owner(ask), calendar, more.to_vec()].concat(), query)
+}
+
+/// An event by its identifier, whichever calendar it is in.
+pub fn event(ask: &Ask, id: &str, more: &[&str], query: &[(&str, &str)]) -> Address {
+    ask.api.below(&[owner(ask), vec!["events", id], more.to_vec()].concat(), query)
+}
+
+pub fn get(ask: &Ask, address: Address) -> Result<Value, ApiError> {
+    send(ask, Call::get(address).with("prefer", PREFER)).map(|answered| answered.json)
+}
+
+/// As [`get`], in pages of so many.
+pub fn get_page(ask: &Ask, address: Address, size: usize) -> Result<Value, ApiError> {
+    let prefer = format!("{PREFER}, odata.maxpagesize={size}");
+    send(ask, Call::get(address).with("prefer", prefer)).map(|answered| answered.json)
+}
+
+/// As [`get`], with bodies in HTML where they are.
+pub fn get_html(ask: &Ask, address: Address) -> Result<Value, ApiError> {
+    send(ask, Call::get(address).with("prefer", PREFER_HTML)).map(|answered| answered.json)
+}
+
+/// Writes; with an etag only where that is still the version there.
+pub fn write(
+    ask: &Ask,
+    method: Method,
+    address: Address,
+    etag: Option<&str>,
+    json: Option<&Value>,
+) -> Result<Value, ApiError> {
+    let mut call = Call::send(method, address, json).with("prefer", PREFER);
+    if let Some(etag) = etag {
+        call = call.with("if-match", etag);
+    }
+    send(ask, call).map(|answered| answered.json)
+}
+
+fn send(ask: &Ask, request: Call) -> Result<Answered, ApiError> {
+    call(&ask.client, &ask.token, request).map_err(|error| match error {
+        ApiError::Failed(failure) if failure.status == 429 => ApiError::Throttled(failure.address, failure.retry_after),
+        other => other,
+    })
+}
+
+/// The next page. Links lead nowhere but to where the API is: the token goes along.
+pub fn link(ask: &Ask, text: &str) -> Result<Address, ApiError> {
+    match Address::parse(text) {
+        Ok(address) if address.origin() == ask.api.origin() => Ok(address),
+        _ => Err(ApiError::Unexpected(ask.api.clone(), "a link leads to another host, which is not asked".into())),
+    }
+}
+
+/// The failure behind an error, if that is one of this status.
+pub fn failed(error: &ApiError, status: u16) -> Option<&Failure> {
+    match error {
+        ApiError::Failed(failure) if failure.status == status => Some(failure),
+        _ => None,
+    }
+}
+
+pub fn code(failure: &Failure) -> &str {
+    failure.json["error"]["code"].as_str().unwrap_or_default()
+}
+
+/// A calendar that is not there, or not for this account, is no failure of the network.
+pub fn no_access(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Failed(failure) if matches!(failure.status, 403 | 404) => {
+            let said = failure.said();
+            let why = if said.is_empty() { said } else { format!(": {said}") };
+            ApiError::NoAccess(failure.address, why)
+        }
+        other => other,
+    }
+}
+
+/// All calendars of the owner; of somebody who shares no more than their own one, that one.
+pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
+    let mut next = Some(ask.api.below(&[owner(ask), vec!["calendars"]].concat(), &[("$top", "100")]));
+    let mut found = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let Some(address) = next.take() else { break };
+        let page = match get(ask, address) {
+            Err(ApiError::Failed(failure)) if ask.mailbox.is_some() && matches!(failure.status, 403 | 404) => {
+                let own = get(ask, ask.api.below(&[owner(ask), vec!["calendar"]].concat(), &[]));
+                return own.map_err(no_access).map(|calendar| found_calendar(&calendar).into_iter().collect());
+            }
+            page => page?,
+        };
+        found.extend(page["value"].as_array().into_iter().flatten().filter_map(found_calendar));
+        next = page["@odata.nextLink"].as_str().map(|text| link(ask, text)).transpose()?;
+    }
+    Ok(found)
+}
+
+fn found_calendar(calendar: &Value) -> Option<FoundCalendar> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some(FoundCalendar {
+        external_calendar_id: text(&calendar["id"])?,
+        name: text(&calendar["name"]).unwrap_or_default(),
+        writable: calendar["canEdit"].as_bool().unwrap_or_default(),
+        owner_email: text(&calendar["owner"]["address"]),
+        time_zone: None,
+    })
+}

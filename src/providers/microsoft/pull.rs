@@ -1,0 +1,171 @@
+//! Changes of a calendar: rounds of delta over one span of time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use super::cursor::{self, Span};
+use super::{api, series};
+use crate::http::Address;
+use crate::providers::account::{Ask, Changes, ChangesRequest};
+use crate::providers::api::ApiError;
+
+const PAGE_SIZE: usize = 200;
+/// Codes by which Graph says, with other statuses than 410, too, that a round can't go on.
+const LOST: [&str; 3] = ["syncStateNotFound", "syncStateInvalid", "resyncRequired"];
+
+/// All changes since the cursor. One that Graph does not know any more, or of a span that has passed, is none: then
+/// everything is asked for.
+pub fn pull(ask: &Ask, request: &ChangesRequest) -> Result<Changes, ApiError> {
+    let span = Span::of(request.window, request.connection_id);
+    let known = request.cursor.as_deref().filter(|_| !request.everything);
+    let link = known.and_then(|cursor| cursor::read(cursor, &span)).and_then(|link| api::link(ask, &link).ok());
+    if let Some(link) = link {
+        match Round::follow(ask, link, request.max_events) {
+            Err(error) if is_lost(&error) => {}
+            round => return round?.changes(ask, &span, false),
+        }
+    }
+    let mut changes = match begin(ask, request, &span) {
+        // Lost between two of its own pages: it is begun once more.
+        Err(error) if is_lost(&error) => begin(ask, request, &span),
+        round => round,
+    }
+    .map_err(api::no_access)?
+    .changes(ask, &span, true)?;
+    let calendar = api::get(ask, api::in_calendar(ask, &[], &[("$select", "name")])).map_err(api::no_access)?;
+    changes.name = calendar["name"].as_str().map(str::to_owned);
+    Ok(changes)
+}
+
+fn begin(ask: &Ask, request: &ChangesRequest, span: &Span) -> Result<Round, ApiError> {
+    let query = span.query();
+    let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Round::follow(ask, api::in_calendar(ask, &["calendarView", "delta"], &query), request.max_events)
+}
+
+fn is_lost(error: &ApiError) -> bool {
+    let ApiError::Failed(failure) = error else { return false };
+    let code = api::code(failure);
+    failure.status == 410
+        || (400..500).contains(&failure.status) && LOST.iter().any(|lost| lost.eq_ignore_ascii_case(code))
+}
+
+/// What the pages of one round said.
+#[derive(Default)]
+struct Round {
+    singles: HashMap<String, Value>,
+    /// In the order in which they were first named; those that were seen again later with an older version keep the newer.
+    order: Vec<String>,
+    /// Series of which anything was said, each with the occurrences that were.
+    series: BTreeMap<String, BTreeSet<String>>,
+    removed: BTreeSet<String>,
+    next: Option<Address>,
+}
+
+impl Round {
+    fn follow(ask: &Ask, first: Address, max_events: usize) -> Result<Self, ApiError> {
+        let mut round = Self::default();
+        let mut address = first;
+        let mut seen = 0;
+        loop {
+            let mut page = api::get_page(ask, address.clone(), PAGE_SIZE)?;
+            let Value::Array(values) = page["value"].take() else {
+                return Err(ApiError::Unexpected(address, "the answer is no page of events".into()));
+            };
+            seen += values.len();
+            if seen > max_events {
+                return Err(ApiError::Unexpected(address, format!("the calendar has more than {max_events} events")));
+            }
+            values.into_iter().for_each(|value| round.take(value));
+            if let Some(link) = page["@odata.deltaLink"].as_str() {
+                round.next = Some(api::link(ask, link)?);
+                return Ok(round);
+            }
+            let Some(link) = page["@odata.nextLink"].as_str() else {
+                return Err(ApiError::Unexpected(
+                    address,
+                    "the answer says neither how to go on nor that it ends".into(),
+                ));
+            };
+            address = api::link(ask, link)?;
+        }
+    }
+
+    fn take(&mut self, value: Value) {
+        let Some(id) = value["id"].as_str().map(str::to_owned) else { return };
+        if !value["@removed"].is_null() {
+            self.removed.insert(id);
+            return;
+        }
+        let kind = value["type"].as_str().unwrap_or_default();
+        match value["seriesMasterId"].as_str() {
+            Some(master) if kind != "singleInstance" && kind != "seriesMaster" => {
+                self.series.entry(master.to_owned()).or_default().insert(id);
+            }
+            _ if kind == "seriesMaster" || value["recurrence"].is_object() => {
+                self.series.entry(id).or_default();
+            }
+            _ => self.take_single(id, value),
+        }
+    }
+
+    /// Of one that comes twice the one that was changed last counts, in whichever order they come.
+    fn take_single(&mut self, id: String, value: Value) {
+        let changed = |value: &Value| value["lastModifiedDateTime"].as_str().map(str::to_owned);
+        match self.singles.get(&id) {
+            Some(known) if changed(known) > changed(&value) => return,
+            Some(_) => {}
+            None => self.order.push(id.clone()),
+        }
+        self.singles.insert(id, value);
+    }
+
+    fn changes(mut self, ask: &Ask, span: &Span, complete: bool) -> Result<Changes, ApiError> {
+        let mut deleted = Vec::new();
+        for id in std::mem::take(&mut self.removed) {
+            match still_there(ask, &id)? {
+                Some(event) => {
+                    self.singles.remove(&id);
+                    self.take(event);
+                }
+                None => {
+                    self.singles.remove(&id);
+                    self.series.remove(&id);
+                    deleted.push(id);
+                }
+            }
+        }
+        let order = std::mem::take(&mut self.order);
+        let mut values: Vec<Value> = order.iter().filter_map(|id| self.singles.remove(id)).collect();
+        for (id, occurrences) in self.series {
+            match series::whole(ask, &id, span)? {
+                Some(master) => values.push(master),
+                None => {
+                    // An occurrence can be shared without its series.
+                    for occurrence in occurrences {
+                        values.extend(series::plain(ask, &occurrence)?);
+                    }
+                    deleted.push(id);
+                }
+            }
+        }
+        let cursor = self.next.map(|link| cursor::write(&link, span));
+        let window = Some((span.from, span.to));
+        Ok(Changes { values, deleted, complete, window, cursor, ..Changes::default() })
+    }
+}
+
+/// What was said to be removed may have left the span of time, or gone to another calendar.
+fn still_there(ask: &Ask, id: &str) -> Result<Option<Value>, ApiError> {
+    let Some(event) = series::plain(ask, id)? else { return Ok(None) };
+    if ask.calendar.is_empty() {
+        return Ok(Some(event));
+    }
+    let calendar = match api::get(ask, api::event(ask, id, &["calendar"], &[("$select", "id")])) {
+        Err(error) if error.is_of_account() || error.is_unauthorized() => return Err(error),
+        calendar => calendar.ok(),
+    };
+    let is_elsewhere = calendar.is_some_and(|calendar| calendar["id"].as_str().is_some_and(|id| id != ask.calendar));
+    Ok(if is_elsewhere { None } else { Some(event) })
+}

@@ -1,0 +1,143 @@
+//! Changes on their way out.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::cursor::Span;
+use super::instances::{self, Outcome};
+use super::{api, body, series};
+use crate::http::Method;
+use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
+use crate::providers::api::{ApiError, Failure};
+
+/// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
+const MAX_TRIES: usize = 3;
+/// What is compared to find out whether an event that was created by an earlier try is the one that is wanted.
+const COMPARED: [&str; 7] = ["subject", "showAs", "sensitivity", "importance", "categories", "isAllDay", "location"];
+
+pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
+    let pushed = match change {
+        Change::Create { key, payload, instances } => create(ask, key, payload, instances),
+        Change::Update { external_id, etag, payload, instances, .. } => {
+            update(ask, external_id, etag.as_deref(), payload, instances)
+        }
+        Change::Delete { external_id, etag } => delete(ask, external_id, etag.as_deref()),
+    };
+    match pushed {
+        Err(ApiError::Failed(failure)) => verdict(failure),
+        pushed => pushed,
+    }
+}
+
+/// What a failure means for the change.
+fn verdict(failure: Box<Failure>) -> Result<Pushed, ApiError> {
+    match failure.status {
+        412 => Ok(Pushed::Stale),
+        404 | 410 => Ok(Pushed::Gone),
+        400 | 403 | 409 | 413 | 422 => Ok(Pushed::Refused(failure.said())),
+        _ => Err(ApiError::Failed(failure)),
+    }
+}
+
+/// The transactionId makes a second try find the event of the first.
+fn create(
+    ask: &Ask,
+    key: &Uuid,
+    payload: &Map<String, Value>,
+    instances: &[InstanceChange],
+) -> Result<Pushed, ApiError> {
+    let mut members = payload.clone();
+    members.insert("transactionId".into(), key.to_string().into());
+    let address = api::in_calendar(ask, &["events"], &[]);
+    let created = api::write(ask, Method::POST, address.clone(), None, Some(&Value::Object(members)));
+    let created = match created {
+        // Nothing is gone but the calendar.
+        Err(error) if series::is_gone(&error) => return Err(api::no_access(error)),
+        created => created?,
+    };
+    let Some(id) = created["id"].as_str() else {
+        return Err(ApiError::Unexpected(address, "the answer to a new event has no id".into()));
+    };
+    if !is_as_wanted(&created, payload) {
+        return update(ask, id, created["@odata.etag"].as_str(), payload, instances);
+    }
+    finish(ask, id, created.clone(), instances)
+}
+
+/// Whether what is there is what was sent: an earlier try may have sent something else.
+fn is_as_wanted(there: &Value, payload: &Map<String, Value>) -> bool {
+    COMPARED.iter().filter_map(|name| payload.get(*name).map(|wanted| (wanted, &there[*name]))).all(
+        |(wanted, there)| match wanted {
+            Value::Object(members) => {
+                members.iter().all(|(name, wanted)| there[name].is_null() || there[name] == *wanted)
+            }
+            wanted => there.is_null() || there == wanted,
+        },
+    )
+}
+
+fn update(
+    ask: &Ask,
+    id: &str,
+    etag: Option<&str>,
+    payload: &Map<String, Value>,
+    instances: &[InstanceChange],
+) -> Result<Pushed, ApiError> {
+    let there = if payload.is_empty() {
+        match series::plain(ask, id)? {
+            None => return Ok(Pushed::Gone),
+            // Only occurrences change, and each is checked by itself: but then the series may have changed, too.
+            Some(there) if etag.is_some_and(|etag| there["@odata.etag"].as_str().is_some_and(|it| it != etag)) => {
+                return Ok(Pushed::Stale);
+            }
+            Some(there) => there,
+        }
+    } else {
+        let members = Value::Object(body::keeping(ask, id, payload)?);
+        conditionally(etag, || api::write(ask, Method::PATCH, api::event(ask, id, &[], &[]), etag, Some(&members)))?
+    };
+    finish(ask, id, there, instances)
+}
+
+fn delete(ask: &Ask, id: &str, etag: Option<&str>) -> Result<Pushed, ApiError> {
+    conditionally(etag, || api::write(ask, Method::DELETE, api::event(ask, id, &[], &[]), etag, None))?;
+    Ok(Pushed::Gone)
+}
+
+/// A 412 says that the version is not ours; where none was given it says "not now".
+fn conditionally(etag: Option<&str>, mut write: impl FnMut() -> Result<Value, ApiError>) -> Result<Value, ApiError> {
+    let mut tries = 1;
+    loop {
+        match write() {
+            Err(error) if error.status() == Some(412) && etag.is_none() && tries < MAX_TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// Changes the occurrences, and tells what is there now.
+fn finish(ask: &Ask, id: &str, there: Value, changes: &[InstanceChange]) -> Result<Pushed, ApiError> {
+    let mut is_stale = false;
+    for change in changes {
+        match instances::push(ask, id, change)? {
+            Outcome::Done => {}
+            Outcome::Stale => is_stale = true,
+            Outcome::Refused(why) => return Ok(Pushed::Refused(why)),
+        }
+    }
+    if is_stale {
+        return Ok(Pushed::Stale);
+    }
+    let there = if there["recurrence"].is_object() || !changes.is_empty() {
+        // Exceptions stand in it; where they are not given by themselves, those around the changes are looked for.
+        let at = changes.first().map(|change| change.recurrence_id).unwrap_or_default();
+        match series::whole(ask, id, &Span::around(at))? {
+            Some(there) => there,
+            None => return Ok(Pushed::Gone),
+        }
+    } else {
+        there
+    };
+    let etag = there["@odata.etag"].as_str().map(str::to_owned);
+    Ok(Pushed::Written { external_id: id.to_owned(), etag, values: vec![there] })
+}
