@@ -138,6 +138,9 @@ pub struct Changes {
     pub deleted: Vec<String>,
     /// `values` is all that the calendar holds: what is not in it and not over yet is deleted.
     pub complete: bool,
+    /// Of a series that changed, only those occurrences are in `values` that changed, too: what is known of the others
+    /// stays, as long as the series gives them.
+    pub partial_series: bool,
     /// What starts before or after this span was not asked for, and is not deleted by being absent.
     pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// For the next pull.
