@@ -9,6 +9,7 @@ pub mod event;
 pub mod filter;
 pub mod ics;
 pub mod mapping;
+pub mod merge;
 pub mod patch;
 pub mod providers;
 pub mod recurrence;

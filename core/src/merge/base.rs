@@ -1,0 +1,57 @@
+//! What two sides last agreed on.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Body;
+
+/// Both sides as they were when they last agreed: calendar_event_links.base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Base {
+    /// What was here.
+    pub local: Body,
+    /// What was read from there, if that was not the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote: Option<Body>,
+    /// Occurrences of a series that have an identifier of their own there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub occurrences: Vec<Occurrence>,
+}
+
+/// An occurrence that has its own identifier and version there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// Its original start.
+    pub recurrence_id: DateTime<Utc>,
+    pub external_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+impl Base {
+    pub fn new(local: Body, remote: Body) -> Self {
+        let remote = Some(remote).filter(|remote| *remote != local);
+        Self { local, remote, occurrences: Vec::new() }
+    }
+
+    /// What was there.
+    pub fn remote(&self) -> &Body {
+        self.remote.as_ref().unwrap_or(&self.local)
+    }
+
+    /// The same, with what is known of occurrences.
+    pub fn with_occurrences(self, occurrences: Vec<Occurrence>) -> Self {
+        Self { occurrences, ..self }
+    }
+
+    /// Notes an occurrence's identifier and version, or its new ones.
+    pub fn learn(&mut self, occurrence: Occurrence) {
+        self.occurrences.retain(|known| known.recurrence_id != occurrence.recurrence_id);
+        self.occurrences.push(occurrence);
+    }
+
+    /// What is known of an occurrence.
+    pub fn occurrence(&self, recurrence_id: DateTime<Utc>) -> Option<&Occurrence> {
+        self.occurrences.iter().find(|known| known.recurrence_id == recurrence_id)
+    }
+}

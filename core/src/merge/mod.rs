@@ -1,0 +1,126 @@
+//! Two sides that were equal once, and have both gone on: what each of them changed, laid together.
+//!
+//! Nothing here looks at a clock. What changed is what differs from what both sides last agreed on (their [`Base`]), field
+//! by field. Each side has a base of its own, as it was then: a calendar that can't hold something has not deleted it.
+//! Fields that only one side touched are merged; one that both touched, and differently, is a conflict, and goes to the
+//! side that the caller's [`Rules`] name. An edit beats a delete.
+
+mod base;
+mod fields;
+mod occurrences;
+mod sides;
+
+use crate::event::{Body, Event, Series};
+pub use base::{Base, Occurrence};
+pub use sides::{Field, Rules, Side, Treatment};
+
+use occurrences::Rule;
+use sides::{Merge, Mode, Sides};
+
+/// What comes of two sides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    pub body: Body,
+    /// Fields that both sides touched, and differently; in `body` each is as the side of [`Rules::winner`] has it.
+    pub conflicts: Vec<Field>,
+    /// Fields that only the other side touched, and that are [`Treatment::Ours`].
+    pub overruled: Vec<Field>,
+    /// `body` is not as it is here: there is something to write here.
+    pub takes_remote: bool,
+    /// Something of `body` was changed here, and the other side does not have it yet.
+    pub keeps_local: bool,
+}
+
+/// Merges what is here and what is there now.
+pub fn three_way(base: &Base, local: &Body, remote: &Body, rules: &Rules) -> Merged {
+    let mut merge = Merge::new(Mode::ThreeWay, rules);
+    let body = merged(&mut merge, Sides { base_local: &base.local, base_remote: base.remote(), local, remote });
+    let body = if merge.takes_remote { body } else { local.clone() };
+    let Merge { conflicts, overruled, takes_remote, keeps_local, .. } = merge;
+    Merged { body, conflicts, overruled, takes_remote, keeps_local }
+}
+
+/// What `local` would be, had it not changed since: that is, what both sides agree on once this remote version is known
+/// here. What differs from it is still to be sent.
+pub fn rebase(base: &Base, remote: &Body, rules: &Rules) -> Base {
+    let treatment = |field: &str| match (rules.treatment)(field) {
+        // What was overruled differs, and is sent back.
+        Treatment::Ours => Treatment::Merge,
+        other => other,
+    };
+    let rules = Rules { winner: Side::Remote, treatment: &treatment };
+    let local = three_way(base, &base.local, remote, &rules).body;
+    Base::new(local, remote.clone()).with_occurrences(base.occurrences.clone())
+}
+
+/// A base for two sides of which nobody knows any more what they agreed on. What is here counts as unchanged; what the
+/// other side has, and has differently, as changed there; what it does not have, as what it can't hold.
+pub fn assumed(local: &Body, remote: &Body) -> Base {
+    let mut merge = Merge::new(Mode::Assume, &Rules::MERGE);
+    let assumed = merged(&mut merge, Sides { base_local: local, base_remote: remote, local, remote });
+    Base::new(local.clone(), assumed)
+}
+
+/// A remote series of which only some occurrences are known to have changed.
+pub fn with_overrides(series: &Series, overrides: &[crate::event::Override]) -> Series {
+    let mut series = series.clone();
+    for one in overrides {
+        let is_same = |other: &crate::event::Override| {
+            (other.recurrence_id, other.this_and_future) == (one.recurrence_id, one.this_and_future)
+        };
+        series.overrides.retain(|other| !is_same(other));
+        series.exdates.retain(|date| *date != one.recurrence_id);
+        series.overrides.push(one.clone());
+    }
+    series
+}
+
+fn merged(merge: &mut Merge, bodies: Sides<&Body>) -> Body {
+    let rules = bodies.map(Rule::of);
+    let all = (
+        first_event(bodies.base_local),
+        first_event(bodies.base_remote),
+        first_event(bodies.local),
+        first_event(bodies.remote),
+    );
+    // Overrides without their series: nothing to lay them over.
+    let (Some(base_local), Some(base_remote), Some(local), Some(remote)) = all else {
+        return merge.value("event", bodies);
+    };
+    let templates = Sides { base_local, base_remote, local, remote };
+    let (template, remote_time) = merge.event(templates);
+    let (local_start, duration) = {
+        let of = |body: &Body| match body {
+            Body::Series(series) => (series.local_start, series.duration),
+            _ => (None, None),
+        };
+        if remote_time { of(bodies.remote) } else { of(bodies.local) }
+    };
+    let rule = merge.value("recurrence", rules.as_ref());
+    let single = matches!(bodies.local, Body::Single(_)) || matches!(bodies.remote, Body::Single(_));
+    if single && rule == Rule::default() {
+        return Body::Single(Box::new(template));
+    }
+    let (exdates, overrides) = merge.occurrences(bodies, templates);
+    let Rule { rrules, exrules, rdates, rdate_ends } = rule;
+    Body::Series(Box::new(Series {
+        template,
+        local_start,
+        duration,
+        rrules,
+        exrules,
+        rdates,
+        rdate_ends,
+        exdates,
+        overrides,
+    }))
+}
+
+/// The event, or the template of a series.
+fn first_event(body: &Body) -> Option<&Event> {
+    match body {
+        Body::Single(event) => Some(event),
+        Body::Series(series) => Some(&series.template),
+        Body::Overrides(_) => None,
+    }
+}
