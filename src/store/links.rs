@@ -1,11 +1,10 @@
 //! calendar_event_links: what of a connection's calendar is the like of what here, as both sides last agreed.
 
 use calendar_sync_core::content::{self, Hash};
-use calendar_sync_core::event::Body;
+pub use calendar_sync_core::merge::Base;
 use chrono::{DateTime, Utc};
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::datum::{column, stamp, uuid, within_scratch};
@@ -39,27 +38,6 @@ impl ItemId {
             Self::Event(_) => None,
             Self::Series(id) => Some(id),
         }
-    }
-}
-
-/// The two sides as they were when they last agreed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Base {
-    pub local: Body,
-    /// `None` where it is the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    remote: Option<Body>,
-}
-
-impl Base {
-    pub fn new(local: Body, remote: Body) -> Self {
-        let remote = (remote != local).then_some(remote);
-        Self { local, remote }
-    }
-
-    /// As it was read from the provider.
-    pub fn remote(&self) -> &Body {
-        self.remote.as_ref().unwrap_or(&self.local)
     }
 }
 
