@@ -8,6 +8,7 @@ mod graph_recurrence;
 mod html;
 mod json;
 pub mod microsoft;
+pub mod notion;
 mod outlook;
 pub mod power_automate;
 
