@@ -18,6 +18,7 @@ mod installation;
 pub mod installation_row;
 pub mod instances;
 pub mod interactions;
+pub mod items;
 mod key_scan;
 mod kind;
 pub mod leases;
