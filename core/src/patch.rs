@@ -259,24 +259,9 @@ fn recurring(
     }
     let hint =
         "Times look like 20260406T090000, with TZID or Z if they are not in the event's zone, dates like 20260406.";
-    let file = format!(
-        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:x\r\nDTSTART{}\r\n{}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
-        time::property(&template.timing, local_start, zones),
-        lines.join("\r\n"),
-    );
     let unread = |problem: String| PatchError { key: "recurrence".into(), problem, hint: hint.into() };
-    let calendar = ics::read(file.as_bytes(), 1).map_err(|error| unread(format!("can't be read: {error}")))?;
-    let items = ics::resolve(calendar, zones, "UTC").map_err(|error| unread(format!("can't be read: {error}")))?;
-    for item in items {
-        match item {
-            Ok(Item { body: Body::Series(series), .. }) => {
-                return Ok(Body::Series(Box::new(Series { template, overrides, ..*series })));
-            }
-            Ok(_) => {}
-            Err(bad) => return Err(unread(format!("can't be read: {}", bad.reason))),
-        }
-    }
-    Err(unread("gives no occurrences".to_owned()))
+    let series = ics::read_recurrence(template, local_start, lines, zones).map_err(unread)?;
+    Ok(Body::Series(Box::new(Series { overrides, ..series })))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod lines;
 mod places;
 mod property;
 mod read;
+mod recurrence_lines;
 mod resolve;
 mod source;
 mod table_zone;
@@ -33,6 +34,7 @@ mod zone_text;
 
 pub(crate) use places::{Place, named};
 pub use read::{Calendar, ReadError, read};
+pub use recurrence_lines::{read_recurrence, write_recurrence};
 pub use resolve::{Cancels, Items, Sourced, UnknownZone, resolve};
 pub use source::SourceHash;
 pub(crate) use text::clean;

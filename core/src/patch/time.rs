@@ -173,19 +173,3 @@ pub fn never_shown(
     let shown = zone.map(|zone| Resolver::new(zone).to_local(timing.start.timestamp()));
     Ok(Some(shown.is_some_and(|shown| shown != local.and_utc().timestamp()).then_some(local)))
 }
-
-/// The rest of a DTSTART line of that timing, and that local time if it is one that its clock never shows.
-pub fn property(timing: &Timing, local_start: Option<NaiveDateTime>, zones: &dyn Zones) -> String {
-    if timing.all_day {
-        return timing.start.format(";VALUE=DATE:%Y%m%d").to_string();
-    }
-    let zone = timing.time_zone.as_deref().and_then(|name| Some((name, zones.zone(name)?)));
-    let local = zone.and_then(|(name, zone)| {
-        let local = Resolver::new(zone).to_local(timing.start.timestamp());
-        Some((name, local_start.or(DateTime::from_timestamp(local, 0).map(|local| local.naive_utc()))?))
-    });
-    match local {
-        Some((name, local)) => format!(";TZID={name}:{}", local.format("%Y%m%dT%H%M%S")),
-        None => timing.start.format(":%Y%m%dT%H%M%SZ").to_string(),
-    }
-}

@@ -4,6 +4,7 @@
 //! provider's reader makes a [`Document`] of bytes on any thread, [`Document::resolve`] makes items of that one after
 //! the other.
 
+pub mod google;
 mod graph_recurrence;
 mod html;
 mod json;
