@@ -30,7 +30,7 @@ extension_sql_file!("../sql/040_bookkeeping.sql", name = "bookkeeping", requires
 extension_sql_file!("../sql/050_connections.sql", name = "connections", requires = ["types"]);
 extension_sql_file!("../sql/051_accounts.sql", name = "accounts", requires = ["types"]);
 extension_sql_file!("../sql/052_links.sql", name = "links", requires = ["types"]);
-extension_sql_file!("../sql/053_webhooks.sql", name = "webhooks", requires = ["types"]);
+extension_sql_file!("../sql/053_webhooks.sql", name = "webhooks", requires = ["types", "bookkeeping"]);
 extension_sql_file!("../sql/055_feeds.sql", name = "feeds", requires = ["types"]);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!(
@@ -49,6 +49,7 @@ extension_sql_file!(
     name = "metrics",
     requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
+extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
 extension_sql_file!(
     "../sql/070_events.sql",
     name = "events_api",
@@ -98,6 +99,16 @@ extension_sql_file!(
     "../sql/075_upkeep_functions.sql",
     name = "upkeep_functions",
     requires = [api::upkeep::calendar_cleanup]
+);
+extension_sql_file!(
+    "../sql/079_webhook_functions.sql",
+    name = "webhook_functions",
+    requires = [
+        api::webhooks::calendar_webhook_register,
+        api::webhooks::calendar_webhook_stop,
+        api::webhooks::calendar_webhook_receive,
+        api::webhooks::calendar_webhook_token,
+    ]
 );
 extension_sql_file!(
     "../sql/080_access.sql",

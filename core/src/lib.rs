@@ -13,4 +13,5 @@ pub mod merge;
 pub mod patch;
 pub mod providers;
 pub mod recurrence;
+pub mod webhooks;
 pub mod zones;

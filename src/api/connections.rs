@@ -57,7 +57,7 @@ fn calendar_continue(connection_id: Option<pgrx::Uuid>) -> SqlResult<()> {
 }
 
 /// Whoever may not act for its owner gets the same error as for a connection that is not there.
-fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgrx::Uuid> {
+pub(super) fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgrx::Uuid> {
     let connection_id = given("connection_id", connection_id)?;
     let owner = store::reading(|installation| subscriptions::owner(installation, connection_id))?;
     match owner {

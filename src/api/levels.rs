@@ -118,6 +118,11 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_sync_now", ACTORS),
     ("calendar_sync_request", ACTORS),
     ("calendar_sync_status", ACTORS),
+    // Webhooks.
+    ("calendar_webhook_register", ACTORS),
+    ("calendar_webhook_stop", ACTORS),
+    ("calendar_webhook_token", ACTORS),
+    ("calendar_webhook_receive", OUTSIDE),
     // Upkeep.
     ("calendar_worker_states", VIEWERS),
     ("calendar_key_usable", VIEWERS),

@@ -18,3 +18,4 @@ mod levels;
 mod metrics;
 mod recurrence;
 mod upkeep;
+mod webhooks;

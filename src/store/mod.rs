@@ -25,6 +25,7 @@ pub mod leases;
 pub mod links;
 mod multi_insert;
 pub mod names;
+pub mod notices;
 mod outside;
 pub mod policies;
 mod private_lock;
@@ -45,6 +46,7 @@ mod transaction;
 pub mod tuples;
 pub mod unbound;
 pub mod watch;
+pub mod webhooks;
 mod writer;
 
 pub use datum::{instant, stamp};

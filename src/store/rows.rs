@@ -95,6 +95,14 @@ impl Columns {
         self.value()
     }
 
+    pub fn long(&mut self) -> SpiResult<Option<i64>> {
+        self.value()
+    }
+
+    pub fn bytes(&mut self) -> SpiResult<Option<Vec<u8>>> {
+        self.value()
+    }
+
     pub fn instant(&mut self) -> SpiResult<Option<DateTime<Utc>>> {
         Ok(self.value()?.map(instant))
     }

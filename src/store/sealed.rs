@@ -51,9 +51,10 @@ macro_rules! column {
 
 column!(CONNECTION_URL, "calendar_connections", "connection_id", "url");
 column!(PENDING_LOCATION, "calendar_connections", "connection_id", "pending_location");
+column!(CLIENT_STATE, "calendar_webhook_subscriptions", "webhook_id", "client_state");
 
 /// A column of secrets that is not here keeps the old key for ever.
-pub static COLUMNS: [&Column; 2] = [&CONNECTION_URL, &PENDING_LOCATION];
+pub static COLUMNS: [&Column; 3] = [&CONNECTION_URL, &PENDING_LOCATION, &CLIENT_STATE];
 
 /// Before a secret is sealed that this transaction will store: a rotation that does not see it yet waits for it, and
 /// one that is under way is waited for, so that no secret stays behind under an old key.

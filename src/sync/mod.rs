@@ -16,3 +16,4 @@ mod selection;
 pub mod subscribe;
 pub mod upsert;
 pub mod wait;
+pub mod webhooks;
