@@ -4,9 +4,10 @@ use calendar_sync_core::webhooks::{Call, CallError, MAX_BODY, News, Notice, goog
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Of the body `{"type":"page.created"}` under the token `secret_abc`, by openssl:
-/// `printf '%s' '{"type":"page.created"}' | openssl dgst -sha256 -hmac secret_abc`
-const SIGNATURE: &str = "sha256=8dac936c5230d31ecb80929301f5cbabca1bedb69a1859f45cdaa47d7e79e45f";
+/// Made with signWebhookPayload of Notion's own client, of [`BODY`].
+const SIGNATURE: &str = "sha256=9e541e93dd25d43ce3c23990bb40f52ca1a2bf46b678f1e3f17a9d153366b856";
+const TOKEN: &str = "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl";
+const BODY: &str = r#"{"type":"page.created"}"#;
 
 fn of_google(headers: &Value) -> Result<Notice, CallError> {
     google::read(&Call::new(headers, &Value::Null, "")?)
@@ -102,13 +103,13 @@ fn notions_signature_is_of_the_body_byte_for_byte() {
             _ => false,
         }
     };
-    let body = r#"{"type":"page.created"}"#;
-    assert!(signed(SIGNATURE, body, "secret_abc"));
-    assert!(!signed(SIGNATURE, r#"{"type": "page.created"}"#, "secret_abc"), "another byte");
-    assert!(!signed(SIGNATURE, body, "secret_abd"));
-    assert!(!signed(SIGNATURE, body, ""));
-    assert!(!signed(&SIGNATURE[..60], body, "secret_abc"));
-    assert!(!signed(SIGNATURE.trim_start_matches("sha256="), body, "secret_abc"));
+    assert!(signed(SIGNATURE, BODY, TOKEN));
+    assert!(signed(&SIGNATURE.to_uppercase().replace("SHA", "sha"), BODY, TOKEN));
+    assert!(!signed(SIGNATURE, r#"{"type": "page.created"}"#, TOKEN), "another byte");
+    assert!(!signed(SIGNATURE, BODY, "secret_other") && !signed(SIGNATURE, BODY, ""));
+    for broken in ["", "sha256=", &SIGNATURE[7..], &SIGNATURE[..60], "sha256=+5", &"\u{e9}".repeat(40)] {
+        assert!(!signed(broken, BODY, TOKEN), "{broken}");
+    }
 }
 
 #[test]

@@ -16,7 +16,6 @@ mod read;
 mod rich_text;
 mod status;
 mod times;
-pub mod webhook;
 mod write;
 
 pub use entry::{entry, is_in_trash, version};
