@@ -50,6 +50,9 @@ create unique index calendar_connections_calendar_key on calendar_connections (a
     where account_id is not null;
 create index calendar_connections_due_idx on calendar_connections (next_poll_at)
     where status in ('active', 'error');
+-- Those that changes are sent to, by owner. Identifiers of owners are compared as calendar_events has them.
+create index calendar_connections_senders_idx on calendar_connections (user_id collate "C")
+    where account_id is not null and direction <> 'pull' and status <> 'removed';
 
 comment on table calendar_connections is 'outside calendars, each pulled on its own schedule into one user''s events';
 comment on column calendar_connections.connection_id is 'key; time-ordered (UUIDv7)';

@@ -17,6 +17,7 @@ mod secrets;
 mod settings;
 mod store;
 mod sync;
+mod trigger_call;
 mod worker;
 mod zones;
 
@@ -38,6 +39,11 @@ extension_sql_file!(
     name = "interactions_api",
     requires =
         ["interaction_triggers", api::interactions::calendar_retry_failures, api::interactions::calendar_unsynced]
+);
+extension_sql_file!(
+    "../sql/062_event_changes.sql",
+    name = "event_changes",
+    requires = ["events", "bookkeeping", "connections"]
 );
 extension_sql_file!(
     "../sql/063_connection_views.sql",
@@ -120,7 +126,11 @@ extension_sql_file!(
     name = "dump",
     requires = ["events", "series", "bookkeeping", "connections", "accounts", "links", "webhooks", "feeds", "access"]
 );
-extension_sql_file!("../sql/980_auto_attach.sql", name = "auto_attach", requires = ["interactions_api", "dump"]);
+extension_sql_file!(
+    "../sql/980_auto_attach.sql",
+    name = "auto_attach",
+    requires = ["interactions_api", "event_changes", "dump"]
+);
 extension_sql_file!("../sql/990_finish.sql", name = "finish", finalize);
 
 #[pg_guard]

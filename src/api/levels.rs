@@ -84,6 +84,11 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_interaction_truncate", OWNER),
     ("calendar_interaction_stamp", OWNER),
     ("calendar_interaction_ddl", OWNER),
+    ("calendar_event_stamp", OWNER),
+    ("calendar_event_changed", OWNER),
+    ("calendar_events_changed", OWNER),
+    ("calendar_events_truncate", OWNER),
+    ("calendar_senders_changed", OWNER),
     // Events.
     ("calendar_uuid_v7", ACTORS),
     ("calendar_keeps_origin", ACTORS),

@@ -1,13 +1,9 @@
 //! The trigger functions that attach puts on an interaction table. Each carries the table's tracked_id.
-//!
-//! Written against PostgreSQL's own structures rather than pgrx' `#[pg_trigger]`: they run for every row of every
-//! statement, and only a few of a row's columns are of interest.
 
-use std::ffi::CStr;
 use std::rc::Rc;
 
 use calendar_sync_core::mapping::Field;
-use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::{pg_guard, pg_sys, warning};
 use uuid::Uuid;
 
@@ -15,105 +11,38 @@ use super::attach::follow_ddl;
 use super::layout::{self, Layout};
 use super::row::{Change, Deformed, Row};
 use super::{batch, truncate};
-use crate::errors::{SqlResult, error};
+use crate::errors::SqlResult;
 use crate::store::guarded;
+use crate::trigger_call::{TriggerCall, done, trigger_function};
 
-/// A call of a trigger function.
-struct Call {
-    data: *mut pg_sys::TriggerData,
-}
-
-impl Call {
-    /// # Errors
-    /// 39P01 where the function is not called as a trigger.
-    unsafe fn new(fcinfo: pg_sys::FunctionCallInfo) -> SqlResult<Self> {
-        // SAFETY: CALLED_AS_TRIGGER, a macro in C.
-        unsafe {
-            let context = (*fcinfo).context;
-            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return Err(misplaced());
-            }
-            Ok(Self { data: context.cast() })
-        }
+/// The layout of the relation; `None`, with a warning, where it is not tracked by the trigger's tracked_id: then there is
+/// nothing to sync, and the statement is none of our business.
+fn layout_of(call: &TriggerCall) -> SqlResult<Option<Rc<Layout>>> {
+    let layout = match call.argument().and_then(|text| Uuid::try_parse_ascii(text.to_bytes()).ok()) {
+        // SAFETY: a trigger's relation, open during the call.
+        Some(tracked_id) => unsafe { layout::of_relation(tracked_id, call.relation())? },
+        None => None,
+    };
+    if layout.is_none() {
+        warning!("calendar_sync: a trigger stands on a table that is not attached: nothing is synced");
     }
-
-    /// Refuses a trigger that does not stand as attach puts it: `timing` and `level` are TRIGGER_EVENT_* bits.
-    fn expect(&self, timing: u32, level: u32) -> SqlResult<()> {
-        // SAFETY: as in `relation`.
-        let event = unsafe { (*self.data).tg_event };
-        let (timed, leveled) = (event & pg_sys::TRIGGER_EVENT_TIMINGMASK, event & pg_sys::TRIGGER_EVENT_ROW);
-        if (timed, leveled) == (timing, level) { Ok(()) } else { Err(misplaced()) }
-    }
-
-    fn relation(&self) -> pg_sys::Relation {
-        // SAFETY: a trigger's data, valid during the call.
-        unsafe { (*self.data).tg_relation }
-    }
-
-    fn event(&self) -> u32 {
-        // SAFETY: as above.
-        unsafe { (*self.data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK }
-    }
-
-    fn old_tuple(&self) -> pg_sys::HeapTuple {
-        // SAFETY: as above.
-        unsafe { (*self.data).tg_trigtuple }
-    }
-
-    /// The new row of an insert or update.
-    fn new_tuple(&self) -> pg_sys::HeapTuple {
-        // SAFETY: as above.
-        unsafe {
-            if self.event() == pg_sys::TRIGGER_EVENT_UPDATE {
-                (*self.data).tg_newtuple
-            } else {
-                (*self.data).tg_trigtuple
-            }
-        }
-    }
-
-    /// The layout of the relation; `None`, with a warning, where it is not tracked by the trigger's tracked_id: then
-    /// there is nothing to sync, and the statement is none of our business.
-    fn layout(&self) -> SqlResult<Option<Rc<Layout>>> {
-        // SAFETY: as above; arguments of a trigger are C strings.
-        let layout = unsafe {
-            let trigger = (*self.data).tg_trigger;
-            let argument = ((*trigger).tgnargs == 1).then(|| CStr::from_ptr(*(*trigger).tgargs));
-            match argument.and_then(|text| Uuid::try_parse_ascii(text.to_bytes()).ok()) {
-                Some(tracked_id) => layout::of_relation(tracked_id, self.relation())?,
-                None => None,
-            }
-        };
-        if layout.is_none() {
-            warning!("calendar_sync: a trigger stands on a table that is not attached: nothing is synced");
-        }
-        Ok(layout)
-    }
-}
-
-/// 39P01: called otherwise than by the trigger that attach makes.
-fn misplaced() -> ErrorReport {
-    error(
-        pgrx::PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-        "this function can only be called as the trigger that calendar_attach makes",
-    )
-    .set_hint("calendar_attach puts it where it belongs.")
+    Ok(layout)
 }
 
 /// BEFORE INSERT OR UPDATE OR DELETE, FOR EACH STATEMENT.
-fn open(call: &Call) -> SqlResult<()> {
-    call.layout()?.map_or(Ok(()), |layout| batch::open(layout.tracked.root))
+fn open(call: &TriggerCall) -> SqlResult<()> {
+    layout_of(call)?.map_or(Ok(()), |layout| batch::open(layout.tracked.root))
 }
 
 /// AFTER INSERT OR UPDATE OR DELETE, FOR EACH STATEMENT.
-fn flush(call: &Call) -> SqlResult<()> {
-    call.layout()?.map_or(Ok(()), |layout| batch::close(layout.tracked.root))
+fn flush(call: &TriggerCall) -> SqlResult<()> {
+    layout_of(call)?.map_or(Ok(()), |layout| batch::close(layout.tracked.root))
 }
 
 /// AFTER INSERT OR UPDATE OR DELETE, FOR EACH ROW.
-fn collect(call: &Call) -> SqlResult<()> {
+fn collect(call: &TriggerCall) -> SqlResult<()> {
     call.expect(pg_sys::TRIGGER_EVENT_AFTER, pg_sys::TRIGGER_EVENT_ROW)?;
-    let Some(layout) = call.layout()? else { return Ok(()) };
+    let Some(layout) = layout_of(call)? else { return Ok(()) };
     if let (Some(misfit), None) = (&layout.misfit, layout.column(Field::InteractionId)) {
         // Without an id there is nothing to record a failure of.
         warning!("calendar_sync: {} is not synced: {}", layout.tracked.name, misfit.message);
@@ -123,7 +52,7 @@ fn collect(call: &Call) -> SqlResult<()> {
     batch::add(&layout, || unsafe { collected(call, &layout) })
 }
 
-unsafe fn collected(call: &Call, layout: &Layout) -> Option<Row> {
+unsafe fn collected(call: &TriggerCall, layout: &Layout) -> Option<Row> {
     // SAFETY: the caller's.
     unsafe {
         let descriptor = (*call.relation()).rd_att;
@@ -177,54 +106,19 @@ unsafe fn moves_to_another_partition(tuple: pg_sys::HeapTuple) -> bool {
 }
 
 /// BEFORE INSERT OR UPDATE, FOR EACH ROW: stamps calendar_synced_at into the row as it passes, which costs no write.
-unsafe fn stamp(call: &Call) -> SqlResult<pg_sys::HeapTuple> {
+unsafe fn stamp(call: &TriggerCall) -> SqlResult<pg_sys::HeapTuple> {
     call.expect(pg_sys::TRIGGER_EVENT_BEFORE, pg_sys::TRIGGER_EVENT_ROW)?;
     let tuple = call.new_tuple();
-    let Some(column) = call.layout()?.and_then(|layout| layout.synced_at) else { return Ok(tuple) };
+    let Some(column) = layout_of(call)?.and_then(|layout| layout.synced_at) else { return Ok(tuple) };
     // SAFETY: the tuple is of the relation; the column is one of its.
-    unsafe {
-        let now = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
-        let attribute = column.place as i32 + 1;
-        Ok(pg_sys::heap_modify_tuple_by_cols(
-            tuple,
-            (*call.relation()).rd_att,
-            1,
-            (&raw const attribute).cast_mut(),
-            (&raw const now).cast_mut(),
-            (&raw const NOT_NULL).cast_mut(),
-        ))
-    }
-}
-
-static NOT_NULL: bool = false;
-
-macro_rules! trigger_function {
-    ($name:ident, $finfo:ident, $call:ident => $result:expr) => {
-        #[pg_guard]
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-            // SAFETY: called by PostgreSQL's function manager.
-            let $call = unsafe { Call::new(fcinfo) }.unwrap_or_report();
-            $result
-        }
-
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
-            &pg_sys::Pg_finfo_record { api_version: 1 }
-        }
-    };
-}
-
-fn done(result: SqlResult<()>) -> pg_sys::Datum {
-    result.unwrap_or_report();
-    pg_sys::Datum::from(0usize)
+    Ok(unsafe { call.stamped(tuple, column.place) })
 }
 
 trigger_function!(calendar_interaction_open, pg_finfo_calendar_interaction_open, call => done(open(&call)));
 trigger_function!(calendar_interaction_collect, pg_finfo_calendar_interaction_collect, call => done(collect(&call)));
 trigger_function!(calendar_interaction_flush, pg_finfo_calendar_interaction_flush, call => done(flush(&call)));
 trigger_function!(calendar_interaction_truncate, pg_finfo_calendar_interaction_truncate, call => {
-    done(call.layout().and_then(|layout| layout.map_or(Ok(()), |layout| truncate::table_was_emptied(&layout.tracked))))
+    done(layout_of(&call).and_then(|layout| layout.map_or(Ok(()), |layout| truncate::table_was_emptied(&layout.tracked))))
 });
 trigger_function!(calendar_interaction_stamp, pg_finfo_calendar_interaction_stamp, call => {
     // SAFETY: called as a row trigger.

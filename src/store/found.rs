@@ -1,6 +1,7 @@
 //! A row of a calendar table that was found by its key.
 
 use pgrx::pg_sys;
+use uuid::Uuid;
 
 use super::raw::{Storage, Value};
 use super::tuples::attribute_form;
@@ -25,6 +26,12 @@ impl<'a> Found<'a> {
         let place = self.attributes[column];
         // SAFETY: the whole row is deformed.
         unsafe { (!*(*self.slot).tts_isnull.add(place)).then(|| *(*self.slot).tts_values.add(place)) }
+    }
+
+    /// A column of type uuid.
+    pub fn uuid(self, column: usize) -> Option<Uuid> {
+        // SAFETY: a uuid is 16 bytes.
+        self.get(column).map(|id| Uuid::from_bytes(unsafe { *id.cast_mut_ptr::<[u8; 16]>() }))
     }
 
     /// Whether a column has that value.

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use changes::{changes, shown};
 pub use reading::read;
 
+use super::links::ItemId;
 use super::raw::{self, Value, kept_text};
-use super::{Installation, Table, Writer, new_id};
+use super::{Installation, Table, Writer, as_owner, new_id, queue, senders};
 use crate::errors::SqlResult;
 
 /// The fields of an event that come from its interaction. Instants are PostgreSQL's: microseconds since 2000.
@@ -147,6 +148,8 @@ pub struct Events<'a> {
     events: &'a mut Writer,
     log: &'a mut Writer,
     table: &'a RelatedTable,
+    /// Events that are made, changed or deleted.
+    changed: &'a mut Vec<ItemId>,
 }
 
 /// What all events of one tracked table share.
@@ -163,11 +166,18 @@ pub fn write<T>(
     table: &RelatedTable,
     work: impl FnOnce(&mut Events) -> SqlResult<T>,
 ) -> SqlResult<T> {
-    EVENTS.with(|events| {
+    let mut changed = Vec::new();
+    let result = EVENTS.with(|events| {
         LOG.with(|log| {
-            events.write(installation, |events| log.write(installation, |log| work(&mut Events { events, log, table })))
+            events.write(installation, |events| {
+                log.write(installation, |log| work(&mut Events { events, log, table, changed: &mut changed }))
+            })
         })
-    })
+    })?;
+    if !changed.is_empty() && !senders::are_known_not_to_be() {
+        as_owner(|installation| queue::changed(installation, &changed, None))?;
+    }
+    Ok(result)
 }
 
 impl Events<'_> {
@@ -177,7 +187,9 @@ impl Events<'_> {
     /// Raises 23505 (unique_violation) where it has one after all.
     pub fn create(&mut self, id: Uuid, event: &Event) {
         let now = instant(self.table.now);
-        let event_id = raw::uuid(new_id());
+        let id_of_event = new_id();
+        self.changed.push(ItemId::Event(id_of_event));
+        let event_id = raw::uuid(id_of_event);
         let related_id = raw::uuid(id);
         let (all_day, show_as) = shown(event);
         let mut row = [None; event::COLUMNS.len()];
@@ -241,6 +253,7 @@ impl Events<'_> {
         }
         let (event_id, user_id) = (self.events.found().get(event::EVENT_ID), self.events.found().get(event::USER_ID));
         let by = event.and_then(|event| event.updated_by);
+        self.note_change();
         self.log(outcome, raw::uuid(id), event_id, event.map_or(user_id, |event| Some(event.user_id)), by);
         self.events.update(&changes);
         outcome
@@ -259,8 +272,14 @@ impl Events<'_> {
     /// Deletes the found event.
     pub fn delete(&mut self, id: Uuid) {
         let (event_id, user_id) = (self.events.found().get(event::EVENT_ID), self.events.found().get(event::USER_ID));
+        self.note_change();
         self.log(Outcome::Deleted, raw::uuid(id), event_id, user_id, None);
         self.events.delete();
+    }
+
+    /// Of the found event.
+    fn note_change(&mut self) {
+        self.changed.extend(self.events.found().uuid(event::EVENT_ID).map(ItemId::Event));
     }
 
     fn log(&mut self, outcome: Outcome, interaction: Value, event: Value, user: Value, by: Value) {

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use uuid::Uuid;
 
-use super::{Statement, as_owner};
+use super::{Statement, as_owner, queue, senders};
 use crate::errors::SqlResult;
 
 thread_local! {
@@ -49,9 +49,15 @@ thread_local! {
     };
 }
 
-/// Deletes all events of a tracked table; how many.
+/// Deletes all events of a tracked table, also where they were sent to; how many.
 pub fn delete_all(related_table: &str) -> SqlResult<i64> {
-    as_owner(|installation| Ok(DELETE_ALL.with(|delete| delete.execute(installation, &[related_table.into()]))? as i64))
+    as_owner(|installation| {
+        let sends = senders::are_there(installation)?;
+        let sent = if sends { queue::known_events(installation, Some(related_table))? } else { Vec::new() };
+        let deleted = DELETE_ALL.with(|delete| delete.execute(installation, &[related_table.into()]))?;
+        queue::changed(installation, &sent, None)?;
+        Ok(deleted as i64)
+    })
 }
 
 /// The next events of a tracked table by their interactions' ids: (interaction, event).

@@ -11,6 +11,7 @@ use pgrx::{PgOid, pg_sys};
 
 use super::Installation;
 use super::kind::Kind;
+use super::own_writing::OwnWriting;
 use super::rows::{Columns, Rows};
 use crate::errors::{SqlResult, spi};
 
@@ -81,6 +82,7 @@ impl Statement {
         arguments: &[DatumWithOid],
         rows: impl FnOnce(SpiTupleTable) -> Result<T, pgrx::spi::Error>,
     ) -> SqlResult<T> {
+        let _own = OwnWriting::begin();
         Spi::connect_mut(|client| {
             let plan = self.plan(client, installation, arguments)?;
             rows(if READ_ONLY.get() {
@@ -128,6 +130,7 @@ impl Statement {
         arguments: &[DatumWithOid],
         mut take: impl FnMut(&mut Columns) -> SpiResult<()>,
     ) -> SqlResult<()> {
+        let _own = OwnWriting::begin();
         Spi::connect_mut(|client| {
             let plan = self.plan(client, installation, arguments)?;
             let mut cursor = client.try_open_cursor_mut(&*plan, arguments)?;

@@ -15,6 +15,7 @@ use super::found::Found;
 use super::installation::Identity;
 use super::key_scan;
 use super::multi_insert::insert_together;
+use super::own_writing::{self, OwnWriting};
 use super::raw::Value;
 use super::tuples::{attribute_form, attribute_named};
 use super::{Installation, watch};
@@ -65,6 +66,7 @@ impl Table {
         };
         writer.open(self)?;
         let result = if writer.has_triggers() {
+            let _own = OwnWriting::begin();
             let _identity = Identity::assume(installation.owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
             // SAFETY: begun and ended around the rows' writing, as the executor does.
             unsafe { pg_sys::AfterTriggerBeginQuery() };
@@ -86,6 +88,8 @@ impl Table {
 /// A table open for writing.
 pub struct Writer {
     relation: pg_sys::Oid,
+    /// The extension's.
+    schema: pg_sys::Oid,
     key_index: pg_sys::Oid,
     /// Holds all that the pointers below lead to.
     context: pg_sys::MemoryContext,
@@ -123,6 +127,7 @@ impl Writer {
         };
         Ok(Self {
             relation,
+            schema: installation.schema_oid,
             key_index,
             context,
             made_at: None,
@@ -168,6 +173,9 @@ impl Writer {
             self.estate = pg_sys::CreateExecutorState();
             self.result = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             pg_sys::InitResultRelInfo(self.result, relation, 0, ptr::null_mut(), 0);
+            if !own_writing::fires_others((*self.result).ri_TrigDesc, self.schema) {
+                (*self.result).ri_TrigDesc = ptr::null_mut();
+            }
             pg_sys::ExecOpenIndices(self.result, false);
             let indexes = (*self.result).ri_NumIndices as usize;
             self.indexes = (0..indexes).map(|i| (**(*self.result).ri_IndexRelationDescs.add(i)).rd_id).collect();
@@ -201,6 +209,7 @@ impl Writer {
         }
     }
 
+    /// Others' triggers; our own have nothing to say to what we write.
     fn has_triggers(&self) -> bool {
         // SAFETY: set up by `open`.
         unsafe { !(*self.result).ri_TrigDesc.is_null() }

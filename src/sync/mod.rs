@@ -3,6 +3,7 @@
 pub mod agenda;
 pub mod apply;
 pub mod busy;
+mod changes;
 pub mod cleanup;
 pub mod export;
 pub mod feed;

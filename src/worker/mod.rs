@@ -28,6 +28,7 @@ pub use wake::wake_at_commit;
 
 /// Called once, when the library is loaded.
 pub fn register() {
+    crate::store::queue::when_queued(wake_at_commit);
     // SAFETY: a flag of the process, read on its only thread.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         shared::register();

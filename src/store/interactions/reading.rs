@@ -44,7 +44,6 @@ impl Existing<'_> {
     }
 
     pub fn id(&self) -> Option<Uuid> {
-        // SAFETY: a uuid is 16 bytes.
-        self.found.get(event::EVENT_ID).map(|id| Uuid::from_bytes(unsafe { *id.cast_mut_ptr::<[u8; 16]>() }))
+        self.found.uuid(event::EVENT_ID)
     }
 }

@@ -10,7 +10,8 @@ use super::HeldBack;
 use super::batch::Batch;
 use super::known::{Key, Known, Slots};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Source, Wanted, events, instances, series};
+use crate::store::links::ItemId;
+use crate::store::{Installation, Source, Wanted, events, instances, queue, series};
 
 /// Deletes of no more items than this are always done.
 const FEW: usize = 10;
@@ -42,8 +43,14 @@ pub fn delete(batch: &mut Batch) -> SqlResult<()> {
     events::delete(batch.installation, &events, now)?;
     series::delete(batch.installation, &series, now)?;
     instances::delete(batch.installation, &series, now, now)?;
+    queue::changed(batch.installation, &items(&events, &series), batch.source.connection_id)?;
     batch.applied.deleted += deletes as i32;
     Ok(())
+}
+
+fn items(events: &[Uuid], series: &[Uuid]) -> Vec<ItemId> {
+    let events = events.iter().copied().map(ItemId::Event);
+    events.chain(series.iter().copied().map(ItemId::Series)).collect()
 }
 
 /// Names a set of keys.
@@ -67,5 +74,6 @@ pub fn delete_one(
     let (events, series) = (ids(&known.events), ids(&known.series));
     let deleted = events::delete(installation, &events, now)? + series::delete(installation, &series, now)?;
     instances::delete(installation, &series, DateTime::<Utc>::MIN_UTC, now)?;
+    queue::changed(installation, &items(&events, &series), source.connection_id)?;
     Ok(deleted > 0)
 }

@@ -11,7 +11,8 @@ use super::expansion::{self, Rows};
 use super::known::{Key, Slot};
 use super::pending::{Items, Mark, NewEvent, NewSeries};
 use crate::errors::SqlResult;
-use crate::store::{Failure, Installation, Source, events, guarded, instances, series};
+use crate::store::links::ItemId;
+use crate::store::{Failure, Installation, Source, events, guarded, instances, queue, series};
 
 /// A database that refuses more items of one batch than this is at fault itself.
 const MOST_REFUSED: usize = 100;
@@ -32,6 +33,12 @@ pub struct Written {
     pub key: Key,
     pub is_series: bool,
     pub slot: Slot,
+}
+
+impl Written {
+    const fn item(&self) -> ItemId {
+        if self.is_series { ItemId::Series(self.slot.id) } else { ItemId::Event(self.slot.id) }
+    }
 }
 
 /// An item that the database did not take; what was stored of it is as it was.
@@ -82,21 +89,24 @@ impl Target<'_> {
 
     /// Writes items; an error is the caller's.
     pub fn write_all(self, items: &Items) -> SqlResult<Vec<Written>> {
-        self.remove_replaced(items)?;
+        let mut changed = self.remove_replaced(items)?;
         let mut written = Vec::with_capacity(items.len());
-        let (silent, changed): (Vec<_>, Vec<_>) = items.series.iter().partition(|series| series.mark.silent);
-        self.write_series(&changed, false, &mut written)?;
-        self.write_series(&silent, true, &mut written)?;
-        let (silent, changed): (Vec<_>, Vec<_>) = items.events.iter().partition(|event| event.mark.silent);
-        self.write_events(&changed, false, &mut written)?;
-        self.write_events(&silent, true, &mut written)?;
+        let (silent_series, new_series): (Vec<_>, Vec<_>) = items.series.iter().partition(|series| series.mark.silent);
+        self.write_series(&new_series, false, &mut written)?;
+        let (silent_events, new_events): (Vec<_>, Vec<_>) = items.events.iter().partition(|event| event.mark.silent);
+        self.write_events(&new_events, false, &mut written)?;
+        changed.extend(written.iter().map(Written::item));
+        self.write_series(&silent_series, true, &mut written)?;
+        self.write_events(&silent_events, true, &mut written)?;
+        queue::changed(self.installation, &changed, self.source.connection_id)?;
         Ok(written)
     }
 
-    fn remove_replaced(self, items: &Items) -> SqlResult<()> {
+    /// Marks what takes another form as deleted; returns it.
+    fn remove_replaced(self, items: &Items) -> SqlResult<Vec<ItemId>> {
         let Self { installation, now, .. } = self;
-        let replaced: Vec<Uuid> = items.series.iter().filter_map(|series| series.mark.replaces).collect();
-        events::delete(installation, &replaced, now)?;
+        let single: Vec<Uuid> = items.series.iter().filter_map(|series| series.mark.replaces).collect();
+        events::delete(installation, &single, now)?;
         // Each with the start of the single event that takes its place.
         let replaced: Vec<(Uuid, DateTime<Utc>)> =
             items.events.iter().filter_map(|new| Some((new.mark.replaces?, new.event.timing.start))).collect();
@@ -104,7 +114,7 @@ impl Target<'_> {
         series::delete(installation, &series, now)?;
         instances::delete(installation, &series, now, now)?;
         instances::delete_single(installation, &replaced, now)?;
-        Ok(())
+        Ok(single.into_iter().map(ItemId::Event).chain(series.into_iter().map(ItemId::Series)).collect())
     }
 
     fn write_events(self, new: &[&NewEvent], silently: bool, written: &mut Vec<Written>) -> SqlResult<()> {
