@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::api::{ApiError, Token};
+use super::google::Google;
 use super::microsoft::Microsoft;
 use crate::http::{Address, Client};
 
@@ -58,6 +59,7 @@ pub trait AccountProvider: Sync {
 /// The provider of that name, as calendar_accounts.provider has it.
 pub fn named(name: &str) -> Option<&'static dyn AccountProvider> {
     match name {
+        "google" => Some(&Google),
         "microsoft" => Some(&Microsoft),
         _ => None,
     }

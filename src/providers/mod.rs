@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod api;
+mod google;
 mod ics;
 mod microsoft;
 mod power_automate;

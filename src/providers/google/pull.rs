@@ -1,0 +1,109 @@
+//! Changes of a calendar: a list of everything, then of what has changed since its sync token.
+
+use std::collections::HashMap;
+
+use calendar_sync_core::providers::google::is_deleted;
+use chrono::SecondsFormat;
+use serde_json::Value;
+
+use super::api;
+use crate::providers::account::{Ask, Changes, ChangesRequest};
+use crate::providers::api::ApiError;
+
+/// Stands before the sync token in a cursor. To be raised with every change of the parameters below or of what is made
+/// of events: then everything is listed once more.
+const VERSION: &str = "1 ";
+/// Sent with every list. Those of a list of changes must be those of the list that its token is from.
+const PARAMETERS: [(&str, &str); 2] = [("maxResults", "2500"), ("singleEvents", "false")];
+
+/// All changes since the cursor. Where Google does not know that any more, everything is listed; where it forgets its
+/// place between two pages of that, once again.
+pub fn pull(ask: &Ask, request: &ChangesRequest) -> Result<Changes, ApiError> {
+    let known = request.cursor.as_deref().filter(|_| !request.everything);
+    if let Some(token) = known.and_then(|cursor| cursor.strip_prefix(VERSION)) {
+        match List::read(ask, &[("syncToken", token)], request.max_events) {
+            Err(error) if is_lost(&error) => {}
+            list => return list.map_err(api::no_access).map(|list| list.changes(false)),
+        }
+    }
+    // By what ends later: everything that is not over is in it, and what is not in it is gone. A series begins whenever.
+    let since = request.window.0.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let everything = || List::read(ask, &[("timeMin", &since)], request.max_events);
+    let list = match everything() {
+        Err(error) if is_lost(&error) => everything(),
+        list => list,
+    };
+    list.map_err(api::no_access).map(|list| list.changes(true))
+}
+
+/// Whatever reason stands beside a 410; and 400 where a token is no token.
+fn is_lost(error: &ApiError) -> bool {
+    let ApiError::Failed(failure) = error else { return false };
+    let location = failure.json["error"]["errors"][0]["location"].as_str();
+    failure.status == 410 || (failure.status == 400 && matches!(location, Some("syncToken" | "pageToken")))
+}
+
+/// The pages of one list.
+#[derive(Default)]
+struct List {
+    values: Vec<Value>,
+    token: Option<String>,
+    name: Option<String>,
+    time_zone: Option<String>,
+}
+
+impl List {
+    fn read(ask: &Ask, parameters: &[(&str, &str)], max_events: usize) -> Result<Self, ApiError> {
+        let mut list = Self::default();
+        let mut next: Option<String> = None;
+        loop {
+            let mut query = [&PARAMETERS, parameters].concat();
+            query.extend(next.as_deref().map(|token| ("pageToken", token)));
+            let address = api::events(ask, &[], &query);
+            let mut page = api::get(ask, address.clone())?;
+            // A page may be empty and not the last.
+            if let Value::Array(values) = page["items"].take() {
+                list.values.extend(values);
+            }
+            if list.values.len() > max_events {
+                return Err(ApiError::Unexpected(address, format!("the calendar has more than {max_events} events")));
+            }
+            let text = |key: &str| page[key].as_str().map(str::to_owned);
+            list.name = text("summary").or(list.name);
+            list.time_zone = text("timeZone").or(list.time_zone);
+            let before = std::mem::replace(&mut next, text("nextPageToken"));
+            list.token = text("nextSyncToken");
+            if list.token.is_some() {
+                return Ok(list);
+            }
+            if next.is_none() || next == before {
+                let message = "the answer says neither how to go on nor that it ends";
+                return Err(ApiError::Unexpected(address, message.into()));
+            }
+        }
+    }
+
+    fn changes(self, complete: bool) -> Changes {
+        let last: HashMap<&str, usize> =
+            self.values.iter().enumerate().filter_map(|(index, value)| Some((value["id"].as_str()?, index))).collect();
+        // What stands on two pages is on the later one as it is now.
+        let is_last: Vec<bool> = self
+            .values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| value["id"].as_str().is_none_or(|id| last.get(id) == Some(&index)))
+            .collect();
+        let values = self.values.into_iter().zip(is_last).filter(|(_, is_last)| *is_last).map(|(value, _)| value);
+        let (deleted, values): (Vec<Value>, Vec<Value>) = values.partition(is_deleted);
+        Changes {
+            values,
+            deleted: deleted.iter().filter_map(|value| value["id"].as_str().map(str::to_owned)).collect(),
+            complete,
+            partial_series: !complete,
+            cursor: self.token.map(|token| format!("{VERSION}{token}")),
+            name: self.name,
+            time_zone: self.time_zone,
+            ..Changes::default()
+        }
+    }
+}
