@@ -18,6 +18,7 @@ mod flow;
 mod front_end;
 mod golden;
 mod google;
+mod graph;
 mod khal;
 mod name_server;
 mod notion;
@@ -39,6 +40,10 @@ pub use golden::{GoldenCalendar, golden_calendars, golden_folder};
 pub use google::{
     FakeGoogle, GOOGLE_CLIENT, GoogleCalendar, GoogleCall, GoogleChannel, GoogleDelivery, GoogleFault, GoogleListing,
     GoogleNotification, GoogleRequest, GoogleRole,
+};
+pub use graph::{
+    FakeGraph, GRAPH_CLIENT, GraphCalendar, GraphCall, GraphDelivery, GraphFault, GraphNotification, GraphPages,
+    GraphRequest, GraphSubscription,
 };
 pub use khal::{Khal, Shown};
 pub use name_server::NameServer;

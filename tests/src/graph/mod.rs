@@ -1,0 +1,245 @@
+//! Microsoft Graph's calendars on loopback, as far as whoever uses its API can see: calendars, events, series and their
+//! exceptions, change keys, rounds of delta, subscriptions, throttling, OAuth.
+//!
+//! What it does follows Microsoft's documentation of the event, delta query, change notifications and throttling, and
+//! what is known of Exchange where that says otherwise (a deleted occurrence that delta does not speak of, a new pattern
+//! that takes all exceptions away); `tests/fidelity/check_microsoft.py` lets Microsoft's own client library talk to it.
+//! It is stricter than Graph: members that it does not know are an error.
+
+mod answers;
+mod body;
+mod calendar;
+mod delta;
+mod event;
+mod faults;
+mod oauth;
+mod pattern;
+mod refusal;
+mod routes;
+mod subscriptions;
+mod user;
+mod when;
+mod world;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::TimeDelta;
+
+pub use delta::GraphPages;
+pub use faults::{GraphCall, GraphFault, GraphRequest};
+pub use oauth::GRAPH_CLIENT;
+pub use subscriptions::{GraphDelivery, GraphNotification, GraphSubscription};
+pub use user::GraphCalendar;
+
+use self::calendar::Calendar;
+use self::subscriptions::{Delivered, Subscriptions};
+use self::world::World;
+use crate::web::serve_on;
+
+/// Stays up as long as the process.
+pub struct FakeGraph {
+    address: SocketAddr,
+    world: Arc<Mutex<World>>,
+    delivered: Arc<Delivered>,
+}
+
+impl FakeGraph {
+    /// On a free port, with nobody in it.
+    pub fn start() -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+
+    pub fn start_on(listener: TcpListener) -> Self {
+        let subscriptions = Subscriptions::new();
+        let delivered = subscriptions.delivered.clone();
+        let world = Arc::new(Mutex::new(World::new(subscriptions)));
+        let shared = world.clone();
+        let address = serve_on(listener, move |request| routes::respond(&shared, request));
+        let graph = Self { address, world, delivered };
+        graph.world().api = graph.api();
+        graph
+    }
+
+    /// Where all of it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Below it is the API.
+    pub fn api(&self) -> String {
+        format!("http://{}/v1.0", self.address)
+    }
+
+    /// Where users would be sent; see [`FakeGraph::consent`].
+    pub fn authorize(&self) -> String {
+        format!("http://{}/common/oauth2/v2.0/authorize", self.address)
+    }
+
+    pub fn token(&self) -> String {
+        format!("http://{}/common/oauth2/v2.0/token", self.address)
+    }
+
+    /// A mailbox with a calendar of its own. That one's id.
+    pub fn add_mailbox(&self, address: &str) -> String {
+        self.add(address, "Calendar", true)
+    }
+
+    /// A further calendar of a mailbox. Its id.
+    pub fn add_calendar(&self, mailbox: &str, name: &str) -> String {
+        self.add(mailbox, name, false)
+    }
+
+    fn add(&self, mailbox: &str, name: &str, is_default: bool) -> String {
+        let mut world = self.world();
+        let id = world.clock.new_id();
+        world.calendars.insert(id.clone(), Calendar::new(&id, name, mailbox, is_default));
+        id
+    }
+
+    /// Somebody else may see a calendar, and change it if `can_edit`; `None`: not any more.
+    pub fn share(&self, calendar: &str, with: &str, can_edit: Option<bool>) {
+        let mut world = self.world();
+        let shared = &mut world.calendars.get_mut(calendar).expect("the calendar").shared;
+        match can_edit {
+            Some(can_edit) => shared.insert(with.to_owned(), can_edit),
+            None => shared.remove(with),
+        };
+    }
+
+    /// A calendar as a person uses it.
+    pub fn calendar(&self, id: &str) -> GraphCalendar<'_> {
+        GraphCalendar { graph: self, id: id.to_owned() }
+    }
+
+    /// Takes a calendar away, with all that is in it.
+    pub fn remove_calendar(&self, id: &str) {
+        self.world().calendars.remove(id);
+    }
+
+    /// Somebody agrees on the page at this address (calendar_oauth_begin): where the browser is sent then.
+    ///
+    /// # Panics
+    /// Where the address asks for something that Microsoft's page would refuse.
+    pub fn consent(&self, address: &str, email: &str) -> String {
+        let mut world = self.world();
+        let World { oauth, clock, .. } = &mut *world;
+        oauth.consent(address, email, clock).unwrap_or_else(|problem| panic!("no consent: {problem}"))
+    }
+
+    /// Somebody takes the consent back, or changes the password: invalid_grant from now on.
+    pub fn withdraw_consent(&self, email: &str) {
+        self.world().oauth.withdraw(email);
+    }
+
+    /// An access and a refresh token, as an application that did OAuth itself has them.
+    pub fn grant(&self, email: &str) -> (String, String) {
+        let mut world = self.world();
+        let World { oauth, clock, .. } = &mut *world;
+        oauth.grant(email, clock)
+    }
+
+    /// These tokens are somebody's.
+    pub fn grant_as(&self, email: &str, access: &str, refresh: &str) {
+        let mut world = self.world();
+        let World { oauth, clock, .. } = &mut *world;
+        oauth.grant_as(email, access, refresh, clock);
+    }
+
+    /// All access tokens are over; refresh tokens still work.
+    pub fn expire_access_tokens(&self) {
+        self.world().oauth.expire_access();
+    }
+
+    /// Whether a refresh ends the old refresh token (Microsoft lets it live).
+    pub fn end_old_refresh_tokens(&self, strict: bool) {
+        self.world().oauth.strict = strict;
+    }
+
+    /// Every token and code that was ever given out: to be read nowhere.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.world().oauth.issued.clone();
+        secrets.push(GRAPH_CLIENT.1.to_owned());
+        secrets
+    }
+
+    /// Moves the fake's own clock on.
+    pub fn advance(&self, by: TimeDelta) {
+        self.world().clock.advance(by);
+    }
+
+    /// No token of a round is known any more: 410 syncStateNotFound.
+    pub fn forget_rounds(&self) {
+        self.world().rounds.forget();
+    }
+
+    pub fn set_pages(&self, pages: GraphPages) {
+        self.world().rounds.pages = pages;
+    }
+
+    /// Masters do not say any more which of their occurrences were deleted.
+    pub fn hide_cancelled_occurrences(&self, hides: bool) {
+        self.world().hides_cancelled = hides;
+    }
+
+    /// The next requests of this kind go wrong so; `None`: of any kind.
+    pub fn fail(&self, call: impl Into<Option<GraphCall>>, times: usize, fault: GraphFault) {
+        self.world().faults.plan(call.into(), times, fault);
+    }
+
+    pub fn stop_failing(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Every request so far, oldest first, since they were last forgotten.
+    pub fn requests(&self) -> Vec<GraphRequest> {
+        self.world().faults.requests.clone()
+    }
+
+    /// How many requests of this kind there were since they were last forgotten.
+    pub fn count(&self, call: GraphCall) -> usize {
+        self.world().faults.counts.get(&call).copied().unwrap_or_default()
+    }
+
+    /// How many requests of the API there were, tokens' apart, since they were last forgotten.
+    pub fn calls(&self) -> usize {
+        let world = self.world();
+        let counted = world.faults.counts.iter().filter(|(call, _)| **call != GraphCall::Token);
+        counted.map(|(_, count)| count).sum()
+    }
+
+    pub fn forget_requests(&self) {
+        let mut world = self.world();
+        world.faults.requests.clear();
+        world.faults.counts.clear();
+    }
+
+    /// What becomes of notifications from now on.
+    pub fn deliver(&self, delivery: GraphDelivery) {
+        self.world().subscriptions.delivery = delivery;
+    }
+
+    pub fn subscriptions(&self) -> Vec<GraphSubscription> {
+        self.world().subscriptions.all()
+    }
+
+    /// Tells of something that happened to a subscription: `reauthorizationRequired`, `subscriptionRemoved` or `missed`.
+    pub fn tell_of_subscription(&self, id: &str, event: &str) {
+        self.world().subscriptions.lifecycle(id, event);
+    }
+
+    /// Waits until all notifications so far are delivered, and gives them all.
+    pub fn notifications(&self) -> Vec<GraphNotification> {
+        self.delivered.wait();
+        self.delivered.all()
+    }
+
+    /// How many mails attendees would have got.
+    pub fn mails(&self) -> usize {
+        self.world().mails
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("the fake's world")
+    }
+}
