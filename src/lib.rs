@@ -55,6 +55,7 @@ extension_sql_file!(
     name = "metrics",
     requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
+extension_sql_file!("../sql/065_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
 extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
 extension_sql_file!(
     "../sql/070_events.sql",
@@ -105,6 +106,19 @@ extension_sql_file!(
     "../sql/075_upkeep_functions.sql",
     name = "upkeep_functions",
     requires = [api::upkeep::calendar_cleanup]
+);
+extension_sql_file!(
+    "../sql/076_account_functions.sql",
+    name = "account_functions",
+    requires = [
+        api::accounts::calendar_oauth_register,
+        api::accounts::calendar_oauth_begin,
+        api::accounts::calendar_oauth_finish,
+        api::accounts::calendar_account_add,
+        api::accounts::calendar_account_remove,
+        api::accounts::calendar_account_calendars,
+        api::accounts::calendar_connect,
+    ]
 );
 extension_sql_file!(
     "../sql/079_webhook_functions.sql",

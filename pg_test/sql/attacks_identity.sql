@@ -28,10 +28,11 @@ exception when others then
 end
 $$;
 
--- A connection and a feed of Grace's.
+-- A connection, a feed and an account of Grace's.
 create temporary table things as
 select calendar_subscribe('grace@example.com', 'https://calendar.example.com/grace.ics') as connection_id,
-    (select feed_id from calendar_feed_create('grace@example.com', 'hers')) as feed_id;
+    (select feed_id from calendar_feed_create('grace@example.com', 'hers')) as feed_id,
+    calendar_account_add('grace@example.com', 'microsoft', 'token') as account_id;
 
 select action from calendar_upsert_event('grace@example.com', 'shop', 'x', '{"title": "Surprise party", "start": "2031-01-01T10:00:00Z"}');
 
@@ -40,7 +41,8 @@ with statements (function, statement) as (
     select p.proname, format('select %s(%L%s)', p.proname, id.id,
         case when p.pronargs - p.pronargdefaults > 1 then ', ''x''' else '' end)
     from things
-    cross join lateral (values (connection_id, 'connection_id'), (feed_id, 'feed_id'), (gen_random_uuid(), null))
+    cross join lateral (values (connection_id, 'connection_id'), (feed_id, 'feed_id'),
+        (account_id, 'account_id'), (gen_random_uuid(), null))
         as id (id, kind)
     join pg_depend d on d.deptype = 'e' and d.classid = 'pg_proc'::regclass
         and d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
@@ -55,6 +57,7 @@ order by 1;
 -- They are as they were.
 select status from calendar_connections join things using (connection_id);
 select enabled from calendar_feeds join things using (feed_id);
+select status from calendar_accounts join things using (account_id);
 
 -- A user who is there and one who is not are told alike, by every function that takes one.
 with statements (function, statement) as (

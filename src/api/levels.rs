@@ -123,6 +123,14 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_sync_now", ACTORS),
     ("calendar_sync_request", ACTORS),
     ("calendar_sync_status", ACTORS),
+    // Accounts.
+    ("calendar_oauth_register", OWNER),
+    ("calendar_oauth_begin", ACTORS),
+    ("calendar_oauth_finish", ACTORS),
+    ("calendar_account_add", ACTORS),
+    ("calendar_account_remove", ACTORS),
+    ("calendar_account_calendars", ACTORS),
+    ("calendar_connect", ACTORS),
     // Webhooks.
     ("calendar_webhook_register", ACTORS),
     ("calendar_webhook_stop", ACTORS),

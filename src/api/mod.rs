@@ -3,6 +3,7 @@
 #![allow(clippy::type_complexity, reason = "the columns of a table function stand in its type")]
 
 mod access;
+mod accounts;
 mod arguments;
 mod busy;
 mod caller;

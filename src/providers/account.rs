@@ -22,6 +22,11 @@ pub trait AccountProvider: Sync {
     /// Where it is asked, unless calendar_oauth_clients says otherwise.
     fn endpoints(&self) -> Endpoints;
 
+    /// The name of the login that the token is of, such as its e-mail address, where the token endpoint does not say it.
+    fn login(&self, _ask: &Ask) -> Result<Option<String>, ApiError> {
+        Ok(None)
+    }
+
     /// The calendars that the account can see.
     fn calendars(&self, ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError>;
 
@@ -87,8 +92,15 @@ pub struct Endpoints {
 pub enum ClientAuthentication {
     /// client_id and client_secret among the form's fields.
     Form,
-    /// HTTP Basic, and a body of JSON (Notion).
+    /// HTTP Basic, and a body of JSON (Notion, which knows no PKCE and refuses fields that it does not know).
     BasicWithJson,
+}
+
+impl ClientAuthentication {
+    /// RFC 7636.
+    pub const fn has_pkce(self) -> bool {
+        matches!(self, Self::Form)
+    }
 }
 
 /// What every request in an account's name needs.

@@ -26,6 +26,15 @@ impl Token {
     fn bearer(&self) -> String {
         format!("Bearer {}", self.0.as_str())
     }
+
+    /// An API may repeat what it was sent; what it says of a failure is shown.
+    fn kept_out_of(&self, mut response: Response) -> Response {
+        let token = self.0.as_str();
+        if !token.is_empty() && response.body.windows(token.len()).any(|part| part == token.as_bytes()) {
+            response.body = String::from_utf8_lossy(&response.body).replace(token, "...").into_bytes();
+        }
+        response
+    }
 }
 
 impl fmt::Debug for Token {
@@ -77,7 +86,7 @@ pub fn call(client: &Client, token: &Token, call: Call) -> Result<Answered, ApiE
         Manner { method: Some(method), body: body.as_deref().map(Payload::Json), deadline: None, wants_reason: true };
     let response = client.exchange(&Request { address: address.clone(), headers }, &manner)?;
     if response.status >= 400 {
-        return Err(ApiError::Failed(Box::new(Failure::of(address, &response))));
+        return Err(ApiError::Failed(Box::new(Failure::of(address, &token.kept_out_of(response)))));
     }
     let json = match response.body.as_slice() {
         [] => Value::Null,

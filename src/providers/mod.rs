@@ -5,6 +5,7 @@ pub mod api;
 mod google;
 mod ics;
 mod microsoft;
+pub mod oauth;
 mod power_automate;
 mod status;
 

@@ -75,6 +75,11 @@ pub fn random<const N: usize>() -> SqlResult<[u8; N]> {
     Ok(bytes)
 }
 
+/// A random number in 0..1.
+pub fn fraction() -> SqlResult<f64> {
+    Ok(f64::from(u32::from_le_bytes(random::<4>()?)) / (f64::from(u32::MAX) + 1.0))
+}
+
 /// A hash of what must not be guessed from it, equal for equal texts of one installation (`salt`). No key of the key
 /// file has part in it, so that it outlives their rotation.
 pub fn keyed_hash(salt: &[u8], text: &str) -> SqlResult<Vec<u8>> {

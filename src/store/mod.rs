@@ -1,5 +1,7 @@
 //! All SQL of the extension: statements on the calendar tables, prepared once per backend.
 
+pub mod account_connections;
+pub mod accounts;
 pub mod agenda;
 pub mod catalog;
 pub mod cleanup;
@@ -26,6 +28,7 @@ pub mod links;
 mod multi_insert;
 pub mod names;
 pub mod notices;
+pub mod oauth;
 mod outside;
 pub mod own_writing;
 pub mod policies;
@@ -44,6 +47,7 @@ mod source;
 mod statement;
 pub mod subscriptions;
 mod subtransaction;
+pub mod tokens;
 pub mod tracked;
 mod transaction;
 pub mod tuples;
@@ -57,7 +61,7 @@ pub use installation::{Identity, Installation, as_owner, installed_version, read
 pub use source::{Source, Wanted};
 pub use statement::{ReadOnly, Statement};
 pub use subtransaction::{Failure, guarded};
-pub use transaction::{can_write, can_write_in_passing};
+pub use transaction::{can_write, can_write_in_passing, commit_durably};
 pub use writer::{Table, Writer};
 
 /// A new key: time-ordered, so that the rows of one load lie side by side in the primary key's index.

@@ -99,6 +99,10 @@ impl Columns {
         self.value()
     }
 
+    pub fn number(&mut self) -> SpiResult<Option<f64>> {
+        self.value()
+    }
+
     pub fn bytes(&mut self) -> SpiResult<Option<Vec<u8>>> {
         self.value()
     }

@@ -52,9 +52,21 @@ macro_rules! column {
 column!(CONNECTION_URL, "calendar_connections", "connection_id", "url");
 column!(PENDING_LOCATION, "calendar_connections", "connection_id", "pending_location");
 column!(CLIENT_STATE, "calendar_webhook_subscriptions", "webhook_id", "client_state");
+column!(CLIENT_SECRET, "calendar_oauth_clients", "oauth_client_id", "client_secret");
+column!(CODE_VERIFIER, "calendar_oauth_states", "state_id", "code_verifier");
+column!(ACCESS_TOKEN, "calendar_accounts", "account_id", "access_token");
+column!(REFRESH_TOKEN, "calendar_accounts", "account_id", "refresh_token");
 
 /// A column of secrets that is not here keeps the old key for ever.
-pub static COLUMNS: [&Column; 3] = [&CONNECTION_URL, &PENDING_LOCATION, &CLIENT_STATE];
+pub static COLUMNS: [&Column; 7] = [
+    &CONNECTION_URL,
+    &PENDING_LOCATION,
+    &CLIENT_STATE,
+    &CLIENT_SECRET,
+    &CODE_VERIFIER,
+    &ACCESS_TOKEN,
+    &REFRESH_TOKEN,
+];
 
 /// Before a secret is sealed that this transaction will store: a rotation that does not see it yet waits for it, and
 /// one that is under way is waited for, so that no secret stays behind under an old key.

@@ -2,18 +2,19 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::ffi::{CString, c_char};
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiResult, SpiTupleTable};
+use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiError, SpiErrorCodes, SpiResult, SpiTupleTable};
 use pgrx::{PgOid, pg_sys};
 
 use super::Installation;
 use super::kind::Kind;
 use super::own_writing::OwnWriting;
 use super::rows::{Columns, Rows};
-use crate::errors::{SqlResult, spi};
+use crate::errors::{SqlResult, internal, spi};
 
 /// Rows that [`Statement::stream`] fetches at once.
 const ROWS_AT_ONCE: i64 = 500;
@@ -113,6 +114,54 @@ impl Statement {
         })
     }
 
+    /// As [`Statement::rows`] for what only reads, under a snapshot of its own that is taken now: sees what others have
+    /// committed, in whatever transaction. (What pgrx runs sees what the transaction's own snapshot shows.)
+    pub fn rows_now<T>(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        mut read: impl FnMut(&mut Columns) -> SpiResult<T>,
+    ) -> SqlResult<Vec<T>> {
+        let Text::Written(text, types) = self.text else {
+            return Err(internal("calendar_sync: this statement is made for a table"));
+        };
+        let text = CString::new(text_in(installation, text)).map_err(internal)?;
+        let mut types = types.to_vec();
+        let mut values: Vec<pg_sys::Datum> = arguments
+            .iter()
+            .map(|it| it.datum().map_or(pg_sys::Datum::null(), |datum| datum.sans_lifetime()))
+            .collect();
+        let nulls: Vec<c_char> =
+            arguments.iter().map(|it| if it.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
+        Spi::connect(|_| {
+            // SAFETY: within an SPI connection, which ends with the plan; as many values as types; the snapshot is copied.
+            let rows = unsafe {
+                let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+                if plan.is_null() {
+                    return Err(SpiError::SpiError(SpiErrorCodes::Argument));
+                }
+                pg_sys::SPI_execute_snapshot(
+                    plan,
+                    values.as_mut_ptr(),
+                    nulls.as_ptr(),
+                    pg_sys::GetLatestSnapshot(),
+                    std::ptr::null_mut(),
+                    true,
+                    false,
+                    0,
+                );
+                Rows::of_last_command()
+            };
+            let mut found = Vec::with_capacity(rows.len());
+            rows.each(|columns| {
+                found.push(read(columns)?);
+                Ok(())
+            })?;
+            Ok(found)
+        })
+        .map_err(spi)
+    }
+
     /// Runs it and reads its first row.
     pub fn first<T>(
         &self,
@@ -167,10 +216,14 @@ impl Statement {
             Text::Written(text, types) => (text.into(), types.to_vec()),
             Text::Made(text, kind) => (text(kind).into(), arguments.iter().map(DatumWithOid::oid).collect()),
         };
-        let text = text.replace("@calendar_", &format!("{}.calendar_", installation.schema));
+        let text = text_in(installation, &text);
         let types: Vec<PgOid> = types.into_iter().map(PgOid::from).collect();
         let plan = Rc::new(client.prepare(text.as_str(), &types)?.keep());
         self.plan.replace(Some((installation.version, plan.clone())));
         Ok(plan)
     }
+}
+
+fn text_in(installation: &Installation, text: &str) -> String {
+    text.replace("@calendar_", &format!("{}.calendar_", installation.schema))
 }

@@ -179,13 +179,21 @@ thread_local! {
         &[pg_sys::UUIDOID],
     ) };
     static CONTINUE: Statement = const { Statement::new(
-        "update @calendar_connections
-         set status = 'active',
+        "update @calendar_connections c
+         set status = case
+                 when exists (
+                     select
+                     from @calendar_accounts a
+                     where a.account_id = c.account_id
+                       and a.status <> 'active'
+                 ) then 'reauth_required'
+                 else 'active'
+             end,
              consecutive_failures = 0,
              next_poll_at = clock_timestamp(),
              updated_at = clock_timestamp()
-         where connection_id = $1
-           and status = 'paused'",
+         where c.connection_id = $1
+           and c.status = 'paused'",
         &[pg_sys::UUIDOID],
     ) };
     static REQUEST: Statement = const { Statement::new(

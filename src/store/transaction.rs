@@ -36,3 +36,9 @@ pub fn can_write_in_passing() -> bool {
     // SAFETY: reads the transaction's state.
     can_write() && unsafe { pg_sys::XactIsoLevel } <= pg_sys::XACT_READ_COMMITTED as i32
 }
+
+/// Has the current transaction wait for the disk when it commits, whatever synchronous_commit says.
+pub fn commit_durably() {
+    // SAFETY: sets a flag of the transaction.
+    unsafe { pg_sys::ForceSyncCommit() };
+}

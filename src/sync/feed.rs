@@ -112,6 +112,6 @@ fn name_is_taken(feed_id: Option<Uuid>, name: &str) -> ErrorReport {
     }
 }
 
-fn bad_filter(bad: FilterError) -> ErrorReport {
+pub fn bad_filter(bad: FilterError) -> ErrorReport {
     invalid_argument(bad.to_string()).set_hint(bad.hint)
 }

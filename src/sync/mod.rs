@@ -1,7 +1,9 @@
 //! Bringing outside calendars and the tables together.
 
+pub mod accounts;
 pub mod agenda;
 pub mod apply;
+pub mod aside;
 pub mod busy;
 mod changes;
 pub mod cleanup;
@@ -15,6 +17,7 @@ pub mod pull;
 mod schedule;
 mod selection;
 pub mod subscribe;
+pub mod tokens;
 pub mod upsert;
 pub mod wait;
 pub mod webhooks;

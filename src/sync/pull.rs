@@ -274,5 +274,5 @@ fn usual_interval(provider: &str) -> Duration {
 
 /// In 0..1.
 fn random() -> SqlResult<f64> {
-    Ok(f64::from(u32::from_le_bytes(crate::secrets::random::<4>()?)) / (f64::from(u32::MAX) + 1.0))
+    crate::secrets::fraction()
 }

@@ -44,13 +44,7 @@ pub fn subscribe(
     if let Some(known) = find()? {
         return repoint(installation, &known, &seal(known.id)?, &wanted);
     }
-    if subscriptions::has_at_least(installation, user_id, MAX_CONNECTIONS)? {
-        return Err(error(
-            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-            format!("a user can have {MAX_CONNECTIONS} connections at most"),
-        )
-        .set_hint("Unsubscribe from calendars that are no longer needed: calendar_unsubscribe(connection_id)."));
-    }
+    check_room(installation, user_id)?;
     let id = store::new_id();
     let sealed = seal(id)?;
     for number in 1.. {
@@ -68,6 +62,19 @@ pub fn subscribe(
         }
     }
     Ok(id)
+}
+
+/// # Errors
+/// 54000 where the user has as many connections as there can be.
+pub fn check_room(installation: &Installation, user_id: &str) -> SqlResult<()> {
+    if !subscriptions::has_at_least(installation, user_id, MAX_CONNECTIONS)? {
+        return Ok(());
+    }
+    Err(error(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("a user can have {MAX_CONNECTIONS} connections at most"),
+    )
+    .set_hint("Unsubscribe from calendars that are no longer needed: calendar_unsubscribe(connection_id)."))
 }
 
 fn repoint(
@@ -96,11 +103,17 @@ fn check(provider: &str, name: Option<&str>, poll_interval: Option<&Interval>) -
         )
         .set_hint("The provider of a calendar file (.ics) is 'ics', that of a Power Automate flow 'powerautomate'."));
     }
-    if poll_interval.is_some_and(|it| !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&it.as_micros())) {
-        return Err(invalid_argument("poll_interval must be between a second and a year")
-            .set_hint("Leave it out to have the calendar polled every calendar_sync.poll_interval."));
+    poll_interval.map_or(Ok(()), check_interval)
+}
+
+/// # Errors
+/// 22023 for a poll_interval that makes no sense.
+pub fn check_interval(poll_interval: &Interval) -> SqlResult<()> {
+    if (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&poll_interval.as_micros()) {
+        return Ok(());
     }
-    Ok(())
+    Err(invalid_argument("poll_interval must be between a second and a year")
+        .set_hint("Leave it out to have the calendar polled every calendar_sync.poll_interval."))
 }
 
 fn address(url: &str) -> SqlResult<Address> {
@@ -119,7 +132,7 @@ fn address(url: &str) -> SqlResult<Address> {
     Ok(address)
 }
 
-fn capitalized(text: &str) -> String {
+pub fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

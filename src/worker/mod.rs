@@ -15,6 +15,7 @@ mod process;
 mod results;
 mod shared;
 mod states;
+mod tokens;
 mod trouble;
 mod upkeep;
 mod wake;

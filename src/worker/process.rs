@@ -10,6 +10,7 @@ use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::SqlResult;
 use crate::http::Bell;
+pub use crate::store::commit_durably;
 use crate::sync::wait::pause;
 
 unsafe extern "C-unwind" {
@@ -62,12 +63,6 @@ pub fn set_transactions() {
     set(c"synchronous_commit", c"off");
     set(c"default_transaction_read_only", c"off");
     set(c"default_transaction_isolation", c"read committed");
-}
-
-/// Has the current transaction wait for the disk when it commits.
-pub fn commit_durably() {
-    // SAFETY: sets a flag of the transaction.
-    unsafe { pg_sys::ForceSyncCommit() };
 }
 
 /// Waits for the latch, the bell or the time. SIGTERM ends the process from here; a cancel means nothing to a process

@@ -1,0 +1,143 @@
+//! The application's registration at a provider.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::site;
+use crate::errors::{SqlResult, invalid_argument};
+use crate::http::Address;
+use crate::store::oauth::{self, Addresses, Registered};
+use crate::store::sealed::CLIENT_SECRET;
+use crate::store::{self, Installation, installation_row};
+use crate::sync::fetch::http_options;
+use crate::sync::keys;
+use crate::sync::subscribe::capitalized;
+
+const KEYS: &str = "The keys are redirect_uris, scopes, api_url, authorize_url, token_url, revoke_url (or endpoints, with \
+                    api, authorize, token and revoke) and, for microsoft, tenant.";
+
+/// Registers the application; as the extension's owner, for an administrator.
+pub fn register(
+    installation: &Installation,
+    provider: &str,
+    client_id: &str,
+    client_secret: Option<&str>,
+    options: &Value,
+) -> SqlResult<()> {
+    site::provider(provider)?;
+    let client_id = site::secret("client_id", client_id)?;
+    let read = Read::new(provider, options)?;
+    installation_row::ensure(installation)?;
+    let id = store::new_id();
+    let seal = |secret: &str| keys::seal(installation, CLIENT_SECRET.place(id), secret);
+    let client = Registered {
+        id,
+        client_id: client_id.to_string(),
+        client_secret: client_secret.map(str::trim).filter(|it| !it.is_empty()).map(seal).transpose()?,
+        addresses: read.addresses,
+        redirect_uris: read.redirect_uris,
+        scopes: read.scopes,
+        options: read.tenant.map_or_else(|| json!({}), |tenant| json!({ "tenant": tenant })),
+    };
+    oauth::register(installation, provider, client)
+}
+
+/// The options, read.
+#[derive(Default)]
+struct Read {
+    addresses: Addresses,
+    redirect_uris: Vec<String>,
+    scopes: Option<Vec<String>>,
+    tenant: Option<String>,
+}
+
+impl Read {
+    fn new(provider: &str, options: &Value) -> SqlResult<Self> {
+        let mut read = Self::default();
+        for (key, value) in object("options", options)? {
+            match key.as_str() {
+                _ if value.is_null() => {}
+                "redirect_uris" | "redirect_uri" => read.redirect_uris = redirect_uris(key, value)?,
+                "scopes" | "scope" => read.scopes = Some(texts(key, value)?),
+                "tenant" if provider == "microsoft" => read.tenant = Some(tenant(value)?),
+                "endpoints" => {
+                    for (key, value) in object(key, value)? {
+                        read.endpoint(key, value)?;
+                    }
+                }
+                _ => read.endpoint(key, value)?,
+            }
+        }
+        Ok(read)
+    }
+
+    /// An address, by our names for it or by those of RFC 8414 (authorization_endpoint).
+    fn endpoint(&mut self, key: &str, value: &Value) -> SqlResult<()> {
+        let name = ["_url", "_uri", "_endpoint"].iter().find_map(|end| key.strip_suffix(end)).unwrap_or(key);
+        let place = match name {
+            "api" => &mut self.addresses.api,
+            "authorize" | "authorization" | "auth" => &mut self.addresses.authorize,
+            "token" => &mut self.addresses.token,
+            "revoke" | "revocation" => &mut self.addresses.revoke,
+            _ => {
+                return Err(invalid_argument(format!("options: the key \"{key}\" is not known")).set_hint(KEYS));
+            }
+        };
+        if !value.is_null() {
+            *place = Some(address(key, value)?);
+        }
+        Ok(())
+    }
+}
+
+fn object<'a>(name: &str, value: &'a Value) -> SqlResult<&'a Map<String, Value>> {
+    value.as_object().ok_or_else(|| invalid_argument(format!("{name} is not a JSON object")).set_hint(KEYS))
+}
+
+/// A list of texts, or one text whose words they are.
+fn texts(key: &str, value: &Value) -> SqlResult<Vec<String>> {
+    let list = match value {
+        Value::String(words) => Some(words.split_whitespace().map(str::to_owned).collect()),
+        Value::Array(list) => list.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    };
+    list.ok_or_else(|| invalid_argument(format!("options: {key} is not a list of texts")))
+}
+
+fn redirect_uris(key: &str, value: &Value) -> SqlResult<Vec<String>> {
+    let list = texts(key, value)?;
+    for uri in &list {
+        // RFC 6749, 3.1.2.
+        if !Url::parse(uri).is_ok_and(|url| url.fragment().is_none()) {
+            return Err(invalid_argument(format!("options: \"{uri}\" is no redirect URI"))
+                .set_hint("Give the whole address that users come back to, as it is registered at the provider."));
+        }
+    }
+    Ok(list)
+}
+
+/// A directory's id or domain, or one of Microsoft's words for several.
+fn tenant(value: &Value) -> SqlResult<String> {
+    let is_name = |it: &&str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    value.as_str().filter(is_name).map(str::to_owned).ok_or_else(|| {
+        invalid_argument("options: tenant is no directory")
+            .set_hint("Give its id or domain, or common, organizations or consumers.")
+    })
+}
+
+fn address(key: &str, value: &Value) -> SqlResult<String> {
+    let text = value.as_str().ok_or_else(|| invalid_argument(format!("options: {key} is not a text")))?;
+    let address = Address::parse(text)
+        .map_err(|why| bad_address(key).set_detail(format!("{}.", capitalized(&why.to_string()))))?;
+    match http_options().policy.refuses(&address) {
+        Some(why) => Err(bad_address(key).set_detail(format!("{address} must not be asked: {why}.")).set_hint(
+            "An administrator can allow it: calendar_sync.http_allow_private, http_allow_hosts, http_deny_hosts.",
+        )),
+        None => Ok(text.trim().to_owned()),
+    }
+}
+
+fn bad_address(key: &str) -> ErrorReport {
+    invalid_argument(format!("options: {key} is no address that can be asked"))
+}

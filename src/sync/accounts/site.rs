@@ -1,0 +1,144 @@
+//! Where a provider is asked, and as which application: as it is registered, else as usual.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+use zeroize::Zeroizing;
+
+use crate::errors::{SqlResult, error, internal, invalid_argument};
+use crate::http::Address;
+use crate::providers::account::{self, AccountProvider, Endpoints};
+use crate::providers::oauth::Application;
+use crate::secrets;
+use crate::store::Installation;
+use crate::store::oauth::{self, Registered};
+use crate::store::sealed::CLIENT_SECRET;
+
+/// A provider as this installation reaches it.
+pub struct Site {
+    pub name: String,
+    pub provider: &'static dyn AccountProvider,
+    pub endpoints: Endpoints,
+    pub api: Address,
+    registered: Option<Registered>,
+}
+
+/// The sites that one round needs, each read once.
+#[derive(Default)]
+pub struct Sites(HashMap<String, Rc<Site>>);
+
+impl Sites {
+    /// # Errors
+    /// As [`Site::of`].
+    pub fn get(&mut self, installation: &Installation, provider: &str) -> SqlResult<Rc<Site>> {
+        if let Some(site) = self.0.get(provider) {
+            return Ok(site.clone());
+        }
+        let site = Rc::new(Site::of(installation, provider)?);
+        self.0.insert(provider.to_owned(), site.clone());
+        Ok(site)
+    }
+}
+
+impl Site {
+    /// # Errors
+    /// 22023 for a provider that has no accounts.
+    pub fn of(installation: &Installation, name: &str) -> SqlResult<Self> {
+        let provider = provider(name)?;
+        let endpoints = provider.endpoints();
+        let registered = oauth::registered(installation, name)?;
+        let own = registered.as_ref().and_then(|it| it.addresses.api.as_deref());
+        let api = Address::parse(own.unwrap_or(endpoints.api)).map_err(internal)?;
+        Ok(Self { name: name.to_owned(), provider, endpoints, api, registered })
+    }
+
+    /// The application, with its secret opened; `None` where none is registered.
+    pub fn application(&self) -> SqlResult<Option<Application>> {
+        let Some(registered) = &self.registered else { return Ok(None) };
+        let open = |sealed: &Vec<u8>| secrets::open(CLIENT_SECRET.place(registered.id), sealed);
+        Ok(Some(Application {
+            client_id: registered.client_id.clone(),
+            client_secret: registered.client_secret.as_ref().map(open).transpose()?,
+            authentication: self.endpoints.client_authentication,
+        }))
+    }
+
+    /// The registration.
+    ///
+    /// # Errors
+    /// 55000 where there is none.
+    pub fn registered(&self) -> SqlResult<&Registered> {
+        self.registered.as_ref().ok_or_else(|| {
+            error(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("no application is registered at {}", self.name),
+            )
+            .set_hint(
+                "An administrator does that: calendar_oauth_register(provider, client_id, client_secret, options).",
+            )
+        })
+    }
+
+    /// Where users are sent to log in.
+    pub fn authorize(&self) -> SqlResult<Address> {
+        self.address(|own| own.authorize.as_deref(), self.endpoints.authorize)
+    }
+
+    /// Where codes and refresh tokens are exchanged.
+    pub fn token(&self) -> SqlResult<Address> {
+        self.address(|own| own.token.as_deref(), self.endpoints.token)
+    }
+
+    /// Where tokens are ended, if the provider has such a place. One that stands elsewhere than usual has what it says.
+    pub fn revoke(&self) -> SqlResult<Option<Address>> {
+        let addresses = self.registered.as_ref().map(|it| &it.addresses);
+        match addresses.and_then(|own| own.revoke.as_deref()) {
+            Some(own) => Address::parse(own).map(Some).map_err(internal),
+            None if addresses.is_some_and(|own| own.token.is_some()) => Ok(None),
+            None => self.endpoints.revoke.map(|usual| self.usual(usual)).transpose(),
+        }
+    }
+
+    /// What users are asked to allow.
+    pub fn scopes(&self) -> Vec<String> {
+        let own = self.registered.as_ref().and_then(|it| it.scopes.clone());
+        own.unwrap_or_else(|| self.endpoints.scopes.iter().map(|scope| (*scope).to_owned()).collect())
+    }
+
+    fn address(&self, own: impl Fn(&oauth::Addresses) -> Option<&str>, usual: &str) -> SqlResult<Address> {
+        match self.registered.as_ref().and_then(|it| own(&it.addresses)) {
+            Some(own) => Address::parse(own).map_err(internal),
+            None => self.usual(usual),
+        }
+    }
+
+    /// The usual address; of a tenant's own where one is registered (Microsoft).
+    fn usual(&self, usual: &str) -> SqlResult<Address> {
+        let tenant = self.registered.as_ref().and_then(|it| it.options["tenant"].as_str());
+        let of_tenant = tenant.map(|tenant| usual.replacen("/common/", &format!("/{tenant}/"), 1));
+        Address::parse(of_tenant.as_deref().unwrap_or(usual)).map_err(internal)
+    }
+}
+
+/// The provider of accounts of that name.
+///
+/// # Errors
+/// 22023 for any other.
+pub fn provider(name: &str) -> SqlResult<&'static dyn AccountProvider> {
+    account::named(name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> ErrorReport {
+    invalid_argument(format!("there are no accounts at provider \"{name}\""))
+        .set_hint("The provider is google, microsoft or notion. A calendar by its URL: calendar_subscribe.")
+}
+
+/// A secret that must not be empty.
+pub fn secret(name: &str, value: &str) -> SqlResult<Zeroizing<String>> {
+    match value.trim() {
+        "" => Err(invalid_argument(format!("{name} is empty"))),
+        value => Ok(Zeroizing::new(value.to_owned())),
+    }
+}
