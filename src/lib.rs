@@ -56,6 +56,7 @@ extension_sql_file!(
     requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
 extension_sql_file!("../sql/065_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
+extension_sql_file!("../sql/066_outlook_views.sql", name = "outlook_views", requires = ["events", "connections"]);
 extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
 extension_sql_file!(
     "../sql/070_events.sql",
