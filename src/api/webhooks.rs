@@ -13,7 +13,7 @@ use super::json::Json;
 use crate::errors::{SqlResult, error};
 use crate::secrets;
 use crate::store::sealed::CLIENT_STATE;
-use crate::store::{self, webhooks};
+use crate::store::{self, channels, webhooks};
 use crate::sync::webhooks::receive::{self, Answer, Claim};
 use crate::sync::webhooks::register;
 use crate::worker;
@@ -49,7 +49,7 @@ fn calendar_webhook_token(webhook_id: Option<pgrx::Uuid>) -> SqlResult<Option<St
 /// Whoever may not act for its owner gets the same error as for a channel that is not there.
 fn own_webhook(webhook_id: Option<pgrx::Uuid>) -> SqlResult<Uuid> {
     let webhook_id = Uuid::from_bytes(*given("webhook_id", webhook_id)?.as_bytes());
-    let owner = store::reading(|installation| webhooks::owner(installation, webhook_id))?;
+    let owner = store::reading(|installation| channels::owner(installation, webhook_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok(webhook_id),
         _ => Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("there is no webhook {webhook_id}"))

@@ -4,6 +4,7 @@ pub mod account_connections;
 pub mod accounts;
 pub mod agenda;
 pub mod catalog;
+pub mod channels;
 pub mod cleanup;
 pub mod connections;
 pub mod crm;

@@ -1,4 +1,5 @@
-//! calendar_webhook_subscriptions: the channels that providers notify us through.
+//! calendar_webhook_subscriptions as notifications come in: whose channel it is, what proves it, when it was heard of.
+//! A channel's life: see [`super::channels`].
 
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
@@ -25,16 +26,6 @@ pub struct Channel {
     pub calendar: String,
 }
 
-/// A connection that is to have a channel.
-#[derive(Debug, Clone)]
-pub struct Subject {
-    pub connection_id: Uuid,
-    pub provider: String,
-    pub account_id: Option<Uuid>,
-    pub direction: String,
-    pub status: String,
-}
-
 /// What a notification says of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Noted {
@@ -58,37 +49,6 @@ macro_rules! channels {
 }
 
 thread_local! {
-    static SUBJECT: Statement = const { Statement::new(
-        "select connection_id, provider, account_id, direction, status
-         from @calendar_connections
-         where connection_id = $1
-           and status <> 'removed'",
-        &[pg_sys::UUIDOID],
-    ) };
-    static OWNER: Statement = const { Statement::new(
-        "select c.user_id
-         from @calendar_webhook_subscriptions w
-         join @calendar_connections c on c.connection_id = w.connection_id
-         where w.webhook_id = $1",
-        &[pg_sys::UUIDOID],
-    ) };
-    static FORGET_WAITING: Statement = const { Statement::new(
-        "delete from @calendar_webhook_subscriptions o
-         using @calendar_webhook_subscriptions w
-         where w.webhook_id = $1
-           and o.connection_id = w.connection_id
-           and o.webhook_id <> w.webhook_id
-           and o.client_state is null
-           and not o.is_active
-           and o.subscription_id is null",
-        &[pg_sys::UUIDOID],
-    ) };
-    static ADD: Statement = const { Statement::new(
-        "insert into @calendar_webhook_subscriptions
-             (webhook_id, connection_id, provider, notification_url, is_active)
-         values ($1, $2, $3, $4, false)",
-        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID],
-    ) };
     static NAMED: Statement = const { Statement::new(
         channels!("w.provider = $1 and w.subscription_id = any ($2) and w.is_active"),
         &[pg_sys::TEXTOID, pg_sys::TEXTARRAYOID],
@@ -135,32 +95,6 @@ thread_local! {
          set client_state = $2, client_state_hash = $3, is_active = true, failures = 0, last_error = null
          where webhook_id = $1",
         &[pg_sys::UUIDOID, pg_sys::BYTEAOID, pg_sys::BYTEAOID],
-    ) };
-    static REPLACE_OTHERS: Statement = const { Statement::new(
-        "update @calendar_webhook_subscriptions o
-         set is_active = o.subscription_id is not null,
-             stop_at = case when o.subscription_id is not null then clock_timestamp() end,
-             renew_at = null,
-             client_state = case when o.subscription_id is not null then o.client_state end,
-             client_state_hash = null
-         from @calendar_webhook_subscriptions w
-         where w.webhook_id = $1
-           and o.connection_id = w.connection_id
-           and o.webhook_id <> w.webhook_id
-           and (o.is_active or o.renew_at is not null)",
-        &[pg_sys::UUIDOID],
-    ) };
-    static END: Statement = const { Statement::new(
-        "update @calendar_webhook_subscriptions
-         set is_active = false,
-             client_state = null,
-             client_state_hash = null,
-             renew_at = null,
-             stop_at = null,
-             failures = 0,
-             last_error = null
-         where webhook_id = $1",
-        &[pg_sys::UUIDOID],
     ) };
     // Whoever asked for a channel later under the same address has the token, too, but did not wait for it.
     static TOKEN: Statement = const { Statement::new(
@@ -245,45 +179,6 @@ fn channel(columns: &mut Columns) -> SpiResult<Channel> {
     })
 }
 
-/// The connection of that id; `None` where there is none, or it was unsubscribed from.
-pub fn subject(installation: &Installation, connection_id: Uuid) -> SqlResult<Option<Subject>> {
-    SUBJECT.with(|subject| {
-        subject.first(installation, &[uuid(connection_id).into()], |columns| {
-            Ok(Subject {
-                connection_id: columns.uuid()?.unwrap_or_default(),
-                provider: columns.word()?,
-                account_id: columns.uuid()?,
-                direction: columns.word()?,
-                status: columns.word()?,
-            })
-        })
-    })
-}
-
-/// Whose channel it is; `None` where there is none.
-pub fn owner(installation: &Installation, webhook_id: Uuid) -> SqlResult<Option<String>> {
-    OWNER.with(|owner| owner.first(installation, &[uuid(webhook_id).into()], Columns::word))
-}
-
-/// The connection's other channels that nothing has come of yet are none any more.
-pub fn forget_waiting(installation: &Installation, webhook_id: Uuid) -> SqlResult<()> {
-    FORGET_WAITING.with(|forget| forget.execute(installation, &[uuid(webhook_id).into()]))?;
-    Ok(())
-}
-
-/// A channel that is to be: not registered yet, and nothing is taken from it.
-pub fn add(
-    installation: &Installation,
-    webhook_id: Uuid,
-    connection_id: Uuid,
-    provider: &str,
-    notification_url: &str,
-) -> SqlResult<()> {
-    let arguments = [uuid(webhook_id).into(), uuid(connection_id).into(), provider.into(), notification_url.into()];
-    ADD.with(|add| add.execute(installation, &arguments))?;
-    Ok(())
-}
-
 /// The active channels that a provider has these names for.
 pub fn named(installation: &Installation, provider: &str, names: Vec<&str>) -> SqlResult<Vec<Channel>> {
     NAMED.with(|named| named.rows(installation, &[provider.into(), names.into()], channel))
@@ -312,19 +207,6 @@ pub fn verified_at(installation: &Installation, notification_url: &str) -> SqlRe
 /// Takes a verification token (sealed, and its keyed hash): from now on signed notifications count.
 pub fn verify(installation: &Installation, webhook_id: Uuid, sealed: &[u8], hash: &[u8]) -> SqlResult<()> {
     VERIFY.with(|verify| verify.execute(installation, &[uuid(webhook_id).into(), sealed.into(), hash.into()]))?;
-    Ok(())
-}
-
-/// That channel stands in for the connection's others: what is registered at the provider is ended there, and taken
-/// from until then.
-pub fn replace_others(installation: &Installation, webhook_id: Uuid) -> SqlResult<()> {
-    REPLACE_OTHERS.with(|replace| replace.execute(installation, &[uuid(webhook_id).into()]))?;
-    Ok(())
-}
-
-/// It has ended: nothing is taken from it, and its secret is gone.
-pub fn end(installation: &Installation, webhook_id: Uuid) -> SqlResult<()> {
-    END.with(|end| end.execute(installation, &[uuid(webhook_id).into()]))?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::errors::SqlResult;
 use crate::secrets;
 use crate::store::sealed::CLIENT_STATE;
 use crate::store::webhooks::{self, Channel, Noted};
-use crate::store::{Installation, installation_row, notices};
+use crate::store::{Installation, channels, installation_row, notices};
 use crate::sync::keys;
 
 /// The token is the secret of every channel that waits for one under this address.
@@ -24,7 +24,7 @@ pub fn verification(installation: &Installation, call: &Call, token: &str) -> Sq
     }
     for channel in &waiting {
         verify(installation, channel.webhook_id, token)?;
-        webhooks::replace_others(installation, channel.webhook_id)?;
+        channels::replace_others(installation, channel.webhook_id)?;
     }
     Ok(Answer::new(200, ""))
 }

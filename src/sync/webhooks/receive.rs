@@ -153,8 +153,11 @@ impl Proved {
 
 /// A channel's secret; `None` where it can't be opened, which the server's log says.
 pub(super) fn secret_of(channel: &Channel) -> Option<Zeroizing<String>> {
-    let sealed = channel.client_state.as_deref()?;
-    secrets::open(CLIENT_STATE.place(channel.webhook_id), sealed)
+    opened(channel.webhook_id, channel.client_state.as_deref()?)
+}
+
+pub(super) fn opened(webhook_id: Uuid, client_state: &[u8]) -> Option<Zeroizing<String>> {
+    secrets::open(CLIENT_STATE.place(webhook_id), client_state)
         .inspect_err(|error| pgrx::log!("calendar_sync: a notification can't be checked: {}", error.message()))
         .ok()
 }

@@ -9,9 +9,9 @@ use super::receive::secret_of;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::http::Address;
 use crate::settings;
+use crate::store::channels::{self, Subject};
 use crate::store::installation_row::{self, Standing};
-use crate::store::webhooks::{self, Subject};
-use crate::store::{self, Installation};
+use crate::store::{self, Installation, webhooks};
 
 /// Longest address, in bytes; Graph takes no longer one.
 const LONGEST_ADDRESS: usize = 2000;
@@ -27,14 +27,14 @@ pub fn register(connection_id: Uuid, notification_url: &str) -> SqlResult<Uuid> 
             return await_notion(installation, &subject, notification_url);
         }
         let id = store::new_id();
-        webhooks::add(installation, id, connection_id, &subject.provider, notification_url)?;
+        channels::add(installation, id, connection_id, &subject.provider, notification_url)?;
         Ok(id)
     })
 }
 
 /// Ends a channel.
 pub fn stop(webhook_id: Uuid) -> SqlResult<()> {
-    store::as_owner(|installation| webhooks::end(installation, webhook_id))
+    store::as_owner(|installation| channels::given_up(installation, webhook_id, None))
 }
 
 /// Whose channel it will be, and that there can be one; as the extension's owner.
@@ -43,9 +43,9 @@ fn subject(installation: &Installation, connection_id: Uuid, notification_url: &
     let refused = |message: String, hint: &str| {
         Err(error(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, message).set_hint(hint.to_owned()))
     };
-    let subject = webhooks::subject(installation, connection_id)?.ok_or_else(|| gone(connection_id))?;
+    let subject = channels::subject(installation, connection_id)?.ok_or_else(|| gone(connection_id))?;
     match subject.provider.as_str() {
-        "google" | "microsoft" | "notion" if subject.account_id.is_some() => {}
+        "google" | "microsoft" | "notion" if subject.calendar.account_id.is_some() => {}
         provider => {
             return refused(
                 format!("calendars of provider {provider} are polled: nobody notifies us of their changes"),
@@ -79,11 +79,11 @@ fn await_notion(installation: &Installation, subject: &Subject, notification_url
     let id = store::new_id();
     let verified = webhooks::verified_at(installation, notification_url)?
         .filter(|channel| channel.connection_id != subject.connection_id);
-    webhooks::add(installation, id, subject.connection_id, &subject.provider, notification_url)?;
-    webhooks::forget_waiting(installation, id)?;
+    channels::add(installation, id, subject.connection_id, &subject.provider, notification_url)?;
+    channels::forget_waiting(installation, id)?;
     if let Some(token) = verified.as_ref().and_then(secret_of) {
         integrations::verify(installation, id, &token)?;
-        webhooks::replace_others(installation, id)?;
+        channels::replace_others(installation, id)?;
     }
     Ok(id)
 }

@@ -1,0 +1,494 @@
+//! A channel's life (calendar_webhook_subscriptions): asked for, registered at the provider, renewed, suspended, ended.
+//!
+//! | | `is_active` | `renew_at` | `stop_at` |
+//! |---|---|---|---|
+//! | to be registered (Notion: its token is waited for) | false | the next try (Notion: NULL) | NULL |
+//! | works | true | when it is renewed | NULL |
+//! | is to be ended at the provider; works until then | true | NULL, or infinity | the next try |
+//! | suspended with its connection | false | infinity | NULL |
+//! | ended | false | NULL | NULL |
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use pgrx::pg_sys;
+use pgrx::spi::SpiResult;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::datum::{stamp, uuid};
+use super::rows::Columns;
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+
+/// A connection that is to have a channel.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub connection_id: Uuid,
+    pub provider: String,
+    pub direction: String,
+    pub status: String,
+    pub calendar: Calendar,
+}
+
+/// Where a channel's calendar is.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    pub account_id: Option<Uuid>,
+    /// The provider's identifier of it.
+    pub external_id: String,
+    pub mailbox: Option<String>,
+    /// The connection's options.
+    pub options: Value,
+}
+
+/// A channel as the provider has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    pub subscription_id: String,
+    pub resource_id: Option<String>,
+    pub resource_path: Option<String>,
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// A channel that something is to be done about at the provider.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub webhook_id: Uuid,
+    pub connection_id: Uuid,
+    pub provider: String,
+    pub calendar: Calendar,
+    pub notification_url: String,
+    /// `None` where it is to be registered.
+    pub registration: Option<Registration>,
+    /// Sealed.
+    pub client_state: Option<Vec<u8>>,
+    /// It is to be ended; else registered or renewed.
+    pub is_to_end: bool,
+    /// Tries that failed in a row.
+    pub failures: u32,
+}
+
+/// A connection's `c` calendar, as [`calendar`] reads it.
+macro_rules! of_calendar {
+    () => {
+        "c.account_id, c.external_calendar_id, c.delegate_email, c.options::text"
+    };
+}
+
+thread_local! {
+    static SUBJECT: Statement = const { Statement::new(
+        concat!(
+            "select c.connection_id, c.provider, c.direction, c.status, ", of_calendar!(), "
+             from @calendar_connections c
+             where c.connection_id = $1
+               and c.status <> 'removed'"
+        ),
+        &[pg_sys::UUIDOID],
+    ) };
+    static OWNER: Statement = const { Statement::new(
+        "select c.user_id
+         from @calendar_webhook_subscriptions w
+         join @calendar_connections c on c.connection_id = w.connection_id
+         where w.webhook_id = $1",
+        &[pg_sys::UUIDOID],
+    ) };
+    static ONE: Statement = const { Statement::new(
+        concat!(
+            "select w.webhook_id, w.connection_id, w.provider, ", of_calendar!(), ", w.notification_url,
+                 w.subscription_id, w.resource_id, w.resource_path, w.expiration, w.client_state, true, w.failures
+             from @calendar_webhook_subscriptions w
+             join @calendar_connections c on c.connection_id = w.connection_id
+             where w.webhook_id = $1
+             for update of w"
+        ),
+        &[pg_sys::UUIDOID],
+    ) };
+    static OTHERS: Statement = const { Statement::new(
+        "select webhook_id
+         from @calendar_webhook_subscriptions
+         where connection_id = $1
+           and webhook_id <> $2
+           and is_active
+           and subscription_id is not null",
+        &[pg_sys::UUIDOID, pg_sys::UUIDOID],
+    ) };
+    static ADD: Statement = const { Statement::new(
+        "insert into @calendar_webhook_subscriptions
+             (webhook_id, connection_id, provider, notification_url, is_active, renew_at)
+         values ($1, $2, $3, $4, false, case when $3 <> 'notion' then clock_timestamp() end)",
+        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID],
+    ) };
+    static FORGET_WAITING: Statement = const { Statement::new(
+        "delete from @calendar_webhook_subscriptions o
+         using @calendar_webhook_subscriptions w
+         where w.webhook_id = $1
+           and o.connection_id = w.connection_id
+           and o.webhook_id <> w.webhook_id
+           and o.client_state is null
+           and not o.is_active
+           and o.subscription_id is null",
+        &[pg_sys::UUIDOID],
+    ) };
+    static REPLACE_OTHERS: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions o
+         set is_active = o.subscription_id is not null,
+             stop_at = case when o.subscription_id is not null then clock_timestamp() end,
+             renew_at = null,
+             client_state = case when o.subscription_id is not null then o.client_state end,
+             client_state_hash = null
+         from @calendar_webhook_subscriptions w
+         where w.webhook_id = $1
+           and o.connection_id = w.connection_id
+           and o.webhook_id <> w.webhook_id
+           and (o.is_active or o.renew_at is not null)",
+        &[pg_sys::UUIDOID],
+    ) };
+    static STOP_ALL: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set is_active = is_active and subscription_id is not null,
+             stop_at = case when is_active and subscription_id is not null then clock_timestamp() end,
+             renew_at = case when $2 and stop_at is null and provider <> 'notion' then 'infinity'::timestamptz end,
+             client_state = case when is_active and subscription_id is not null then client_state end,
+             client_state_hash = null
+         where connection_id = $1
+           and (is_active or renew_at is not null)
+           and (provider <> 'notion' or not $2)",
+        &[pg_sys::UUIDOID, pg_sys::BOOLOID],
+    ) };
+    static GO_ON: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set renew_at = clock_timestamp(), stop_at = null, failures = 0
+         where connection_id = $1
+           and renew_at = 'infinity'",
+        &[pg_sys::UUIDOID],
+    ) };
+    // What is leased is tried again when the lease ends, unless something has come of it by then.
+    static LEASE: Statement = const { Statement::new(
+        concat!(
+            "update @calendar_webhook_subscriptions w
+             set renew_at = case when w.stop_at is null then now() + make_interval(secs => $2) else w.renew_at end,
+                 stop_at = case when w.stop_at is not null then now() + make_interval(secs => $2) end
+             from @calendar_connections c
+             where c.connection_id = w.connection_id
+               and w.webhook_id = any (array(
+                   select d.webhook_id
+                   from @calendar_webhook_subscriptions d
+                   join @calendar_connections dc on dc.connection_id = d.connection_id
+                   where d.stop_at <= now()
+                      or (d.renew_at <= now() and d.stop_at is null and dc.status in ('active', 'error'))
+                   order by least(d.stop_at, d.renew_at)
+                   limit $1
+                   for update of d skip locked
+               ))
+             returning w.webhook_id, w.connection_id, w.provider, ", of_calendar!(), ", w.notification_url,
+                 w.subscription_id, w.resource_id, w.resource_path, w.expiration, w.client_state,
+                 w.stop_at is not null, w.failures"
+        ),
+        &[pg_sys::INT8OID, pg_sys::FLOAT8OID],
+    ) };
+    static REGISTERED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set subscription_id = $2,
+             resource_id = $3,
+             resource_path = $4,
+             expiration = $5,
+             client_state = $6,
+             last_message_number = null,
+             is_active = true,
+             renew_at = case when renew_at = 'infinity' then renew_at else $7 end,
+             stop_at = case when renew_at = 'infinity' then clock_timestamp() else stop_at end,
+             unannounced = 0,
+             failures = 0,
+             last_error = null
+         where webhook_id = $1
+           and renew_at is not null",
+        &[
+            pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID,
+            pg_sys::BYTEAOID, pg_sys::TIMESTAMPTZOID,
+        ],
+    ) };
+    static EXTENDED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set expiration = $2,
+             renew_at = case when renew_at = 'infinity' then renew_at else $3 end,
+             failures = 0,
+             last_error = null
+         where webhook_id = $1
+           and renew_at is not null",
+        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static ADD_PASSING: Statement = const { Statement::new(
+        "insert into @calendar_webhook_subscriptions (webhook_id, connection_id, provider, notification_url,
+             subscription_id, resource_id, resource_path, expiration, client_state, is_active, stop_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, true, clock_timestamp() + make_interval(secs => $10))
+         on conflict (subscription_id, provider) do nothing",
+        &[
+            pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID,
+            pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::BYTEAOID, pg_sys::FLOAT8OID,
+        ],
+    ) };
+    static ENDED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set is_active = false,
+             subscription_id = case when renew_at is null then subscription_id end,
+             client_state = null,
+             client_state_hash = null,
+             stop_at = null,
+             failures = 0,
+             last_error = $2
+         where webhook_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID],
+    ) };
+    static GIVEN_UP: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set is_active = false,
+             client_state = null,
+             client_state_hash = null,
+             renew_at = null,
+             stop_at = null,
+             last_error = $2
+         where webhook_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID],
+    ) };
+    static FAILED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set failures = failures + 1,
+             last_error = $2,
+             renew_at = case
+                 when stop_at is null and renew_at < 'infinity' then clock_timestamp() + make_interval(secs => $3)
+                 else renew_at
+             end,
+             stop_at = case when stop_at is not null then clock_timestamp() + make_interval(secs => $3) end
+         where webhook_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::FLOAT8OID],
+    ) };
+    static POSTPONED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set renew_at = case
+                 when stop_at is null and renew_at < 'infinity' then clock_timestamp() + make_interval(secs => $2)
+                 else renew_at
+             end,
+             stop_at = case when stop_at is not null then clock_timestamp() + make_interval(secs => $2) end
+         where webhook_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::FLOAT8OID],
+    ) };
+    static POLLED: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set unannounced = case when unannounced + 1 < $3 then unannounced + 1 else 0 end,
+             renew_at = case when unannounced + 1 < $3 then renew_at else clock_timestamp() end
+         where webhook_id = any (array(
+             select webhook_id
+             from @calendar_webhook_subscriptions
+             where connection_id = $1
+               and is_active
+               and subscription_id is not null
+               and stop_at is null
+               and greatest(last_notification_at, created_at) < $2
+             for update skip locked
+         ))",
+        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID],
+    ) };
+}
+
+fn calendar(columns: &mut Columns) -> SpiResult<Calendar> {
+    Ok(Calendar {
+        account_id: columns.uuid()?,
+        external_id: columns.word()?,
+        mailbox: columns.text()?,
+        options: columns.json()?,
+    })
+}
+
+fn due(columns: &mut Columns) -> SpiResult<Due> {
+    Ok(Due {
+        webhook_id: columns.uuid()?.unwrap_or_default(),
+        connection_id: columns.uuid()?.unwrap_or_default(),
+        provider: columns.word()?,
+        calendar: calendar(columns)?,
+        notification_url: columns.word()?,
+        registration: registration(columns)?,
+        client_state: columns.bytes()?,
+        is_to_end: columns.flag()?,
+        failures: columns.int()?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+    })
+}
+
+fn registration(columns: &mut Columns) -> SpiResult<Option<Registration>> {
+    let (subscription_id, resource_id, resource_path) = (columns.text()?, columns.text()?, columns.text()?);
+    let expires = columns.instant()?;
+    Ok(subscription_id.map(|subscription_id| Registration { subscription_id, resource_id, resource_path, expires }))
+}
+
+/// The connection of that id; `None` where there is none, or it was unsubscribed from.
+pub fn subject(installation: &Installation, connection_id: Uuid) -> SqlResult<Option<Subject>> {
+    SUBJECT.with(|subject| {
+        subject.first(installation, &[uuid(connection_id).into()], |columns| {
+            Ok(Subject {
+                connection_id: columns.uuid()?.unwrap_or_default(),
+                provider: columns.word()?,
+                direction: columns.word()?,
+                status: columns.word()?,
+                calendar: calendar(columns)?,
+            })
+        })
+    })
+}
+
+/// Whose channel it is; `None` where there is none.
+pub fn owner(installation: &Installation, webhook_id: Uuid) -> SqlResult<Option<String>> {
+    OWNER.with(|owner| owner.first(installation, &[uuid(webhook_id).into()], Columns::word))
+}
+
+/// A channel, as what is to be ended.
+pub fn one(installation: &Installation, webhook_id: Uuid) -> SqlResult<Option<Due>> {
+    ONE.with(|one| one.first(installation, &[uuid(webhook_id).into()], due))
+}
+
+/// The connection's other channels that are registered at the provider.
+pub fn others(installation: &Installation, connection_id: Uuid, webhook_id: Uuid) -> SqlResult<Vec<Uuid>> {
+    let arguments = [uuid(connection_id).into(), uuid(webhook_id).into()];
+    OTHERS.with(|others| others.rows(installation, &arguments, |columns| Ok(columns.uuid()?.unwrap_or_default())))
+}
+
+/// A channel that is to be: not registered yet, and nothing is taken from it.
+pub fn add(
+    installation: &Installation,
+    webhook_id: Uuid,
+    connection_id: Uuid,
+    provider: &str,
+    notification_url: &str,
+) -> SqlResult<()> {
+    let arguments = [uuid(webhook_id).into(), uuid(connection_id).into(), provider.into(), notification_url.into()];
+    ADD.with(|add| add.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// The connection's other channels that nothing has come of yet are none any more.
+pub fn forget_waiting(installation: &Installation, webhook_id: Uuid) -> SqlResult<()> {
+    FORGET_WAITING.with(|forget| forget.execute(installation, &[uuid(webhook_id).into()]))?;
+    Ok(())
+}
+
+/// That channel stands in for the connection's others: what is registered at the provider is ended there, and taken
+/// from until then.
+pub fn replace_others(installation: &Installation, webhook_id: Uuid) -> SqlResult<()> {
+    REPLACE_OTHERS.with(|replace| replace.execute(installation, &[uuid(webhook_id).into()]))?;
+    Ok(())
+}
+
+/// The connection wants no notifications any more, now or for ever: its channels are ended, those at a provider by the
+/// worker. Where the connection is only paused, [`go_on`] brings them back. Notion's are of a whole integration and stay
+/// over a pause.
+pub fn stop_all(installation: &Installation, connection_id: Uuid, for_now: bool) -> SqlResult<()> {
+    STOP_ALL.with(|stop| stop.execute(installation, &[uuid(connection_id).into(), for_now.into()]))?;
+    Ok(())
+}
+
+/// The connection wants notifications again.
+pub fn go_on(installation: &Installation, connection_id: Uuid) -> SqlResult<()> {
+    GO_ON.with(|go_on| go_on.execute(installation, &[uuid(connection_id).into()]))?;
+    Ok(())
+}
+
+/// Channels that something is to be done about now; nobody else gets them for so long.
+pub fn lease_due(installation: &Installation, limit: i64, lease: Duration) -> SqlResult<Vec<Due>> {
+    LEASE.with(|statement| statement.rows(installation, &[limit.into(), lease.as_secs_f64().into()], due))
+}
+
+/// It is registered under that secret (sealed), and renewed at `renew_at`. False where nobody wants it any more.
+pub fn registered(
+    installation: &Installation,
+    webhook_id: Uuid,
+    registration: &Registration,
+    client_state: &[u8],
+    renew_at: Option<DateTime<Utc>>,
+) -> SqlResult<bool> {
+    let arguments = [
+        uuid(webhook_id).into(),
+        registration.subscription_id.as_str().into(),
+        registration.resource_id.as_deref().into(),
+        registration.resource_path.as_deref().into(),
+        registration.expires.map(stamp).into(),
+        client_state.into(),
+        renew_at.map(stamp).into(),
+    ];
+    REGISTERED.with(|registered| registered.execute(installation, &arguments)).map(|rows| rows > 0)
+}
+
+/// It lasts longer.
+pub fn extended(
+    installation: &Installation,
+    webhook_id: Uuid,
+    expires: Option<DateTime<Utc>>,
+    renew_at: Option<DateTime<Utc>>,
+) -> SqlResult<()> {
+    let arguments = [uuid(webhook_id).into(), expires.map(stamp).into(), renew_at.map(stamp).into()];
+    EXTENDED.with(|extended| extended.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// A registration that is not to last gets a row of its own under that id: it is taken from for so long, and then ended.
+/// `client_state` is sealed for it.
+pub fn add_passing(
+    installation: &Installation,
+    id: Uuid,
+    channel: &Due,
+    old: &Registration,
+    client_state: &[u8],
+    overlap: Duration,
+) -> SqlResult<()> {
+    let arguments = [
+        uuid(id).into(),
+        uuid(channel.connection_id).into(),
+        channel.provider.as_str().into(),
+        channel.notification_url.as_str().into(),
+        old.subscription_id.as_str().into(),
+        old.resource_id.as_deref().into(),
+        old.resource_path.as_deref().into(),
+        old.expires.map(stamp).into(),
+        client_state.into(),
+        overlap.as_secs_f64().into(),
+    ];
+    ADD_PASSING.with(|add| add.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// It has ended at the provider, or there was nothing to end: nothing is taken from it, and its secret is gone.
+pub fn ended(installation: &Installation, webhook_id: Uuid, error: Option<&str>) -> SqlResult<()> {
+    ENDED.with(|ended| ended.execute(installation, &[uuid(webhook_id).into(), error.into()]))?;
+    Ok(())
+}
+
+/// There is none, and it is not tried again.
+pub fn given_up(installation: &Installation, webhook_id: Uuid, why: Option<&str>) -> SqlResult<()> {
+    GIVEN_UP.with(|given_up| given_up.execute(installation, &[uuid(webhook_id).into(), why.into()]))?;
+    Ok(())
+}
+
+/// A try failed; the next one is after `pause`.
+pub fn failed(installation: &Installation, webhook_id: Uuid, error: &str, pause: Duration) -> SqlResult<()> {
+    let arguments = [uuid(webhook_id).into(), error.into(), pause.as_secs_f64().into()];
+    FAILED.with(|failed| failed.execute(installation, &arguments))?;
+    Ok(())
+}
+
+/// It can't be tried now.
+pub fn postponed(installation: &Installation, webhook_id: Uuid, pause: Duration) -> SqlResult<()> {
+    POSTPONED
+        .with(|postponed| postponed.execute(installation, &[uuid(webhook_id).into(), pause.as_secs_f64().into()]))?;
+    Ok(())
+}
+
+/// A poll has found changes: where no notification has come since the one before, at `since`, and that for `most` polls
+/// in a row, the channel is lost, and is registered again.
+pub fn found_unannounced(
+    installation: &Installation,
+    connection_id: Uuid,
+    since: DateTime<Utc>,
+    most: i32,
+) -> SqlResult<()> {
+    let arguments = [uuid(connection_id).into(), stamp(since).into(), most.into()];
+    POLLED.with(|polled| polled.execute(installation, &arguments))?;
+    Ok(())
+}
