@@ -24,6 +24,7 @@ pub const KINDS: &[Kind] = &[
     Kind { what: "deleted series", statement: &SERIES },
     Kind { what: "resolved failures", statement: &FAILURES },
     Kind { what: "dropped tables", statement: &TABLES },
+    Kind { what: "ended webhooks", statement: &WEBHOOKS },
     Kind { what: "removed connections", statement: &CONNECTIONS },
 ];
 
@@ -91,6 +92,20 @@ thread_local! {
              where not exists (select from pg_class c where c.oid = t.table_id)
                and $1 is not null
              limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static WEBHOOKS: Statement = const { Statement::new(
+        "delete from @calendar_webhook_subscriptions
+         where webhook_id = any (array(
+             select webhook_id
+             from @calendar_webhook_subscriptions
+             where not is_active
+               and renew_at is null
+               and stop_at is null
+               and greatest(created_at, expiration, last_notification_at) < $1
+             limit $2
+             for update skip locked
          ))",
         ARGUMENTS,
     ) };

@@ -58,15 +58,8 @@ column!(ACCESS_TOKEN, "calendar_accounts", "account_id", "access_token");
 column!(REFRESH_TOKEN, "calendar_accounts", "account_id", "refresh_token");
 
 /// A column of secrets that is not here keeps the old key for ever.
-pub static COLUMNS: [&Column; 7] = [
-    &CONNECTION_URL,
-    &PENDING_LOCATION,
-    &CLIENT_STATE,
-    &CLIENT_SECRET,
-    &CODE_VERIFIER,
-    &ACCESS_TOKEN,
-    &REFRESH_TOKEN,
-];
+pub static COLUMNS: [&Column; 7] =
+    [&CONNECTION_URL, &PENDING_LOCATION, &CLIENT_STATE, &CLIENT_SECRET, &CODE_VERIFIER, &ACCESS_TOKEN, &REFRESH_TOKEN];
 
 /// Before a secret is sealed that this transaction will store: a rotation that does not see it yet waits for it, and
 /// one that is under way is waited for, so that no secret stays behind under an old key.

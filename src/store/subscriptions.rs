@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{uuid, uuid_of};
-use super::{Installation, Statement};
+use super::{Installation, Statement, channels};
 use crate::errors::SqlResult;
 
 /// A calendar by its URL.
@@ -304,18 +304,18 @@ pub fn remove(installation: &Installation, id: pgrx::Uuid, keep_events: bool) ->
     DELETE_EVENTS.with(|statement| statement.execute(installation, &[id.into(), keep_events.into()]))?;
     let series = if keep_events { &END_SERIES } else { &DELETE_SERIES };
     series.with(|statement| statement.execute(installation, &[id.into()]))?;
-    Ok(())
+    channels::stop_all(installation, uuid_of(id), false)
 }
 
 pub fn pause(installation: &Installation, id: pgrx::Uuid) -> SqlResult<()> {
     PAUSE.with(|statement| statement.execute(installation, &[id.into()]))?;
-    Ok(())
+    channels::stop_all(installation, uuid_of(id), true)
 }
 
 /// Ends a pause; due at once.
 pub fn resume(installation: &Installation, id: pgrx::Uuid) -> SqlResult<()> {
     CONTINUE.with(|statement| statement.execute(installation, &[id.into()]))?;
-    Ok(())
+    channels::go_on(installation, uuid_of(id))
 }
 
 /// Makes a user's connections due, or everybody's; returns how many.

@@ -18,10 +18,10 @@ use super::{activity, process, trouble};
 use crate::errors::SqlResult;
 use crate::http::Options;
 use crate::settings;
-use crate::store::Installation;
 use crate::store::connections::Connection;
 use crate::store::installation_row::{self, Standing};
 use crate::store::leases::{self, Wanted};
+use crate::store::{Installation, notices};
 use crate::sync::fetch::{Job, http_options};
 use crate::sync::pool::{Load, Pool, SLOW};
 use crate::sync::pull::{self, Trouble};
@@ -294,6 +294,7 @@ impl Worker {
         if self.left != Left::Nothing {
             pull::release(installation, self.left == Left::InACrash)?;
         }
+        notices::take(installation)?;
         let unchanged = self.results.note_unchanged(installation)?;
         let options = Options { names_good_for: NAMES_GOOD_FOR, ..http_options() };
         let wanted = Wanted {
