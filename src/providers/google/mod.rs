@@ -15,6 +15,8 @@ mod create;
 mod instances;
 mod pull;
 mod push;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use calendar_sync_core::event::Body;

@@ -47,6 +47,8 @@ pub enum GoogleFault {
     Drop,
     /// What is wished for, after this time.
     Delay(Duration),
+    /// All page tokens are of no use any more, this request's included.
+    ForgetPages,
     /// A page of HTML with status 200, as a portal in between would send.
     Html,
 }

@@ -68,7 +68,12 @@ pub(super) fn respond(world: &mut World, request: &Request) -> Response {
             answer(world, &asked);
             None
         }
-        _ => Some(answer(world, &asked)),
+        _ => {
+            if matches!(fault, Some(GoogleFault::ForgetPages)) {
+                world.pages.expire();
+            }
+            Some(answer(world, &asked))
+        }
     };
     note(world, &asked, reply.as_ref().map_or(0, |reply| reply.status));
     let delay = match fault {
