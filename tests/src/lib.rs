@@ -20,6 +20,7 @@ mod golden;
 mod google;
 mod graph;
 mod khal;
+mod login;
 mod name_server;
 mod notion;
 mod peers;
@@ -46,6 +47,7 @@ pub use graph::{
     GraphRequest, GraphSubscription,
 };
 pub use khal::{Khal, Shown};
+pub use login::{FakeLogin, LOGIN_CLIENT, REDIRECT_URI};
 pub use name_server::NameServer;
 pub use notion::{Delivery, FakeNotion, NotionFault, text_of, title_of};
 pub use peers::{Nginx, Radicale, login};

@@ -3,6 +3,8 @@
 //! Each story makes its own cluster (`calendar_sync_e2e::Cluster`, under a second) and so disturbs no other.
 
 mod access;
+mod accounts;
+mod accounts_tokens;
 mod attack_leaks;
 mod attack_roles;
 mod attack_stolen_dump;

@@ -75,6 +75,12 @@ pub fn no_access(error: ApiError) -> ApiError {
     }
 }
 
+/// The user's address: it is the identifier of the primary calendar.
+pub fn login(ask: &Ask) -> Result<Option<String>, ApiError> {
+    let primary = get(ask, ask.api.below(&["users", "me", "calendarList", "primary"], &[]))?;
+    Ok(primary["id"].as_str().map(str::to_owned))
+}
+
 /// The calendars on the user's list.
 pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
     let mut found = vec![];

@@ -51,6 +51,10 @@ impl AccountProvider for Google {
         }
     }
 
+    fn login(&self, ask: &Ask) -> Result<Option<String>, ApiError> {
+        api::login(ask)
+    }
+
     fn calendars(&self, ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
         api::calendars(ask)
     }

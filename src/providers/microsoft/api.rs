@@ -102,6 +102,12 @@ pub fn no_access(error: ApiError) -> ApiError {
     }
 }
 
+/// The mailbox's address, or the name that its owner logs in by.
+pub fn login(ask: &Ask) -> Result<Option<String>, ApiError> {
+    let me = get(ask, ask.api.below(&["me"], &[("$select", "mail,userPrincipalName")]))?;
+    Ok(me["mail"].as_str().or(me["userPrincipalName"].as_str()).map(str::to_owned))
+}
+
 /// All calendars of the owner; of somebody who shares no more than their own one, that one.
 pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
     let mut next = Some(ask.api.below(&[owner(ask), vec!["calendars"]].concat(), &[("$top", "100")]));

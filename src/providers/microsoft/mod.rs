@@ -40,10 +40,15 @@ impl AccountProvider for Microsoft {
             authorize: "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
             token: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
             revoke: None,
-            scopes: &["offline_access", "Calendars.ReadWrite"],
+            // With the first three the token endpoint says whose login it is.
+            scopes: &["openid", "profile", "email", "offline_access", "Calendars.ReadWrite"],
             authorize_parameters: &[],
             client_authentication: ClientAuthentication::Form,
         }
+    }
+
+    fn login(&self, ask: &Ask) -> Result<Option<String>, ApiError> {
+        api::login(ask)
     }
 
     fn calendars(&self, ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {

@@ -9,7 +9,7 @@ use pgrx::{IntoDatum, PgSqlErrorCode, direct_function_call, pg_sys};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::calendars;
+use super::calendars::{calendars, login};
 use super::site::Site;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::providers::account::FoundCalendar;
@@ -21,6 +21,8 @@ use crate::zones::PgZones;
 
 const KEYS: &str =
     "The keys are mirror_from, conflict_policy, filter, delegate_email, poll_interval, time_zone and properties.";
+
+const PRIMARY: &str = "primary";
 
 /// What calendar_connect is asked for.
 pub struct Wish<'a> {
@@ -54,8 +56,14 @@ pub fn connect(wish: &Wish) -> SqlResult<Uuid> {
 
 /// The calendar as the provider has it.
 fn seen(wish: &Wish, mailbox: Option<&str>) -> SqlResult<FoundCalendar> {
-    let found = calendars(wish.account_id, mailbox)?;
-    found.into_iter().find(|calendar| calendar.external_calendar_id == wish.calendar).ok_or_else(|| {
+    let mut found = calendars(wish.account_id, mailbox)?;
+    let place = |id: &str| found.iter().position(|calendar| calendar.external_calendar_id == id);
+    let place = match place(wish.calendar) {
+        // Google's word for the calendar that has the login's name.
+        None if wish.calendar == PRIMARY => login(wish.account_id)?.and_then(|login| place(&login)),
+        place => place,
+    };
+    place.map(|place| found.swap_remove(place)).ok_or_else(|| {
         error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the account cannot see this calendar")
             .set_hint("calendar_account_calendars(account_id) lists those that it can see.")
     })
@@ -80,10 +88,12 @@ fn keep(installation: &Installation, wish: &Wish, options: &Options, calendar: &
         origin: &origin,
     };
     loop {
-        if let Some(known) = account_connections::by_calendar(installation, wish.account_id, wish.calendar)? {
+        if let Some(known) =
+            account_connections::by_calendar(installation, wish.account_id, &calendar.external_calendar_id)?
+        {
             return change(installation, wish, &known, &settings);
         }
-        if let Some(id) = add(installation, wish, &provider, &settings)? {
+        if let Some(id) = add(installation, wish, &calendar.external_calendar_id, &provider, &settings)? {
             return Ok(id);
         }
         // Somebody else has just connected it.
@@ -104,7 +114,13 @@ fn change(installation: &Installation, wish: &Wish, known: &Known, settings: &Se
     Ok(known.id)
 }
 
-fn add(installation: &Installation, wish: &Wish, provider: &str, settings: &Settings) -> SqlResult<Option<Uuid>> {
+fn add(
+    installation: &Installation,
+    wish: &Wish,
+    id_there: &str,
+    provider: &str,
+    settings: &Settings,
+) -> SqlResult<Option<Uuid>> {
     subscribe::check_room(installation, wish.user_id)?;
     let id = store::new_id();
     let usual = settings.calendar_name.trim();
@@ -121,12 +137,12 @@ fn add(installation: &Installation, wish: &Wish, provider: &str, settings: &Sett
             name: &name,
             provider,
             account_id: wish.account_id,
-            calendar: wish.calendar,
+            calendar: id_there,
         };
         if account_connections::add(installation, &calendar, settings)? {
             return Ok(Some(id));
         }
-        if account_connections::by_calendar(installation, wish.account_id, wish.calendar)?.is_some() {
+        if account_connections::by_calendar(installation, wish.account_id, id_there)?.is_some() {
             return Ok(None);
         }
         if wish.name.is_some() {
