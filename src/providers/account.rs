@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::api::{ApiError, Token};
 use super::google::Google;
 use super::microsoft::Microsoft;
+use super::notion::Notion;
 use crate::http::{Address, Client};
 
 /// A provider whose calendars are reached through an account.
@@ -66,6 +67,7 @@ pub fn named(name: &str) -> Option<&'static dyn AccountProvider> {
     match name {
         "google" => Some(&Google),
         "microsoft" => Some(&Microsoft),
+        "notion" => Some(&Notion),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ mod google;
 mod ics;
 mod microsoft;
 pub mod oauth;
+mod notion;
 mod power_automate;
 mod status;
 

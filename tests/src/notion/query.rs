@@ -13,6 +13,8 @@ use super::values::Stored;
 /// A query gives no more rows than this, on all its pages.
 const MAX_ROWS: u64 = 10_000;
 const MAX_PAGE: u64 = 100;
+/// A cursor that begins anew.
+const START: &str = "start";
 
 /// What a page of a query gives.
 pub(super) struct Page {
@@ -129,6 +131,9 @@ impl Cursor {
     pub fn of(body: &Value) -> Outcome<Self> {
         let Some(text) = body["start_cursor"].as_str() else { return Ok(Self::default()) };
         let invalid = || Refusal::invalid(format!("The start_cursor provided is invalid: {text}"));
+        if text == START {
+            return Ok(Self::default());
+        }
         let mut parts = text.split('_').map(|part| u64::from_str_radix(part, 16));
         let (Some(Ok(before)), Some(Ok(at)), Some(Ok(number))) = (parts.next(), parts.next(), parts.next()) else {
             return Err(invalid());
@@ -137,7 +142,7 @@ impl Cursor {
     }
 
     pub fn render(&self) -> String {
-        let (at, number) = self.place.unwrap_or_default();
+        let Some((at, number)) = self.place else { return START.to_owned() };
         format!("{:x}_{:x}_{number:x}", self.before, at.cast_unsigned())
     }
 }

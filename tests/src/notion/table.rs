@@ -17,6 +17,7 @@ pub(super) struct Row {
     pub in_trash: bool,
     /// By the property's id.
     pub values: HashMap<String, Stored>,
+    pub created_by: String,
     pub edited_by: String,
 }
 
@@ -116,7 +117,7 @@ impl Table {
             "id": row.id,
             "created_time": stamp(row.created),
             "last_edited_time": stamp(row.edited),
-            "created_by": { "object": "user", "id": row.edited_by },
+            "created_by": { "object": "user", "id": row.created_by },
             "last_edited_by": { "object": "user", "id": row.edited_by },
             "cover": null,
             "icon": null,

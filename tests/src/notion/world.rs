@@ -145,6 +145,7 @@ impl World {
             edited: now,
             in_trash: false,
             values: HashMap::new(),
+            created_by: self.author(author),
             edited_by: self.author(author),
         };
         row.values.extend(values.into_iter().filter_map(|(id, value)| Some((id, value?))));

@@ -23,6 +23,7 @@ pub use mapping::{Mapping, MappingError, Property, Role, key_definition, title_o
 pub use properties::properties;
 pub use read::{Found, read};
 pub use rich_text::plain;
+pub use times::is_same_date;
 pub use write::write;
 
 /// Name of the property in which the key of a page stands that was made here: what is looked for before one is made

@@ -97,6 +97,23 @@ pub fn date(timing: &Timing, zones: &dyn Zones) -> Value {
     json!({ "start": utc(timing.start), "end": end.map(utc) })
 }
 
+/// Whether a page's date is the one that was sent, to the minute: Notion shows a time that was given in a zone with the
+/// offset of that zone.
+pub fn is_same_date(there: &Value, sent: &Value) -> bool {
+    let has_zone = sent["time_zone"].is_string();
+    ["start", "end"].iter().all(|key| match (there[key].as_str(), sent[key].as_str()) {
+        (Some(there), Some(sent)) if has_zone => there.get(..16).is_some_and(|there| sent.get(..16) == Some(there)),
+        (Some(there), Some(sent)) => match (Written::parse(there), Written::parse(sent)) {
+            (Some(Written::Day(there)), Some(Written::Day(sent))) => there == sent,
+            (Some(Written::Time(there)), Some(Written::Time(sent))) => {
+                there.timestamp().div_euclid(60) == sent.timestamp().div_euclid(60)
+            }
+            _ => false,
+        },
+        (there, sent) => there == sent,
+    })
+}
+
 /// PostgreSQL knows names that others do not ('EST5EDT', 'posixrules').
 fn is_known_everywhere(name: &str) -> bool {
     name.contains('/') && !name.starts_with("Etc/")

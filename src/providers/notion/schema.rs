@@ -1,0 +1,149 @@
+//! Data sources, and which of their properties hold what.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use calendar_sync_core::providers::notion::{self, KEY_PROPERTY, Mapping, Property, Role};
+use serde_json::{Value, json};
+
+use super::api;
+use crate::providers::account::{Ask, FoundCalendar};
+use crate::providers::api::ApiError;
+
+/// Pages of data sources that are followed.
+const MAX_PAGES: usize = 100;
+/// Data sources whose key is remembered.
+const MAX_KEYS: usize = 10_000;
+
+/// The properties of keys that were found or made by this process since their data source was read, by the data source's
+/// identifier.
+static KEYS: Mutex<Option<HashMap<String, Property>>> = Mutex::new(None);
+
+/// All data sources that the account can see.
+pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
+    let mut found = vec![];
+    let mut body = json!({ "filter": { "property": "object", "value": "data_source" }, "page_size": 100 });
+    for _ in 0..MAX_PAGES {
+        let page = api::post(ask, &["search"], &body)?;
+        found.extend(page["results"].as_array().into_iter().flatten().filter_map(calendar));
+        let Some(next) = page["next_cursor"].as_str().filter(|_| page["has_more"] == true) else { break };
+        body["start_cursor"] = json!(next);
+    }
+    Ok(found)
+}
+
+fn calendar(source: &Value) -> Option<FoundCalendar> {
+    let is_one = source["object"] == "data_source" && !notion::is_in_trash(source);
+    Some(FoundCalendar {
+        external_calendar_id: source["id"].as_str().filter(|_| is_one)?.to_owned(),
+        name: notion::title_of(source).unwrap_or_else(|| "Untitled".into()),
+        // Whether it is, Notion says only when something is written.
+        writable: true,
+        owner_email: None,
+        time_zone: None,
+    })
+}
+
+/// What is known of a data source.
+pub struct Schema {
+    pub mapping: Mapping,
+    /// Its title, where it was asked for just now.
+    pub name: Option<String>,
+    /// It was asked for just now, and not remembered.
+    pub is_fresh: bool,
+}
+
+impl Schema {
+    /// As it was remembered in the connection's options, else as it is now.
+    pub fn known(ask: &Ask) -> Result<Self, ApiError> {
+        let remembered = &ask.options["schema"];
+        if remembered["properties"] == ask.options["properties"]
+            && let Ok(mapping) = serde_json::from_value::<Mapping>(remembered["mapping"].clone())
+        {
+            return Ok(Self { mapping, name: None, is_fresh: false });
+        }
+        Self::fetch(ask)
+    }
+
+    /// As it is now.
+    pub fn fetch(ask: &Ask) -> Result<Self, ApiError> {
+        let source = data_source(ask)?;
+        let mapping = Mapping::find(&source, &ask.options);
+        let mapping = mapping.map_err(|why| ApiError::Unexpected(api::address(ask, &[]), why.to_string()))?;
+        Ok(Self { mapping, name: notion::title_of(&source), is_fresh: true })
+    }
+
+    /// What [`Schema::known`] finds again.
+    pub fn learned(&self, ask: &Ask) -> Option<Value> {
+        let learned = json!({ "properties": ask.options["properties"], "mapping": self.mapping });
+        self.is_fresh.then(|| json!({ "schema": learned }))
+    }
+
+    /// The property that holds keys: made where there is none, and it is not left out by the options. `None` where it
+    /// cannot be made.
+    pub fn key(&mut self, ask: &Ask) -> Result<Option<&Property>, ApiError> {
+        let is_left_out = ask.options["properties"].get("key").is_some_and(Value::is_null);
+        if self.mapping.get(Role::Key).is_none() && !is_left_out {
+            let made = match remembered_key(&self.mapping.data_source) {
+                None => make_key(ask, &self.mapping.data_source)?,
+                known => known,
+            };
+            if let Some(property) = made {
+                self.mapping.set_key(property);
+            }
+        }
+        Ok(self.mapping.get(Role::Key))
+    }
+}
+
+/// The data source; where the calendar is a database's identifier, as its address in Notion has it, its only one.
+fn data_source(ask: &Ask) -> Result<Value, ApiError> {
+    let id = ask.calendar.as_str();
+    let error = match api::get(ask, &["data_sources", id]) {
+        Err(error) if api::is_hidden(&error) || error.status() == Some(400) => error,
+        source => return source.map_err(api::no_access),
+    };
+    let Ok(database) = api::get(ask, &["databases", id]) else { return Err(api::no_access(error)) };
+    let sources: Vec<&str> =
+        database["data_sources"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
+    match sources.as_slice() {
+        [one] => api::get(ask, &["data_sources", one]).map_err(api::no_access),
+        several => Err(ApiError::Unexpected(
+            api::address(ask, &[]),
+            format!("the database has {} data sources: connect one of them", several.len()),
+        )),
+    }
+}
+
+/// `None` where the schema is not the connection's to change.
+fn make_key(ask: &Ask, data_source: &str) -> Result<Option<Property>, ApiError> {
+    let source = match api::patch(ask, &["data_sources", data_source], &notion::key_definition()) {
+        Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 409)) => return Ok(None),
+        source => source?,
+    };
+    let made = &source["properties"][KEY_PROPERTY];
+    let (Some(id), Some("rich_text")) = (made["id"].as_str(), made["type"].as_str()) else { return Ok(None) };
+    let property = Property { id: id.into(), name: KEY_PROPERTY.into(), kind: "rich_text".into(), choices: vec![] };
+    remember_key(data_source, &property);
+    Ok(Some(property))
+}
+
+fn remembered_key(data_source: &str) -> Option<Property> {
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(data_source).cloned()
+}
+
+fn remember_key(data_source: &str, property: &Property) {
+    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let keys = keys.get_or_insert_default();
+    if keys.len() >= MAX_KEYS {
+        keys.clear();
+    }
+    keys.insert(data_source.to_owned(), property.clone());
+}
+
+/// The schema has changed: what was remembered of it is not to be used again.
+pub fn forget_key(data_source: &str) {
+    if let Some(keys) = KEYS.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        keys.remove(data_source);
+    }
+}
