@@ -5,8 +5,8 @@ pub mod api;
 mod google;
 mod ics;
 mod microsoft;
-pub mod oauth;
 mod notion;
+pub mod oauth;
 mod power_automate;
 mod status;
 

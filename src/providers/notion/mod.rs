@@ -21,6 +21,8 @@ mod pull;
 mod push;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

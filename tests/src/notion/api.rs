@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::{Outcome, Refusal};
 use super::faults::{NotionFault, refusal};
 use super::query::{Cursor, page_size, query};
-use super::world::{Author, World};
+use super::world::{Author, World, is_same};
 use super::{oauth, webhooks};
 use crate::web::{Reply, Request};
 
@@ -150,11 +150,11 @@ fn search(world: &World, body: &Value, with_archived: bool) -> Outcome {
 }
 
 fn database(world: &World, id: &str, with_archived: bool) -> Outcome {
-    let sources: Vec<_> = world.tables.iter().filter(|table| table.shared && table.database == id).collect();
+    let sources: Vec<_> = world.tables.iter().filter(|table| table.shared && is_same(&table.database, id)).collect();
     let first = sources.first().ok_or_else(|| Refusal::not_found("database", id))?;
     let mut database = first.render(with_archived);
     database["object"] = json!("database");
-    database["id"] = json!(id);
+    database["id"] = json!(first.database);
     database["parent"] = json!({ "type": "workspace", "workspace": true });
     let references = sources.iter().map(|table| json!({ "id": table.id, "name": table.title }));
     database["data_sources"] = references.collect();
@@ -180,7 +180,7 @@ fn update_source(world: &mut World, id: &str, body: &Value, with_archived: bool)
 
 fn rows(world: &World, id: &str, body: &Value, with_archived: bool) -> Outcome {
     let at = world.table(id)?;
-    let page = query(&world.tables[at], body)?;
+    let page = query(&world.tables[at], body, world.most_rows)?;
     let rows =
         page.rows.iter().map(|number| world.render_page((at, *number), with_archived)).collect::<Outcome<_>>()?;
     Ok(list(rows, page.next_cursor, page.is_incomplete))

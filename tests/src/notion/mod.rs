@@ -196,6 +196,11 @@ impl FakeNotion {
         self.world().faults.limit(per_minute.into());
     }
 
+    /// A query ends after so many rows; at first after 10,000.
+    pub fn limit_rows(&self, most: u64) {
+        self.world().most_rows = most;
+    }
+
     /// All is well again.
     pub fn clear_faults(&self) {
         self.world().faults.clear();

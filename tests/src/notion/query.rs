@@ -1,4 +1,4 @@
-//! Queries: filters, sorts, pages, and the limit of 10,000 rows.
+//! Queries: filters, sorts, pages, and the limit of what a query gives.
 
 use std::ops::Bound;
 
@@ -10,8 +10,6 @@ use super::error::{Outcome, Refusal};
 use super::table::{Place, Row, Table, minute};
 use super::values::Stored;
 
-/// A query gives no more rows than this, on all its pages.
-const MAX_ROWS: u64 = 10_000;
 const MAX_PAGE: u64 = 100;
 /// A cursor that begins anew.
 const START: &str = "start";
@@ -25,7 +23,8 @@ pub(super) struct Page {
     pub is_incomplete: bool,
 }
 
-pub(super) fn query(table: &Table, body: &Value) -> Outcome<Page> {
+/// Gives no more than `most` rows, on all its pages.
+pub(super) fn query(table: &Table, body: &Value, most: u64) -> Outcome<Page> {
     let filter = match &body["filter"] {
         Value::Null => Filter::All(vec![]),
         filter => Filter::parse(filter, table)?,
@@ -40,7 +39,7 @@ pub(super) fn query(table: &Table, body: &Value) -> Outcome<Page> {
             match sort["timestamp"].as_str() {
                 Some("last_edited_time") => (true, descending),
                 Some("created_time") => (false, descending),
-                _ => return by_property(table, &filter, sort, in_trash, size, cursor),
+                _ => return by_property(table, &filter, sort, in_trash, (size, most), cursor),
             }
         }
     };
@@ -56,12 +55,12 @@ pub(super) fn query(table: &Table, body: &Value) -> Outcome<Page> {
         let lower = cursor.place.map_or(Bound::Included(lowest), Bound::Excluded);
         order.range((lower, Bound::Unbounded)).filter(matches).take(room + 1).copied().collect()
     };
-    Ok(page(found, cursor.before, room))
+    Ok(page(found, cursor.before, room, most))
 }
 
-fn page(mut found: Vec<Place>, before: u64, room: usize) -> Page {
-    let left = usize::try_from(MAX_ROWS.saturating_sub(before)).unwrap_or(usize::MAX);
-    let has_more = found.len() > room;
+fn page(mut found: Vec<Place>, before: u64, room: usize, most: u64) -> Page {
+    let left = usize::try_from(most.saturating_sub(before)).unwrap_or(usize::MAX);
+    let has_more = found.len() > room.min(left);
     found.truncate(room.min(left));
     let is_full = found.len() == left;
     let next = found.last().filter(|_| has_more && !is_full);
@@ -79,7 +78,7 @@ fn by_property(
     filter: &Filter,
     sort: &Value,
     in_trash: bool,
-    size: u64,
+    (size, most): (u64, u64),
     cursor: Cursor,
 ) -> Outcome<Page> {
     let name = sort["property"].as_str().unwrap_or_default();
@@ -103,7 +102,7 @@ fn by_property(
     let room = usize::try_from(size).unwrap_or(usize::MAX);
     let passed = usize::try_from(cursor.before).unwrap_or(usize::MAX);
     let found = rows.iter().skip(passed).take(room + 1).map(|(number, _)| (0, *number)).collect();
-    Ok(page(found, cursor.before, room))
+    Ok(page(found, cursor.before, room, most))
 }
 
 pub(super) fn page_size(body: &Value) -> Outcome<u64> {

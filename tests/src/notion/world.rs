@@ -57,6 +57,8 @@ pub(super) struct World {
     pub webhooks: Webhooks,
     /// Schemas can't be changed through the API.
     pub locked: bool,
+    /// A query gives no more rows than this, on all its pages.
+    pub most_rows: u64,
     pub requests: Vec<Request>,
     pub counted: usize,
     serial: u64,
@@ -75,6 +77,7 @@ impl World {
             faults: Faults::default(),
             webhooks: Webhooks::default(),
             locked: false,
+            most_rows: 10_000,
             requests: vec![],
             counted: 0,
             serial: 0,
@@ -238,6 +241,6 @@ impl World {
     }
 }
 
-fn is_same(id: &str, other: &str) -> bool {
+pub(super) fn is_same(id: &str, other: &str) -> bool {
     id == other || Uuid::parse_str(other).is_ok_and(|other| other.to_string() == id)
 }
