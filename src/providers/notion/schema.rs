@@ -67,7 +67,7 @@ impl Schema {
 
     /// As it is now.
     pub fn fetch(ask: &Ask) -> Result<Self, ApiError> {
-        let source = data_source(ask)?;
+        let source = api::get(ask, &["data_sources", &ask.calendar]).map_err(api::no_access)?;
         let mapping = Mapping::find(&source, &ask.options);
         let mapping = mapping.map_err(|why| ApiError::Unexpected(api::address(ask, &[]), why.to_string()))?;
         Ok(Self { mapping, name: notion::title_of(&source), is_fresh: true })
@@ -93,25 +93,6 @@ impl Schema {
             }
         }
         Ok(self.mapping.get(Role::Key))
-    }
-}
-
-/// The data source; where the calendar is a database's identifier, as its address in Notion has it, its only one.
-fn data_source(ask: &Ask) -> Result<Value, ApiError> {
-    let id = ask.calendar.as_str();
-    let error = match api::get(ask, &["data_sources", id]) {
-        Err(error) if api::is_hidden(&error) || error.status() == Some(400) => error,
-        source => return source.map_err(api::no_access),
-    };
-    let Ok(database) = api::get(ask, &["databases", id]) else { return Err(api::no_access(error)) };
-    let sources: Vec<&str> =
-        database["data_sources"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
-    match sources.as_slice() {
-        [one] => api::get(ask, &["data_sources", one]).map_err(api::no_access),
-        several => Err(ApiError::Unexpected(
-            api::address(ask, &[]),
-            format!("the database has {} data sources: connect one of them", several.len()),
-        )),
     }
 }
 

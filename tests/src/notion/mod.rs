@@ -85,12 +85,6 @@ impl FakeNotion {
         self.world().add_table(title, properties).expect("a schema")
     }
 
-    /// The database that a data source is in.
-    pub fn database_of(&self, data_source: &str) -> String {
-        let world = self.world();
-        world.tables.iter().find(|table| table.id == data_source).expect("a data source").database.clone()
-    }
-
     /// Somebody adds a page, with values as the API takes them; gives its id.
     pub fn add_page(&self, data_source: &str, properties: &Value) -> String {
         let mut world = self.world();
