@@ -57,6 +57,11 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/065_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
 extension_sql_file!("../sql/066_outlook_views.sql", name = "outlook_views", requires = ["events", "connections"]);
+extension_sql_file!(
+    "../sql/067_conflict_views.sql",
+    name = "conflict_views",
+    requires = ["events", "series", "connections", "links"]
+);
 extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
 extension_sql_file!(
     "../sql/070_events.sql",
@@ -120,6 +125,11 @@ extension_sql_file!(
         api::accounts::calendar_account_calendars,
         api::accounts::calendar_connect,
     ]
+);
+extension_sql_file!(
+    "../sql/078_conflict_functions.sql",
+    name = "conflict_functions",
+    requires = [api::conflicts::calendar_conflict_resolve]
 );
 extension_sql_file!(
     "../sql/079_webhook_functions.sql",

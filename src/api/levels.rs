@@ -131,6 +131,8 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_account_remove", ACTORS),
     ("calendar_account_calendars", ACTORS),
     ("calendar_connect", ACTORS),
+    // Conflicts.
+    ("calendar_conflict_resolve", ACTORS),
     // Webhooks.
     ("calendar_webhook_register", ACTORS),
     ("calendar_webhook_stop", ACTORS),

@@ -7,6 +7,7 @@ mod accounts;
 mod arguments;
 mod busy;
 mod caller;
+mod conflicts;
 mod connections;
 mod events;
 mod feeds;

@@ -145,6 +145,18 @@ thread_local! {
         ),
         &[pg_sys::TEXTOID, pg_sys::TEXTOID],
     ) };
+    static TAKE: Statement = const { Statement::new(
+        pulled!(
+            "select ",
+            "null::bigint",
+            "
+         from @calendar_connections c
+         where c.connection_id = $1
+           and c.status <> 'removed'
+         for update of c"
+        ),
+        &[pg_sys::UUIDOID],
+    ) };
     static LOCK: Statement = const { Statement::new(
         "select from @calendar_connections
          where connection_id = $1
@@ -169,6 +181,13 @@ thread_local! {
 pub fn of_user(installation: &Installation, user_id: &str, name: Option<&str>) -> SqlResult<Vec<Connection>> {
     OF_USER.with(|statement| {
         statement.run(installation, &[user_id.into(), name.into()], |rows| rows.map(|row| connection(&row)).collect())
+    })
+}
+
+/// A connection as it is now, which nobody pulls or pushes to until this transaction ends; waits for who does.
+pub fn take(installation: &Installation, id: Uuid) -> SqlResult<Option<Connection>> {
+    TAKE.with(|statement| {
+        statement.run(installation, &[uuid(id).into()], |mut rows| rows.next().map(|row| connection(&row)).transpose())
     })
 }
 

@@ -39,6 +39,8 @@ pub struct Standing {
     pub body: Body,
     /// Something was.
     pub has_edits: bool,
+    /// Of an instance of a series: that, and its original start.
+    pub occurrence: Option<(Uuid, DateTime<Utc>)>,
 }
 
 /// An instance of a series that was changed for itself.
@@ -53,7 +55,7 @@ macro_rules! whole {
     ($end:literal) => {
         concat!(
             "select event_id, user_id, connection_id, external_source, external_id, synced_from,
-                 related_table is not null, sync_status = 'deleted', changed_at, event_date, event_end, all_day, time_zone,
+                 related_table is not null, sync_status = 'deleted', changed_at, series_id, recurrence_id, event_date, event_end, all_day, time_zone,
                  floating, ",
             selected!(),
             " from @calendar_events
@@ -138,6 +140,7 @@ fn read_event(columns: &mut Columns) -> SpiResult<Standing> {
         of_interaction: columns.flag()?,
         deleted: columns.flag()?,
         changed_at: columns.instant()?.unwrap_or_default(),
+        occurrence: columns.uuid()?.zip(columns.instant()?),
         body: Body::Single(Box::new(Event { timing: read_timing(columns)?, details: details::read(columns)? })),
         has_edits: false,
     })
@@ -160,6 +163,7 @@ fn of_series(stored: series::Stored, edits: Vec<Edit>) -> Standing {
         changed_at: stored.changed_at,
         body: Body::Series(Box::new(series)),
         has_edits,
+        occurrence: None,
     }
 }
 

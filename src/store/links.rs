@@ -61,6 +61,26 @@ pub struct Link {
     pub last_sync_at: Option<DateTime<Utc>>,
 }
 
+impl Link {
+    /// What tells the item, as it was created there for the so-manieth time, from all others.
+    pub fn mark(&self) -> Uuid {
+        mark(self.item, self.connection_id, self.revision)
+    }
+}
+
+/// See [`Link::mark`].
+pub fn mark(item: ItemId, connection: Uuid, revision: i32) -> Uuid {
+    let (kind, id) = match item {
+        ItemId::Event(id) => (b'e', id),
+        ItemId::Series(id) => (b's', id),
+    };
+    let mut bytes = vec![kind];
+    bytes.extend(id.as_bytes());
+    bytes.extend(connection.as_bytes());
+    bytes.extend(revision.to_le_bytes());
+    uuid::Builder::from_custom_bytes(content::digest(&bytes).to_le_bytes()).into_uuid()
+}
+
 /// What both sides have come to.
 #[derive(Debug)]
 pub struct Agreed {
@@ -141,6 +161,71 @@ thread_local! {
         selected!("where l.connection_id = $1 and l.sync_status <> 'deleted'"),
         &[pg_sys::UUIDOID],
     ) };
+    static UNSENT: Statement = const { Statement::new(
+        selected!("where l.connection_id = $1 and l.external_id is null and l.sync_status <> 'deleted'"),
+        &[pg_sys::UUIDOID],
+    ) };
+    // What a complete listing is to hold: what is not over, or deleted here. Occurrences of series are part of these.
+    static EXPECTED: Statement = const { Statement::new(
+        "select l.external_id
+         from @calendar_event_links l
+         left join @calendar_events e on e.event_id = l.event_id
+         left join @calendar_series s on s.series_id = l.series_id
+         where l.connection_id = $1
+           and l.external_id is not null
+           and l.sync_status <> 'deleted'
+           and case
+               when l.series_id is null then
+                   e.event_id is null
+                   or e.series_id is null
+                      and (e.sync_status = 'deleted'
+                          or coalesce(e.event_end, e.event_date) > $2
+                             and e.event_date >= coalesce($3, e.event_date)
+                             and e.event_date < coalesce($4, 'infinity'))
+               else
+                   s.series_id is null
+                   or s.sync_status = 'deleted'
+                   or s.ends_at > $2
+                      and ($3 is null or exists (
+                          select
+                          from @calendar_events i
+                          where i.series_id = s.series_id
+                            and i.event_date >= $3
+                            and i.event_date < $4
+                            and i.sync_status <> 'deleted'
+                      ))
+           end",
+        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static UPCOMING: Statement = const { Statement::new(
+        "select count(*)
+         from @calendar_event_links l
+         left join @calendar_events e on e.event_id = l.event_id
+         left join @calendar_series s on s.series_id = l.series_id
+         where l.connection_id = $1
+           and l.external_id is not null
+           and l.sync_status <> 'deleted'
+           and (
+               e.series_id is null and e.sync_status <> 'deleted' and coalesce(e.event_end, e.event_date) > $2
+               or s.sync_status <> 'deleted' and s.ends_at > $2
+           )",
+        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static WITH_OCCURRENCES: Statement = const { Statement::new(
+        selected!("where l.connection_id = $1
+               and l.series_id is not null
+               and l.sync_status <> 'deleted'
+               and exists (
+                   select
+                   from jsonb_array_elements(l.base -> 'occurrences') o
+                   where o ->> 'external_id' = any ($2)
+               )"),
+        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
+    ) };
+    static CONFLICT_DATA: Statement = const { Statement::new(
+        "select conflict_data::text from @calendar_event_links where link_id = $1",
+        &[pg_sys::UUIDOID],
+    ) };
     // What is there under that identifier is the like of another item from now on.
     static LEAVE: Statement = const { Statement::new(
         "delete from @calendar_event_links l
@@ -197,6 +282,59 @@ pub fn of_connection(installation: &Installation, connection: Uuid, mut take: im
             Ok(())
         })
     })
+}
+
+/// A connection's links of what has not been sent yet, or of which nobody has heard that it arrived.
+pub fn unsent(installation: &Installation, connection: Uuid) -> SqlResult<Vec<Link>> {
+    UNSENT.with(|statement| statement.rows(installation, &[uuid(connection).into()], read))
+}
+
+/// As an identifier stands in a link.
+pub fn key(external_id: &str) -> String {
+    content::key(external_id).into_owned()
+}
+
+/// Hands out the identifiers of all that a complete listing of what starts within `window` is to hold.
+pub fn expected(
+    installation: &Installation,
+    connection: Uuid,
+    window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+    mut take: impl FnMut(String),
+) -> SqlResult<()> {
+    let (from, to) = window.unzip();
+    let arguments = [uuid(connection).into(), stamp(now).into(), from.map(stamp).into(), to.map(stamp).into()];
+    EXPECTED.with(|statement| {
+        statement.stream(installation, &arguments, |columns| {
+            take(columns.word()?);
+            Ok(())
+        })
+    })
+}
+
+/// How many of a connection's items are neither deleted nor over; a series is one.
+pub fn count_upcoming(installation: &Installation, connection: Uuid, now: DateTime<Utc>) -> SqlResult<i64> {
+    let arguments = [uuid(connection).into(), stamp(now).into()];
+    let count =
+        UPCOMING.with(|statement| statement.run(installation, &arguments, |rows| rows.first().get_one::<i64>()))?;
+    Ok(count.unwrap_or_default())
+}
+
+/// Links of series that know of occurrences with these identifiers.
+pub fn with_occurrences(installation: &Installation, connection: Uuid, ids: &[&str]) -> SqlResult<Vec<Link>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    within_scratch(|| {
+        let arguments = [uuid(connection).into(), column(ids, |id| *id)];
+        WITH_OCCURRENCES.with(|statement| statement.rows(installation, &arguments, read))
+    })
+}
+
+/// What is kept of a link's last conflict.
+pub fn conflict_data(installation: &Installation, link: Uuid) -> SqlResult<Option<serde_json::Value>> {
+    let arguments = [uuid(link).into()];
+    Ok(CONFLICT_DATA.with(|statement| statement.first(installation, &arguments, Columns::json))?.flatten())
 }
 
 fn read(columns: &mut Columns) -> SpiResult<Link> {

@@ -38,6 +38,7 @@ pub mod pulls;
 pub mod queue;
 pub mod raw;
 mod reader;
+pub mod reconciled;
 pub mod related;
 mod rows;
 pub mod runs;

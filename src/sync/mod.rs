@@ -14,6 +14,7 @@ pub mod keys;
 pub mod now;
 pub mod pool;
 pub mod pull;
+pub mod reconcile;
 mod schedule;
 mod selection;
 pub mod subscribe;

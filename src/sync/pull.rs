@@ -32,6 +32,8 @@ pub struct Counts {
     pub updated: i32,
     pub deleted: i32,
     pub unchanged: i32,
+    /// Items that both sides had changed, and differently.
+    pub conflicts: i32,
 }
 
 /// Applies a calendar to a connection that is locked (see [`connections::lock`]) and logs it. Returns the counts, and
@@ -66,8 +68,7 @@ pub fn apply(
         .resolve(&PgZones, &default_zone(connection))
         .map_err(|unknown| invalid_argument(unknown.to_string()))?;
     let mut applied = apply::document(installation, &source, &PgZones, items, &terms)?;
-    let held_back =
-        applied.held_back.as_ref().map(|held| (digest_text(held.digest), held_back_polls(connection, held)));
+    let held_back = applied.held_back.as_ref().map(|held| held_back(connection, held));
     for external_id in &deleted {
         applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
     }
@@ -95,6 +96,7 @@ pub fn apply(
         updated: applied.updated,
         deleted: applied.deleted,
         unchanged: applied.unchanged,
+        ..Counts::default()
     };
     pulls::log_pull(installation, connection, log(&counts, &applied, partial, trouble.clone(), duration))?;
     if settings::NOTIFY.get() && counts.changes() > 0 {
@@ -109,15 +111,21 @@ impl Counts {
     }
 }
 
-fn default_zone(connection: &Connection) -> String {
+/// Of times that the provider gives without one.
+pub fn default_zone(connection: &Connection) -> String {
     let setting = || settings::TIME_ZONE.get().and_then(|zone| zone.into_string().ok());
     connection.time_zone.clone().or_else(setting).unwrap_or_else(|| "UTC".into())
 }
 
 /// What this pull confirms if it gives the same deletes as those before.
-fn confirms(connection: &Connection) -> Option<u128> {
+pub fn confirms(connection: &Connection) -> Option<u128> {
     let held_back = connection.held_back.as_ref().filter(|_| connection.held_back_polls + 1 >= POLLS_TO_CONFIRM)?;
     u128::from_str_radix(held_back, 16).ok()
+}
+
+/// The digest of deletes that are held back, and for how many pulls in a row now.
+pub fn held_back(connection: &Connection, held: &HeldBack) -> (String, i32) {
+    (digest_text(held.digest), held_back_polls(connection, held))
 }
 
 fn held_back_polls(connection: &Connection, held: &HeldBack) -> i32 {
@@ -128,7 +136,7 @@ fn digest_text(digest: u128) -> String {
     format!("{digest:032x}")
 }
 
-fn held_back_message(held: &HeldBack) -> String {
+pub fn held_back_message(held: &HeldBack) -> String {
     format!(
         "{} of {} upcoming events are gone from the calendar; they are kept until calendar_sync_now(..., force => true) \
          confirms it or {POLLS_TO_CONFIRM} polls in a row say the same",
@@ -261,7 +269,8 @@ impl Trouble {
     }
 }
 
-fn next_poll(connection: &Connection, refresh: Option<Duration>) -> SqlResult<Duration> {
+/// How long until the next poll after a success.
+pub fn next_poll(connection: &Connection, refresh: Option<Duration>) -> SqlResult<Duration> {
     let interval = schedule::interval(connection.poll_interval, usual_interval(&connection.provider), refresh);
     let jitter = u32::try_from(settings::JITTER.get()).unwrap_or_default();
     Ok(schedule::after_success(interval, jitter, random()?))

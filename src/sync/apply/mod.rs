@@ -27,6 +27,7 @@ use crate::store::Installation;
 pub use crate::store::Source;
 pub use calendar_sync_core::providers::BadItem;
 pub use expansion::{extend, first_start, horizon, shown};
+pub use intake::{KnownZones, check};
 
 use batch::Batch;
 

@@ -1,0 +1,255 @@
+//! What is there no more: said so, or not in a complete listing. Aged out of the window and access lost are neither.
+
+use std::collections::{HashMap, HashSet};
+
+use calendar_sync_core::content;
+use calendar_sync_core::event::{Body, Series};
+use calendar_sync_core::merge::Side;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::incoming::Incoming;
+use super::known::{Known, with_items};
+use super::{AT_ONCE, Run, absent};
+use crate::errors::SqlResult;
+use crate::providers::account::Changes;
+use crate::settings;
+use crate::store::items::Standing;
+use crate::store::links::{self, ItemId, Link};
+use crate::store::{events, instances, reconciled, series};
+use crate::sync::apply::HeldBack;
+use crate::sync::pull;
+
+/// Deletes of no more items than this are always done.
+const FEW: usize = 10;
+
+/// A link of something that is there no more.
+pub struct Delete {
+    link: Link,
+    /// The other side says so; else it is just not there.
+    is_told: bool,
+}
+
+/// Finds what is to be deleted. An occurrence of a series is a change of that, and joins what came.
+pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> SqlResult<Vec<Delete>> {
+    let came: HashSet<&str> = incoming.iter().map(|one| one.external_id.as_str()).collect();
+    let told: Vec<&str> = changes.deleted.iter().map(String::as_str).filter(|id| !came.contains(id)).collect();
+    let mut deletes: Vec<Delete> = Vec::new();
+    for told in told.chunks(AT_ONCE) {
+        let found = links::by_external_id(run.installation, run.connection.id, told)?;
+        let known: HashSet<String> = found.iter().filter_map(|link| link.external_id.clone()).collect();
+        let unknown: Vec<&str> = told.iter().copied().filter(|id| !known.contains(&links::key(id))).collect();
+        let mut gone = occurrences_of(run, &unknown)?;
+        let occurrences = single_occurrences(run, &found)?;
+        for link in found {
+            match occurrences.get(&link.item) {
+                Some((series, recurrence_id)) => gone.push((*series, *recurrence_id)),
+                None => deletes.push(Delete { link, is_told: true }),
+            }
+        }
+        leave_out(run, &gone, incoming)?;
+    }
+    if changes.complete {
+        let absent = absent::find(run, changes, incoming)?;
+        let told: HashSet<Uuid> = deletes.iter().map(|delete| delete.link.link_id).collect();
+        let absent = absent.into_iter().filter(|link| !told.contains(&link.link_id));
+        deletes.extend(absent.map(|link| Delete { link, is_told: false }));
+    }
+    Ok(deletes)
+}
+
+type Gone = (ItemId, DateTime<Utc>);
+
+/// Occurrences by what their series' links know of them.
+fn occurrences_of(run: &Run, ids: &[&str]) -> SqlResult<Vec<Gone>> {
+    let links = links::with_occurrences(run.installation, run.connection.id, ids)?;
+    let ids: HashSet<&str> = ids.iter().copied().collect();
+    let gone = links.iter().flat_map(|link| {
+        let known = link.base.iter().flat_map(|base| &base.occurrences);
+        known.filter(|one| ids.contains(one.external_id.as_str())).map(|one| (link.item, one.recurrence_id))
+    });
+    Ok(gone.collect())
+}
+
+/// Those of the links that are of a single occurrence of a series that is here.
+fn single_occurrences(run: &Run, links: &[Link]) -> SqlResult<HashMap<ItemId, Gone>> {
+    let items: Vec<ItemId> = links.iter().map(|link| link.item).filter(|item| item.event().is_some()).collect();
+    let standing = crate::store::items::find(run.installation, &items)?;
+    let gone = standing.into_iter().filter_map(|standing| {
+        let (series, recurrence_id) = standing.occurrence?;
+        Some((standing.item, (ItemId::Series(series), recurrence_id)))
+    });
+    Ok(gone.collect())
+}
+
+/// Takes occurrences out of their series, as these came or as they were last seen.
+fn leave_out(run: &Run, gone: &[Gone], incoming: &mut Vec<Incoming>) -> SqlResult<()> {
+    let items: Vec<ItemId> = super::distinct(gone.iter().map(|(item, _)| *item));
+    let links = links::by_item(run.installation, run.connection.id, &items)?;
+    for Known { link, standing, .. } in with_items(run, links)? {
+        let dates: Vec<DateTime<Utc>> =
+            gone.iter().filter(|(item, _)| *item == link.item).map(|(_, date)| *date).collect();
+        let Some(external_id) = link.external_id.clone() else { continue };
+        if let Some(came) = incoming.iter_mut().find(|one| one.key() == external_id) {
+            if let Body::Series(series) = &mut came.body {
+                dates.into_iter().for_each(|date| exclude(series, date));
+            }
+            continue;
+        }
+        let known = link.base.as_ref().map(|base| base.remote().clone()).or(standing.map(|standing| standing.body));
+        let Some(Body::Series(mut series)) = known else { continue };
+        dates.into_iter().for_each(|date| exclude(&mut series, date));
+        incoming.push(Incoming {
+            external_id,
+            body: Body::Series(series),
+            etag: link.etag,
+            occurrences: Vec::new(),
+            mark: None,
+            series: None,
+            is_news: true,
+        });
+    }
+    Ok(())
+}
+
+fn exclude(series: &mut Series, date: DateTime<Utc>) {
+    series.overrides.retain(|one| one.this_and_future || one.recurrence_id != date);
+    if !series.exdates.contains(&date) {
+        series.exdates.push(date);
+    }
+}
+
+/// What becomes of them.
+#[derive(Default)]
+struct Plan {
+    events: Vec<Uuid>,
+    /// With whether the other side has said so.
+    series: Vec<(Uuid, bool)>,
+    upcoming: Vec<Uuid>,
+    links: Vec<Uuid>,
+    needless: Vec<ItemId>,
+    /// It was changed here since: an edit beats a delete.
+    anew: Vec<(Link, Value)>,
+}
+
+/// Deletes; unless that is suspiciously much.
+pub fn carry_out(run: &mut Run, deletes: Vec<Delete>) -> SqlResult<Option<HeldBack>> {
+    let mut plan = Plan::default();
+    let told: HashSet<Uuid> = deletes.iter().filter(|one| one.is_told).map(|one| one.link.link_id).collect();
+    let mut links = deletes.into_iter().map(|delete| delete.link).filter(|link| link.status != "deleted");
+    loop {
+        let chunk: Vec<Link> = links.by_ref().take(AT_ONCE).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        for known in with_items(run, chunk)? {
+            let is_told = told.contains(&known.link.link_id);
+            plan.add(run, known, is_told);
+        }
+    }
+    let held_back = held_back(run, &plan)?;
+    if held_back.is_none() {
+        plan.carry_out(run)?;
+    }
+    Ok(held_back)
+}
+
+fn held_back(run: &Run, plan: &Plan) -> SqlResult<Option<HeldBack>> {
+    let deletes = plan.upcoming.len();
+    if deletes <= FEW || run.force {
+        return Ok(None);
+    }
+    let upcoming = links::count_upcoming(run.installation, run.connection.id, run.now)?;
+    if deletes * 2 <= usize::try_from(upcoming).unwrap_or_default() {
+        return Ok(None);
+    }
+    let mut ids = plan.upcoming.clone();
+    ids.sort_unstable();
+    let bytes: Vec<u8> = ids.into_iter().flat_map(Uuid::into_bytes).collect();
+    let digest = content::digest(&bytes);
+    if pull::confirms(run.connection) == Some(digest) {
+        return Ok(None);
+    }
+    Ok(Some(HeldBack { deletes: deletes as i32, upcoming: upcoming as i32, digest }))
+}
+
+impl Plan {
+    fn add(&mut self, run: &Run, known: Known, is_told: bool) {
+        let Known { link, standing, waiting } = known;
+        let Some(standing) = standing.filter(|standing| !standing.deleted) else {
+            self.let_go(&link);
+            return;
+        };
+        let is_foreign = standing.connection_id.is_some_and(|id| id != run.connection.id);
+        let is_edited = match link.local_version {
+            Some(version) => version != content::of_body(&standing.body),
+            None => waiting.is_some(),
+        };
+        if is_edited && run.pushes() {
+            let data = conflict(&standing);
+            self.anew.push((link, data));
+            return;
+        }
+        self.let_go(&link);
+        // The event of an interaction stays as long as that does, and a copy says nothing of what it was made from.
+        if standing.of_interaction || is_foreign {
+            return;
+        }
+        if is_upcoming(&standing.body, run.now) {
+            self.upcoming.push(super::id_of(standing.item));
+        }
+        match standing.item {
+            ItemId::Event(id) => self.events.push(id),
+            ItemId::Series(id) => self.series.push((id, is_told)),
+        }
+    }
+
+    fn let_go(&mut self, link: &Link) {
+        self.links.push(link.link_id);
+        self.needless.push(link.item);
+    }
+
+    fn carry_out(self, run: &mut Run) -> SqlResult<()> {
+        let (installation, connection, now) = (run.installation, run.connection.id, run.now);
+        let of_kind = |told: bool| -> Vec<Uuid> {
+            self.series.iter().filter(|(_, is_told)| *is_told == told).map(|(id, _)| *id).collect()
+        };
+        let deleted = events::delete(installation, &self.events, now)?;
+        let mut deleted_series = 0;
+        // What just ceased to be listed has taken place until now.
+        for (ids, after) in [(of_kind(true), DateTime::<Utc>::MIN_UTC), (of_kind(false), now)] {
+            deleted_series += series::delete(installation, &ids, now)?;
+            instances::delete(installation, &ids, after, now)?;
+        }
+        run.counts.deleted += i32::try_from(deleted + deleted_series).unwrap_or(i32::MAX);
+        run.changed.extend(self.events.iter().copied().map(ItemId::Event));
+        run.changed.extend(self.series.iter().map(|(id, _)| ItemId::Series(*id)));
+        links::gone(installation, &self.links, now)?;
+        reconciled::drop(installation, connection, &self.needless)?;
+        reconciled::anew(installation, &self.anew, now)?;
+        let create: Vec<(&str, ItemId)> = self.anew.iter().map(|(link, _)| ("create", link.item)).collect();
+        reconciled::need(installation, connection, &create, settings::MAX_RETRIES.get())?;
+        run.counts.conflicts += i32::try_from(self.anew.len()).unwrap_or(i32::MAX);
+        run.conflicts.extend(self.anew.iter().map(|(link, data)| (link.item, super::conflict::in_log(data))));
+        Ok(())
+    }
+}
+
+fn is_upcoming(body: &Body, now: DateTime<Utc>) -> bool {
+    match body {
+        Body::Single(event) => event.timing.end.unwrap_or(event.timing.start) > now,
+        _ => true,
+    }
+}
+
+fn conflict(standing: &Standing) -> Value {
+    json!({
+        "policy": "edit beats delete",
+        "winner": Side::Local.word(),
+        "fields": [],
+        "local": standing.body,
+        "remote": null,
+        "local_changed_at": standing.changed_at,
+    })
+}

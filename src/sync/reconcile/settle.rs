@@ -1,0 +1,150 @@
+//! One item of which there is a link: what both sides did since they last agreed.
+
+use calendar_sync_core::content::{self, Hash};
+use calendar_sync_core::event::Body;
+use calendar_sync_core::merge::{Base, Occurrence, Rules, Side, assumed, rebase, three_way};
+use serde_json::Value;
+
+use super::Run;
+use super::conflict::{self, Policy};
+use super::incoming::Incoming;
+use super::known::Known;
+use crate::errors::SqlResult;
+use crate::store::items::Standing;
+use crate::store::links::{ItemId, Link};
+use crate::store::reconciled;
+
+/// What is to be done about an item.
+pub struct Settled {
+    pub known: Known,
+    /// What is there now.
+    pub remote: Incoming,
+    pub outcome: Outcome,
+}
+
+pub enum Outcome {
+    /// Nothing but its version there has changed.
+    Same,
+    Agreed(Box<Agreed>),
+}
+
+pub struct Agreed {
+    /// What is to be here; `None`: what is.
+    pub write: Option<Body>,
+    /// What both sides agree on from now on; `None`: as before.
+    pub base: Option<Base>,
+    pub status: &'static str,
+    pub sends: bool,
+    /// For the link and the log.
+    pub conflict: Option<Value>,
+}
+
+/// Names a version of an item there by its content.
+pub fn version(body: &Body) -> String {
+    content::of_body(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn settle(run: &Run, known: Known, remote: Incoming) -> SqlResult<Settled> {
+    let outcome = match &known.standing {
+        Some(standing) if !standing.deleted => alive(run, &known, standing, &remote, Policy::of(run.calendar)),
+        _ => deleted_here(run, &known, &remote)?,
+    };
+    Ok(Settled { known, remote, outcome })
+}
+
+/// It is here, and there.
+pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, policy: Policy) -> Outcome {
+    let Known { link, .. } = known;
+    let base = base(link, standing, &remote.body);
+    let treatment = conflict::treatment(run.connection, run.calendar, standing);
+    let winner = policy.winner(standing.changed_at, &remote.body);
+    let rules = Rules { winner, treatment: &treatment };
+    let merged = three_way(&base, &standing.body, &remote.body, &rules);
+    let is_open = policy == Policy::Manual && !merged.conflicts.is_empty();
+    let conflict = conflict::data(&merged, policy, (!is_open).then_some(winner), known, &remote.body);
+    if is_open {
+        let agreed = Agreed { write: None, base: None, status: "conflict", sends: false, conflict };
+        return Outcome::Agreed(Box::new(agreed));
+    }
+    let was_settled = link.status == "synced" || link.status == "pending";
+    let is_news = base.remote() != &remote.body || link.base.is_none() || !knows(&base, &remote.occurrences);
+    if was_settled && !is_news && !merged.takes_remote {
+        return Outcome::Same;
+    }
+    let mut agreed = rebase(&base, &remote.body, &rules);
+    remote.occurrences.iter().for_each(|one| agreed.learn(one.clone()));
+    let sends = merged.keeps_local && run.pushes();
+    Outcome::Agreed(Box::new(Agreed {
+        write: merged.takes_remote.then_some(merged.body),
+        base: Some(agreed),
+        status: if sends { "pending" } else { "synced" },
+        sends,
+        conflict,
+    }))
+}
+
+fn knows(base: &Base, occurrences: &[Occurrence]) -> bool {
+    occurrences.iter().all(|one| base.occurrence(one.recurrence_id) == Some(one))
+}
+
+/// What both sides agreed on; where nobody knows, what is here if that has not changed since.
+fn base(link: &Link, standing: &Standing, remote: &Body) -> Base {
+    let is_unchanged = || link.local_version == Some(content::of_body(&standing.body));
+    match &link.base {
+        Some(base) if link.status != "deleted" => base.clone(),
+        _ if link.status == "deleted" || is_unchanged() => assumed(&standing.body, remote),
+        // It was sent, as far as is known: what differs there is older.
+        _ => rebase(&assumed(&standing.body, remote), remote, &Rules::MERGE),
+    }
+}
+
+/// It is there, and was deleted here. An edit beats a delete.
+pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Outcome> {
+    let Known { link, waiting, .. } = known;
+    let was_confirmed = link.status == "deleted";
+    let is_edited = was_confirmed
+        || run.force && !run.pushes()
+        || match &link.base {
+            Some(base) => {
+                let before = Base::new(base.remote().clone(), base.remote().clone());
+                three_way(&before, base.remote(), &remote.body, &Rules::MERGE).takes_remote
+            }
+            None => link.remote_version.as_ref() != Some(&version(&remote.body)),
+        };
+    let is_of_crm = |item: ItemId| match item {
+        ItemId::Event(id) => reconciled::was_of_interaction(run.installation, id),
+        ItemId::Series(_) => Ok(false),
+    };
+    // Without an interaction there is no event of it.
+    if !is_edited || known.standing.is_none() && is_of_crm(link.item)? {
+        return Ok(Outcome::Same);
+    }
+    let write = match &link.base {
+        Some(base) if !was_confirmed => three_way(base, &base.local, &remote.body, &Rules::MERGE).body,
+        _ => remote.body.clone(),
+    };
+    let mut base = Base::new(write.clone(), remote.body.clone());
+    remote.occurrences.iter().for_each(|one| base.learn(one.clone()));
+    let conflict = waiting.is_some().then(|| {
+        serde_json::json!({
+            "policy": "edit beats delete",
+            "winner": Side::Remote.word(),
+            "fields": [],
+            "local": null,
+            "remote": remote.body,
+            "remote_updated": conflict::updated(&remote.body),
+        })
+    });
+    Ok(Outcome::Agreed(Box::new(Agreed {
+        write: Some(write),
+        base: Some(base),
+        status: "synced",
+        sends: false,
+        conflict,
+    })))
+}
+
+/// Of what is agreed on, or what was before.
+pub fn local_version(agreed: &Agreed, link: &Link) -> Option<Hash> {
+    agreed.base.as_ref().map_or(link.local_version, |base| Some(content::of_body(&base.local)))
+}
