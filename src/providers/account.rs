@@ -261,7 +261,7 @@ pub enum Pushed {
 /// Notifications that are asked for.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    /// calendar_webhook_subscriptions.webhook_id.
+    /// A name for the channel that no other has had.
     pub webhook_id: Uuid,
     pub notification_url: String,
     /// Comes back with every notification, where the provider can be told one. A secret.

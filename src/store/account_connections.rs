@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::datum::{uuid, uuid_of};
-use super::{Installation, Statement};
+use super::{Installation, Statement, channels};
 use crate::errors::SqlResult;
 
 /// A connection to be made.
@@ -102,10 +102,6 @@ thread_local! {
         "update @calendar_connections set name = $2 where connection_id = $1",
         &[pg_sys::UUIDOID, pg_sys::TEXTOID],
     ) };
-    static END_CHANNELS: Statement = const { Statement::new(
-        "update @calendar_webhook_subscriptions set is_active = false, renew_at = null where connection_id = $1",
-        &[pg_sys::UUIDOID],
-    ) };
 }
 
 /// The provider of an account, which stays until the transaction ends; `None` where it was removed.
@@ -172,16 +168,13 @@ pub fn change(installation: &Installation, id: Uuid, settings: &Settings) -> Sql
         settings.origin.into(),
     ];
     CHANGE.with(|statement| statement.execute(installation, &arguments))?;
-    Ok(())
+    match settings.direction {
+        "push" => channels::stop_all(installation, id, true),
+        _ => channels::go_on(installation, id),
+    }
 }
 
 pub fn rename(installation: &Installation, id: Uuid, name: &str) -> SqlResult<()> {
     RENAME.with(|statement| statement.execute(installation, &[uuid(id).into(), name.into()]))?;
-    Ok(())
-}
-
-/// No notification of this connection's is taken any more, and none is asked for.
-pub fn end_channels(installation: &Installation, id: Uuid) -> SqlResult<()> {
-    END_CHANNELS.with(|statement| statement.execute(installation, &[uuid(id).into()]))?;
     Ok(())
 }

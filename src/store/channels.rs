@@ -69,6 +69,23 @@ pub struct Due {
     pub failures: u32,
 }
 
+impl Due {
+    /// A new one, that is to be registered.
+    pub fn new(subject: &Subject, notification_url: &str) -> Self {
+        Self {
+            webhook_id: super::new_id(),
+            connection_id: subject.connection_id,
+            provider: subject.provider.clone(),
+            calendar: subject.calendar.clone(),
+            notification_url: notification_url.to_owned(),
+            registration: None,
+            client_state: None,
+            is_to_end: false,
+            failures: 0,
+        }
+    }
+}
+
 /// A connection's `c` calendar, as [`calendar`] reads it.
 macro_rules! of_calendar {
     () => {
@@ -104,14 +121,13 @@ thread_local! {
         ),
         &[pg_sys::UUIDOID],
     ) };
-    static OTHERS: Statement = const { Statement::new(
-        "select webhook_id
+    static REGISTRATIONS: Statement = const { Statement::new(
+        "select subscription_id, resource_id, resource_path, expiration
          from @calendar_webhook_subscriptions
          where connection_id = $1
-           and webhook_id <> $2
            and is_active
            and subscription_id is not null",
-        &[pg_sys::UUIDOID, pg_sys::UUIDOID],
+        &[pg_sys::UUIDOID],
     ) };
     static ADD: Statement = const { Statement::new(
         "insert into @calendar_webhook_subscriptions
@@ -155,6 +171,25 @@ thread_local! {
            and (is_active or renew_at is not null)
            and (provider <> 'notion' or not $2)",
         &[pg_sys::UUIDOID, pg_sys::BOOLOID],
+    ) };
+    static FORGET_ALL: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set is_active = false,
+             client_state = null,
+             client_state_hash = null,
+             renew_at = null,
+             stop_at = null
+         where connection_id = $1",
+        &[pg_sys::UUIDOID],
+    ) };
+    static STOP: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set is_active = false,
+             renew_at = null,
+             stop_at = clock_timestamp(),
+             last_error = $2
+         where webhook_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTOID],
     ) };
     static GO_ON: Statement = const { Statement::new(
         "update @calendar_webhook_subscriptions
@@ -345,10 +380,10 @@ pub fn one(installation: &Installation, webhook_id: Uuid) -> SqlResult<Option<Du
     ONE.with(|one| one.first(installation, &[uuid(webhook_id).into()], due))
 }
 
-/// The connection's other channels that are registered at the provider.
-pub fn others(installation: &Installation, connection_id: Uuid, webhook_id: Uuid) -> SqlResult<Vec<Uuid>> {
-    let arguments = [uuid(connection_id).into(), uuid(webhook_id).into()];
-    OTHERS.with(|others| others.rows(installation, &arguments, |columns| Ok(columns.uuid()?.unwrap_or_default())))
+/// What of the connection's is registered at the provider.
+pub fn registrations(installation: &Installation, connection_id: Uuid) -> SqlResult<Vec<Registration>> {
+    let rows = REGISTRATIONS.with(|all| all.rows(installation, &[uuid(connection_id).into()], registration))?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// A channel that is to be: not registered yet, and nothing is taken from it.
@@ -382,6 +417,18 @@ pub fn replace_others(installation: &Installation, webhook_id: Uuid) -> SqlResul
 /// over a pause.
 pub fn stop_all(installation: &Installation, connection_id: Uuid, for_now: bool) -> SqlResult<()> {
     STOP_ALL.with(|stop| stop.execute(installation, &[uuid(connection_id).into(), for_now.into()]))?;
+    Ok(())
+}
+
+/// The connection's account is no more: nothing can be ended at the provider, and nothing is taken any more.
+pub fn forget_all(installation: &Installation, connection_id: Uuid) -> SqlResult<()> {
+    FORGET_ALL.with(|forget| forget.execute(installation, &[uuid(connection_id).into()]))?;
+    Ok(())
+}
+
+/// Nothing is taken from it any more; the worker ends it at the provider, which failed for now.
+pub fn stop(installation: &Installation, webhook_id: Uuid, error: &str) -> SqlResult<()> {
+    STOP.with(|stop| stop.execute(installation, &[uuid(webhook_id).into(), error.into()]))?;
     Ok(())
 }
 

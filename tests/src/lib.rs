@@ -18,6 +18,7 @@ mod flow;
 mod front_end;
 mod golden;
 mod google;
+mod hooks;
 mod graph;
 mod khal;
 mod login;
@@ -46,6 +47,7 @@ pub use graph::{
     FakeGraph, GRAPH_CLIENT, GraphCalendar, GraphCall, GraphDelivery, GraphFault, GraphNotification, GraphPages,
     GraphRequest, GraphSubscription,
 };
+pub use hooks::{Hooked, Hooks};
 pub use khal::{Khal, Shown};
 pub use login::{FakeLogin, LOGIN_CLIENT, REDIRECT_URI};
 pub use name_server::NameServer;

@@ -16,7 +16,7 @@ use crate::secrets;
 use crate::store::accounts::{self, Removed};
 use crate::store::installation_row::{self, Standing};
 use crate::store::sealed::{ACCESS_TOKEN, REFRESH_TOKEN};
-use crate::store::{Installation, account_connections, subscriptions};
+use crate::store::{Installation, channels, subscriptions};
 use crate::sync::fetch::http_options;
 use crate::sync::wait::pause;
 
@@ -49,7 +49,7 @@ pub fn remove(installation: &Installation, account_id: Uuid) -> SqlResult<()> {
         at_commit(revocation);
     }
     for connection in &removed.connections {
-        account_connections::end_channels(installation, *connection)?;
+        channels::forget_all(installation, *connection)?;
         subscriptions::remove(installation, pgrx::Uuid::from_bytes(connection.into_bytes()), true)?;
     }
     Ok(())

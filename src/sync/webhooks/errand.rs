@@ -81,7 +81,7 @@ impl Errand {
     }
 }
 
-fn watched(registration: &Registration) -> Watched {
+pub fn watched(registration: &Registration) -> Watched {
     let Registration { subscription_id, resource_id, resource_path, expires } = registration.clone();
     Watched { subscription_id, resource_id, resource_path, expires }
 }

@@ -1,43 +1,103 @@
 //! Channels asked for by hand, in a session.
 
+use chrono::Utc;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use uuid::Uuid;
 
-use super::integrations;
+use super::errand::{Errand, Outcome, watched};
 use super::receive::secret_of;
-use crate::errors::{SqlResult, error, invalid_argument};
+use super::{integrations, keep};
+use crate::errors::{SqlResult, error, internal, invalid_argument};
 use crate::http::Address;
+use crate::providers::account::{AccountProvider, Ask};
+use crate::providers::api::ApiError;
 use crate::settings;
-use crate::store::channels::{self, Subject};
+use crate::store::channels::{self, Calendar, Due, Subject};
 use crate::store::installation_row::{self, Standing};
 use crate::store::{self, Installation, webhooks};
+use crate::sync::tokens::session::{self, About};
 
 /// Longest address, in bytes; Graph takes no longer one.
 const LONGEST_ADDRESS: usize = 2000;
 
-/// Has the provider notify us of changes of that connection's calendar; returns the channel's id.
+/// Has the provider notify us of changes of that connection's calendar; returns the channel's id. What there was before
+/// is taken from until the worker has ended it.
 ///
 /// # Errors
-/// 22023 for an address that no provider calls, 0A000 for a calendar that nobody notifies us of, 55000 in a restored copy.
+/// 22023 for an address that no provider calls, 0A000 for a calendar that nobody notifies us of, 55000 in a restored copy;
+/// those of [`session::ask`].
 pub fn register(connection_id: Uuid, notification_url: &str) -> SqlResult<Uuid> {
-    store::as_owner(|installation| {
+    let (subject, before) = store::as_owner(|installation| {
         let subject = subject(installation, connection_id, notification_url)?;
-        if subject.provider == "notion" {
-            return await_notion(installation, &subject, notification_url);
+        Ok((subject, channels::registrations(installation, connection_id)?))
+    })?;
+    if subject.provider == "notion" {
+        return store::as_owner(|installation| await_notion(installation, &subject, notification_url));
+    }
+    let channel = Due::new(&subject, notification_url);
+    let errand = Errand::new(&channel)?;
+    let outcome = ask(&subject.calendar, move |provider, ask| match errand.clone().run(provider, ask) {
+        // Some take one channel of a calendar and no more.
+        Err(error) if error.status() == Some(409) && !before.is_empty() => {
+            before.iter().try_for_each(|old| provider.unwatch(ask, &watched(old)))?;
+            errand.clone().run(provider, ask)
         }
-        let id = store::new_id();
-        channels::add(installation, id, connection_id, &subject.provider, notification_url)?;
-        Ok(id)
+        outcome => outcome,
+    })?;
+    match outcome {
+        Outcome::Open(registration, secret) => store::as_owner(|installation| {
+            channels::add(installation, channel.webhook_id, connection_id, &subject.provider, notification_url)?;
+            keep::open(installation, &channel, &registration, &secret, Utc::now())?;
+            channels::replace_others(installation, channel.webhook_id)?;
+            Ok(channel.webhook_id)
+        }),
+        _ => Err(error(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "the provider notifies nobody of changes of this calendar",
+        )
+        .set_hint("It is polled; poll_interval says how often.")),
+    }
+}
+
+/// Ends a channel, here and at the provider. Where that can't be reached, the worker tries again; nothing is taken from
+/// the channel meanwhile.
+pub fn stop(webhook_id: Uuid) -> SqlResult<()> {
+    let Some((channel, standing)) = store::as_owner(|installation| {
+        let standing = installation_row::standing(installation)?;
+        Ok(channels::one(installation, webhook_id)?.map(|channel| (channel, standing)))
+    })?
+    else {
+        return Ok(());
+    };
+    // A copy's channels are the original's.
+    let ended = match &channel.registration {
+        Some(registration) if channel.client_state.is_some() && standing == Standing::Here => {
+            let old = watched(registration);
+            ask(&channel.calendar, move |provider, ask| provider.unwatch(ask, &old))
+        }
+        _ => Ok(()),
+    };
+    store::as_owner(|installation| match ended {
+        Ok(()) => channels::given_up(installation, webhook_id, None),
+        Err(report) => channels::stop(installation, webhook_id, report.message()),
     })
 }
 
-/// Ends a channel.
-pub fn stop(webhook_id: Uuid) -> SqlResult<()> {
-    store::as_owner(|installation| channels::given_up(installation, webhook_id, None))
+fn ask<T: Send + 'static>(
+    calendar: &Calendar,
+    request: impl Fn(&dyn AccountProvider, &Ask) -> Result<T, ApiError> + Clone + Send + 'static,
+) -> SqlResult<T> {
+    let account = calendar.account_id.ok_or_else(|| internal("the calendar has no account"))?;
+    let about = About {
+        calendar: calendar.external_id.clone(),
+        mailbox: calendar.mailbox.clone(),
+        options: calendar.options.clone(),
+    };
+    session::ask(account, &about, request)
 }
 
-/// Whose channel it will be, and that there can be one; as the extension's owner.
+/// Whose channel it will be, and that there can be one.
 fn subject(installation: &Installation, connection_id: Uuid, notification_url: &str) -> SqlResult<Subject> {
     check_address(notification_url)?;
     let refused = |message: String, hint: &str| {
