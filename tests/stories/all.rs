@@ -34,6 +34,7 @@ mod restore;
 mod standby;
 mod upgrade;
 mod web_server;
+mod webhooks;
 mod worker_commands;
 mod worker_crash;
 mod worker_databases;
