@@ -19,12 +19,14 @@ pub fn owner(ask: &Ask) -> Vec<&str> {
     ask.mailbox.as_deref().map_or_else(|| vec!["me"], |mailbox| vec!["users", mailbox])
 }
 
-/// Below the calendar; the owner's own where none is named.
+/// Whether the owner's own calendar is meant. Somebody else's goes by the mailbox, too: its id can't be looked up.
+pub fn is_own(ask: &Ask) -> bool {
+    ask.calendar.is_empty() || ask.mailbox.as_ref() == Some(&ask.calendar)
+}
+
+/// Below the calendar.
 pub fn in_calendar(ask: &Ask, more: &[&str], query: &[(&str, &str)]) -> Address {
-    let calendar = match ask.calendar.as_str() {
-        "" => vec!["calendar"],
-        id => vec!["calendars", id],
-    };
+    let calendar = if is_own(ask) { vec!["calendar"] } else { vec!["calendars", &ask.calendar] };
     ask.api.below(&[owner(ask), calendar, more.to_vec()].concat(), query)
 }
 
@@ -102,25 +104,37 @@ pub fn no_access(error: ApiError) -> ApiError {
     }
 }
 
-/// The mailbox's address, or the name that its owner logs in by.
+/// The mailbox's address, or the name that its owner logs in by. Where the application may not read that (it needs
+/// User.Read) the calendar says whose it is.
 pub fn login(ask: &Ask) -> Result<Option<String>, ApiError> {
-    let me = get(ask, ask.api.below(&["me"], &[("$select", "mail,userPrincipalName")]))?;
-    Ok(me["mail"].as_str().or(me["userPrincipalName"].as_str()).map(str::to_owned))
+    match get(ask, ask.api.below(&["me"], &[("$select", "mail,userPrincipalName")])) {
+        Err(error) if error.status() == Some(403) => {
+            let own = get(ask, ask.api.below(&["me", "calendar"], &[]))?;
+            Ok(found_calendar(&own).and_then(|own| own.owner_email))
+        }
+        me => me.map(|me| me["mail"].as_str().or(me["userPrincipalName"].as_str()).map(str::to_owned)),
+    }
 }
 
-/// All calendars of the owner; of somebody who shares no more than their own one, that one.
+/// All calendars of the owner. Of a mailbox that shares no more, its own one, by the mailbox' address.
 pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
+    let Some(mailbox) = &ask.mailbox else { return listed(ask) };
+    let own = get(ask, ask.api.below(&[owner(ask), vec!["calendar"]].concat(), &[])).map_err(no_access)?;
+    let own = found_calendar(&own);
+    let by_address = own.clone().map(|own| FoundCalendar { external_calendar_id: mailbox.clone(), ..own });
+    let all = match listed(ask) {
+        Err(ApiError::Failed(failure)) if matches!(failure.status, 403 | 404) => own.into_iter().collect(),
+        listed => listed?,
+    };
+    Ok(all.into_iter().chain(by_address).collect())
+}
+
+fn listed(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
     let mut next = Some(ask.api.below(&[owner(ask), vec!["calendars"]].concat(), &[("$top", "100")]));
     let mut found = Vec::new();
     for _ in 0..MAX_PAGES {
         let Some(address) = next.take() else { break };
-        let page = match get(ask, address) {
-            Err(ApiError::Failed(failure)) if ask.mailbox.is_some() && matches!(failure.status, 403 | 404) => {
-                let own = get(ask, ask.api.below(&[owner(ask), vec!["calendar"]].concat(), &[]));
-                return own.map_err(no_access).map(|calendar| found_calendar(&calendar).into_iter().collect());
-            }
-            page => page?,
-        };
+        let page = get(ask, address)?;
         found.extend(page["value"].as_array().into_iter().flatten().filter_map(found_calendar));
         next = page["@odata.nextLink"].as_str().map(|text| link(ask, text)).transpose()?;
     }

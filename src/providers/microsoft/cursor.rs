@@ -39,9 +39,14 @@ impl Span {
         [("startDateTime", text(self.from)), ("endDateTime", text(self.to))]
     }
 
-    /// Around an occurrence.
-    pub fn around(at: DateTime<Utc>) -> Self {
-        Self { from: at - TimeDelta::days(1), to: at + TimeDelta::days(2) }
+    /// Around occurrences.
+    pub fn around(occurrences: impl IntoIterator<Item = DateTime<Utc>>) -> Self {
+        let mut all: Vec<DateTime<Utc>> = occurrences.into_iter().collect();
+        all.sort_unstable();
+        let bound = |at: Option<&DateTime<Utc>>| at.copied().unwrap_or_default();
+        let from = bound(all.first()) - TimeDelta::days(1);
+        let longest = from.checked_add_days(Days::new(LONGEST)).unwrap_or(from);
+        Self { from, to: (bound(all.last()) + TimeDelta::days(2)).min(longest) }
     }
 }
 

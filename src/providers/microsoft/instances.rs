@@ -61,7 +61,7 @@ fn find(ask: &Ask, series_id: &str, change: &InstanceChange) -> Result<Option<(S
     if let Some(id) = &change.external_id {
         return Ok(Some((id.clone(), change.etag.clone())));
     }
-    let around = Span::around(change.recurrence_id);
+    let around = Span::around([change.recurrence_id]);
     let near = match series::instances(ask, series_id, &around) {
         Err(error) if series::is_gone(&error) => return Ok(None),
         near => near?,

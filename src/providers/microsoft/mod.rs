@@ -17,6 +17,8 @@ mod instances;
 mod pull;
 mod push;
 mod series;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use calendar_sync_core::event::Body;

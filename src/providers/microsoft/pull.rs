@@ -159,13 +159,14 @@ impl Round {
 /// What was said to be removed may have left the span of time, or gone to another calendar.
 fn still_there(ask: &Ask, id: &str) -> Result<Option<Value>, ApiError> {
     let Some(event) = series::plain(ask, id)? else { return Ok(None) };
-    if ask.calendar.is_empty() {
-        return Ok(Some(event));
-    }
-    let calendar = match api::get(ask, api::event(ask, id, &["calendar"], &[("$select", "id")])) {
+    let calendar = match api::get(ask, api::event(ask, id, &["calendar"], &[("$select", "id,isDefaultCalendar")])) {
         Err(error) if error.is_of_account() || error.is_unauthorized() => return Err(error),
-        calendar => calendar.ok(),
+        calendar => calendar.unwrap_or_default(),
     };
-    let is_elsewhere = calendar.is_some_and(|calendar| calendar["id"].as_str().is_some_and(|id| id != ask.calendar));
+    let is_elsewhere = if api::is_own(ask) {
+        calendar["isDefaultCalendar"].as_bool() == Some(false)
+    } else {
+        calendar["id"].as_str().is_some_and(|id| id != ask.calendar)
+    };
     Ok(if is_elsewhere { None } else { Some(event) })
 }

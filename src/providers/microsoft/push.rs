@@ -130,8 +130,8 @@ fn finish(ask: &Ask, id: &str, there: Value, changes: &[InstanceChange]) -> Resu
     }
     let there = if there["recurrence"].is_object() || !changes.is_empty() {
         // Exceptions stand in it; where they are not given by themselves, those around the changes are looked for.
-        let at = changes.first().map(|change| change.recurrence_id).unwrap_or_default();
-        match series::whole(ask, id, &Span::around(at))? {
+        let span = Span::around(changes.iter().map(|change| change.recurrence_id));
+        match series::whole(ask, id, &span)? {
             Some(there) => there,
             None => return Ok(Pushed::Gone),
         }

@@ -61,11 +61,7 @@ pub fn end(ask: &Ask, watched: &Watched) -> Result<(), ApiError> {
 /// What is watched: `me/events` is the default calendar's alone.
 fn resource(ask: &Ask) -> String {
     let owner = api::owner(ask).join("/");
-    if ask.calendar.is_empty() {
-        format!("{owner}/events")
-    } else {
-        format!("{owner}/calendars/{}/events", ask.calendar)
-    }
+    if api::is_own(ask) { format!("{owner}/events") } else { format!("{owner}/calendars/{}/events", ask.calendar) }
 }
 
 fn expires(watch: &Watch) -> DateTime<Utc> {
