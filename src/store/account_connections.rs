@@ -40,7 +40,8 @@ pub struct Settings<'a> {
 pub struct Known {
     pub id: Uuid,
     pub name: String,
-    pub direction: String,
+    pub visibility: String,
+    pub is_paused: bool,
 }
 
 thread_local! {
@@ -49,7 +50,7 @@ thread_local! {
         &[pg_sys::UUIDOID],
     ) };
     static BY_CALENDAR: Statement = const { Statement::new(
-        "select connection_id, name, direction
+        "select connection_id, name, visibility, status = 'paused'
          from @calendar_connections
          where account_id = $1
            and external_calendar_id = $2
@@ -102,6 +103,14 @@ thread_local! {
         "update @calendar_connections set name = $2 where connection_id = $1",
         &[pg_sys::UUIDOID, pg_sys::TEXTOID],
     ) };
+    static SEND_ANEW: Statement = const { Statement::new(
+        "update @calendar_event_links
+         set last_sync_at = '-infinity'
+         where connection_id = $1
+           and external_id is not null
+           and sync_status <> 'deleted'",
+        &[pg_sys::UUIDOID],
+    ) };
 }
 
 /// The provider of an account, which stays until the transaction ends; `None` where it was removed.
@@ -123,7 +132,8 @@ pub fn by_calendar(installation: &Installation, account_id: Uuid, calendar: &str
             Ok(Some(Known {
                 id: id.map(uuid_of).unwrap_or_default(),
                 name: row.get(2)?.unwrap_or_default(),
-                direction: row.get(3)?.unwrap_or_default(),
+                visibility: row.get(3)?.unwrap_or_default(),
+                is_paused: row.get(4)?.unwrap_or_default(),
             }))
         })
     })
@@ -176,5 +186,11 @@ pub fn change(installation: &Installation, id: Uuid, settings: &Settings) -> Sql
 
 pub fn rename(installation: &Installation, id: Uuid, name: &str) -> SqlResult<()> {
     RENAME.with(|statement| statement.execute(installation, &[uuid(id).into(), name.into()]))?;
+    Ok(())
+}
+
+/// What was sent there counts as older than what is here: it is compared, and sent as it is to be seen there now.
+pub fn send_anew(installation: &Installation, id: Uuid) -> SqlResult<()> {
+    SEND_ANEW.with(|statement| statement.execute(installation, &[uuid(id).into()]))?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{uuid, uuid_of};
-use super::{Installation, Statement, channels};
+use super::{Installation, Statement, channels, queue};
 use crate::errors::SqlResult;
 
 /// A calendar by its URL.
@@ -298,12 +298,14 @@ pub fn owner(installation: &Installation, id: pgrx::Uuid) -> SqlResult<Option<St
     })
 }
 
-/// Ends a connection: its URL is wiped, its upcoming events go; past ones stay if they are to be kept.
+/// Ends a connection: its URL is wiped, its upcoming events go; past ones stay if they are to be kept. Nothing more is sent
+/// there.
 pub fn remove(installation: &Installation, id: pgrx::Uuid, keep_events: bool) -> SqlResult<()> {
     REMOVE.with(|statement| statement.execute(installation, &[id.into()]))?;
     DELETE_EVENTS.with(|statement| statement.execute(installation, &[id.into(), keep_events.into()]))?;
     let series = if keep_events { &END_SERIES } else { &DELETE_SERIES };
     series.with(|statement| statement.execute(installation, &[id.into()]))?;
+    queue::drop_pending(installation, uuid_of(id))?;
     channels::stop_all(installation, uuid_of(id), false)
 }
 

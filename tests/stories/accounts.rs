@@ -200,6 +200,24 @@ fn a_calendar_is_connected_as_it_is_said_last() {
 }
 
 #[test]
+fn what_is_here_waits_to_be_sent_as_soon_as_a_calendar_is_connected_for_that_and_no_longer() {
+    let (_cluster, mut client, login) = start();
+    let account = account(&mut client, &login);
+    for (title, days) in [("long over", -300), ("upcoming", 1)] {
+        let upsert = "select calendar_upsert_event('ada', 'app', $1, jsonb_build_object('title', $1::text, 'start', now() + make_interval(days => $2)))";
+        client.execute(upsert, &[&title, &days]).expect("upsert");
+    }
+    let waiting = "select string_agg(q.operation || ' ' || e.title, ', ')
+                   from calendar_sync_queue q join calendar_events e using (event_id) where q.status = 'pending'";
+    for (direction, waits) in [("pull", ""), ("both", "create upcoming"), ("pull", ""), ("push", "create upcoming")] {
+        client.execute("select calendar_connect($1, 'work', $2)", &[&account, &direction]).expect("connect");
+        assert_eq!(text(&mut client, waiting), waits, "{direction}");
+    }
+    client.execute("select calendar_account_remove($1)", &[&account]).expect("remove");
+    assert_eq!(text(&mut client, waiting), "");
+}
+
+#[test]
 fn an_accounts_end_is_told_to_its_provider_once_it_is_certain() {
     let (_cluster, mut client, login) = start();
     let first = account(&mut client, &login);

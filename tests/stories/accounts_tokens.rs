@@ -37,7 +37,7 @@ fn calendars(client: &mut Client) -> usize {
 
 /// SQLSTATE and message.
 fn failure(client: &mut Client) -> (String, String) {
-    let error = client.query(CALENDARS, &[]).err().expect("it fails");
+    let error = client.query(CALENDARS, &[]).expect_err("it fails");
     let error = error.as_db_error().expect("the server's error");
     (error.code().code().to_owned(), error.message().to_owned())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use calendar_sync_e2e::{Cluster, FakeFlow, FakeWeb, examples_of, repository};
+use calendar_sync_e2e::{Cluster, FakeFlow, FakeLogin, FakeWeb, examples_of, repository};
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
 
@@ -22,6 +22,9 @@ fn every_sql_example_of_the_pages_runs_as_written() {
     let web = FakeWeb::start();
     web.serve("/team.ics", TEAM_CALENDAR);
     let flow = FakeFlow::start();
+    let login = FakeLogin::start();
+    login.grant_as("ada@contoso.com", "ACCESS-TOKEN", "REFRESH-TOKEN");
+    let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", login.options()["endpoints"]);
     let cluster = Cluster::start();
     let mut failures = Vec::new();
     for (number, page) in pages().iter().enumerate() {
@@ -31,6 +34,7 @@ fn every_sql_example_of_the_pages_runs_as_written() {
         for example in examples_of(&text) {
             let sql = example.sql.replace("https://calendar.example.com/", &web.url("/"));
             let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
+            let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
             if let Err(error) = type_into_psql(&cluster, &database, &sql) {
                 failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
                 break;

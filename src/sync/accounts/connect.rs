@@ -14,7 +14,7 @@ use super::site::Site;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::providers::account::FoundCalendar;
 use crate::store::account_connections::{self, Known, Settings};
-use crate::store::{self, Installation, installation_row, subscriptions};
+use crate::store::{self, Installation, channels, installation_row, queue, subscriptions};
 use crate::sync::feed::bad_filter;
 use crate::sync::subscribe;
 use crate::zones::PgZones;
@@ -111,7 +111,24 @@ fn change(installation: &Installation, wish: &Wish, known: &Known, settings: &Se
         account_connections::rename(installation, known.id, name)?;
     }
     account_connections::change(installation, known.id, settings)?;
+    if known.visibility != settings.visibility {
+        account_connections::send_anew(installation, known.id)?;
+    }
+    match settings.direction {
+        "push" => channels::stop_all(installation, known.id, true)?,
+        _ if known.is_paused => {}
+        _ => channels::go_on(installation, known.id)?,
+    }
+    settle(installation, known.id, settings)?;
     Ok(known.id)
+}
+
+/// What waits to be sent there is what is to be there.
+fn settle(installation: &Installation, id: Uuid, settings: &Settings) -> SqlResult<()> {
+    if settings.direction == "pull" {
+        return queue::drop_pending(installation, id).map(drop);
+    }
+    queue::reconcile(installation, id)
 }
 
 fn add(
@@ -140,6 +157,7 @@ fn add(
             calendar: id_there,
         };
         if account_connections::add(installation, &calendar, settings)? {
+            settle(installation, id, settings)?;
             return Ok(Some(id));
         }
         if account_connections::by_calendar(installation, wish.account_id, id_there)?.is_some() {
