@@ -148,7 +148,8 @@ pub struct Events<'a> {
     events: &'a mut Writer,
     log: &'a mut Writer,
     table: &'a RelatedTable,
-    /// Events that are made, changed or deleted.
+    /// Events that are made; events that are changed or deleted.
+    made: &'a mut Vec<Uuid>,
     changed: &'a mut Vec<ItemId>,
 }
 
@@ -166,16 +167,21 @@ pub fn write<T>(
     table: &RelatedTable,
     work: impl FnOnce(&mut Events) -> SqlResult<T>,
 ) -> SqlResult<T> {
-    let mut changed = Vec::new();
+    let (mut made, mut changed) = (Vec::new(), Vec::new());
     let result = EVENTS.with(|events| {
         LOG.with(|log| {
             events.write(installation, |events| {
-                log.write(installation, |log| work(&mut Events { events, log, table, changed: &mut changed }))
+                log.write(installation, |log| {
+                    work(&mut Events { events, log, table, made: &mut made, changed: &mut changed })
+                })
             })
         })
     })?;
-    if !changed.is_empty() && !senders::are_known_not_to_be() {
-        as_owner(|installation| queue::changed(installation, &changed, None))?;
+    if made.len() + changed.len() > 0 && !senders::are_known_not_to_be() {
+        as_owner(|installation| {
+            queue::made(installation, &made)?;
+            queue::changed(installation, &changed, None)
+        })?;
     }
     Ok(result)
 }
@@ -188,7 +194,7 @@ impl Events<'_> {
     pub fn create(&mut self, id: Uuid, event: &Event) {
         let now = instant(self.table.now);
         let id_of_event = new_id();
-        self.changed.push(ItemId::Event(id_of_event));
+        self.made.push(id_of_event);
         let event_id = raw::uuid(id_of_event);
         let related_id = raw::uuid(id);
         let (all_day, show_as) = shown(event);

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::thread::LocalKey;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use pgrx::IntoDatum;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use super::datum::{column, stamp, uuid, within_scratch};
 use super::links::ItemId;
 use super::rows::Columns;
-use super::{Failure, Installation, Statement, senders};
+use super::{Failure, Installation, Statement, Table, new_id, raw, senders};
 use crate::errors::SqlResult;
 use crate::settings;
 
@@ -42,11 +43,61 @@ pub fn when_queued(wake: fn()) {
     WAKE.get_or_init(|| wake);
 }
 
+/// The items `i.id` that belong to the calendar of a connection that changes are sent to: as `t` and `c`.
+///
+/// What came from a connection belongs there whatever its filter says, and elsewhere only where that is asked for. Each item
+/// is looked up in the index, whatever the planner knows of the table.
+macro_rules! belonging {
+    (id: $id:literal, table: $table:literal, single: $single:literal, item: $item:literal) => {
+        concat!(
+            "from (
+                 select t.*
+                 from ",
+            $item,
+            "
+                 cross join lateral (select * from @",
+            $table,
+            " where ",
+            $id,
+            " = i.id offset 0) t
+                 offset 0
+             ) t
+             join @calendar_connections c on (c.user_id collate \"C\") = t.user_id
+             where t.sync_status <> 'deleted'
+               and t.event_status <> 'cancelled'
+               and ",
+            $single,
+            "
+               and c.account_id is not null
+               and c.direction <> 'pull'
+               and c.status <> 'removed'
+               and (
+                   t.connection_id is null
+                   or t.connection_id = c.connection_id
+                   or exists (
+                       select
+                       from @calendar_connections origin
+                       where origin.connection_id = t.connection_id
+                         and c.options -> 'mirror_from' ? origin.name
+                   )
+               )
+               and (
+                   c.filter = '{}'
+                   or t.connection_id = c.connection_id
+                   or (c.filter -> 'event_type' is null or c.filter -> 'event_type' ? t.event_type)
+                      and (c.filter -> 'external_source' is null
+                          or c.filter -> 'external_source' ? coalesce(t.external_source, t.synced_from))
+                      and (c.filter -> 'categories' is null or to_jsonb(t.categories) @> (c.filter -> 'categories'))
+                      and (c.filter -> 'metadata' is null or t.metadata @> (c.filter -> 'metadata'))
+               )"
+        )
+    };
+}
+
 /// What is to become of items of one kind at the connections that they concern.
 ///
 /// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `which`: the connections
-/// that are meant, as a condition on connection_id. What came from a connection goes back there, whatever its filter; it is
-/// never new there.
+/// that are meant, as a condition on connection_id. What came from a connection is never new there.
 macro_rules! operations {
     (
         id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
@@ -55,44 +106,23 @@ macro_rules! operations {
         concat!(
             "with item (id) as materialized (", $item, "),
              wanted as materialized (
-                 select i.id, c.connection_id, t.changed_at,
+                 select t.", $id, " as id, c.connection_id, t.changed_at,
                      ", $end, " > $2 and t.connection_id is distinct from c.connection_id as may_be_new
-                 from item i
-                 cross join lateral (select * from @", $table, " where ", $id, " = i.id offset 0) t
-                 join @calendar_connections c on (c.user_id collate \"C\") = t.user_id
-                 where t.sync_status <> 'deleted'
-                   and t.event_status <> 'cancelled'
-                   and ", $single, "
-                   and c.account_id is not null
-                   and c.direction <> 'pull'
-                   and c.status <> 'removed'
+                 ", belonging!(id: $id, table: $table, single: $single, item: "item i"), "
                    and c.connection_id ", $which, "
-                   and (
-                       t.connection_id is null
-                       or t.connection_id = c.connection_id
-                       or exists (
-                           select
-                           from @calendar_connections origin
-                           where origin.connection_id = t.connection_id
-                             and c.options -> 'mirror_from' ? origin.name
-                       )
-                   )
-                   and (
-                       c.filter = '{}'
-                       or t.connection_id = c.connection_id
-                       or (c.filter -> 'event_type' is null or c.filter -> 'event_type' ? t.event_type)
-                          and (c.filter -> 'external_source' is null
-                              or c.filter -> 'external_source' ? coalesce(t.external_source, t.synced_from))
-                          and (c.filter -> 'categories' is null
-                              or to_jsonb(t.categories) @> (c.filter -> 'categories'))
-                          and (c.filter -> 'metadata' is null or t.metadata @> (c.filter -> 'metadata'))
-                   )
              ),
              linked as materialized (
-                 select i.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at
-                 from item i
-                 cross join lateral (
-                     select * from @calendar_event_links where ", $id, " = i.id and sync_status <> 'deleted' offset 0
+                 select l.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at
+                 from (
+                     select i.id, l.*
+                     from item i
+                     cross join lateral (
+                         select connection_id, external_id, etag, last_sync_at
+                         from @calendar_event_links
+                         where ", $id, " = i.id and sync_status <> 'deleted'
+                         offset 0
+                     ) l
+                     offset 0
                  ) l
                  join @calendar_connections c on c.connection_id = l.connection_id
                  where c.account_id is not null
@@ -134,9 +164,8 @@ macro_rules! operations {
                    and (i.id, q.connection_id) not in (select id, connection_id from pair)
              ),
              withdrawn as (
-                 delete from @calendar_sync_queue q
-                 using obsolete o
-                 where q.queue_id = o.queue_id and q.status = 'pending'
+                 delete from @calendar_sync_queue
+                 where queue_id = any (array(select queue_id from obsolete)) and status = 'pending'
                  returning 1
              ),
              queued as (
@@ -194,6 +223,20 @@ const CHANGED: &[pg_sys::Oid] =
 const RECONCILED: &[pg_sys::Oid] = &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID];
 
 thread_local! {
+    // Nothing is linked or queued of what is new.
+    static EVENTS_MADE: Statement = const { Statement::new(
+        concat!(
+            "select t.event_id, c.connection_id ",
+            belonging!(
+                id: "event_id", table: "calendar_events", single: "t.series_id is null", item: "unnest($1) i (id)"
+            ),
+            " and coalesce(t.event_end, t.event_date) > $2"
+        ),
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static CREATIONS: Table = const {
+        Table::new("calendar_sync_queue", &["queue_id", "operation", "event_id", "connection_id", "priority", "max_retries"])
+    };
     static EVENTS_CHANGED: Statement = const { Statement::new(
         changed!(
             id: "event_id", table: "calendar_events", end: "coalesce(t.event_end, t.event_date)",
@@ -295,6 +338,38 @@ thread_local! {
     ) };
 }
 
+/// Queues events that were made just now, under new ids.
+pub fn made(installation: &Installation, events: &[Uuid]) -> SqlResult<()> {
+    if events.is_empty() || !senders::are_there(installation)? {
+        return Ok(());
+    }
+    let pairs = within_scratch(|| {
+        let arguments = [column(events, |id| uuid(*id)), stamp(window()).into()];
+        let ids =
+            |columns: &mut Columns| Ok((columns.uuid()?.unwrap_or_default(), columns.uuid()?.unwrap_or_default()));
+        EVENTS_MADE.with(|statement| statement.rows(installation, &arguments, ids))
+    })?;
+    within_scratch(|| {
+        CREATIONS.with(|queue| {
+            queue.write(installation, |queue| {
+                for (event, connection) in &pairs {
+                    queue.insert(&[
+                        raw::uuid(new_id()),
+                        Some(raw::kept_text("create")),
+                        raw::uuid(*event),
+                        raw::uuid(*connection),
+                        priority(events.len()).into_datum(),
+                        settings::MAX_RETRIES.get().into_datum(),
+                    ]);
+                }
+                Ok(())
+            })
+        })
+    })?;
+    wake_if(!pairs.is_empty());
+    Ok(())
+}
+
 /// Queues what these items have become, made, changed or deleted, for every connection that it concerns.
 ///
 /// `from`: the connection that a change was pulled from; it is not sent back there.
@@ -302,11 +377,10 @@ pub fn changed(installation: &Installation, items: &[ItemId], from: Option<Uuid>
     if items.is_empty() || !senders::are_there(installation)? {
         return Ok(());
     }
-    let priority = if items.len() > FEW { IN_BULK } else { ONE_BY_ONE };
     for (statement, id) in [(&EVENTS_CHANGED, ItemId::event as fn(ItemId) -> _), (&SERIES_CHANGED, ItemId::series)] {
         let ids: Vec<Uuid> = items.iter().copied().filter_map(id).collect();
         if !ids.is_empty() {
-            queue(installation, statement, from, priority, Some(&ids))?;
+            queue(installation, statement, from, priority(items.len()), Some(&ids))?;
         }
     }
     Ok(())
@@ -349,12 +423,11 @@ fn queue(
     priority: i32,
     ids: Option<&[Uuid]>,
 ) -> SqlResult<()> {
-    let window = now() - TimeDelta::seconds(i64::from(settings::SYNC_WINDOW.get()));
     for _ in 0..TRIES {
         let (queued, missed) = within_scratch(|| {
             let mut arguments: Vec<DatumWithOid> = vec![
                 connection.map(uuid).into(),
-                stamp(window).into(),
+                stamp(window()).into(),
                 priority.into(),
                 settings::MAX_RETRIES.get().into(),
             ];
@@ -364,9 +437,7 @@ fn queue(
             })?;
             Ok::<_, pgrx::pg_sys::panic::ErrorReport>(found.unwrap_or_default())
         })?;
-        if queued && let Some(wake) = WAKE.get() {
-            wake();
-        }
+        wake_if(queued);
         // Who sends has taken it meanwhile: now it is to be followed by another.
         if !missed {
             break;
@@ -375,11 +446,23 @@ fn queue(
     Ok(())
 }
 
-/// The transaction's time.
-fn now() -> DateTime<Utc> {
+/// Of so many changes at once.
+const fn priority(changes: usize) -> i32 {
+    if changes > FEW { IN_BULK } else { ONE_BY_ONE }
+}
+
+/// What was over before then is not sent any more.
+fn window() -> DateTime<Utc> {
     // SAFETY: within a transaction.
     let micros = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
-    pgrx::datum::TimestampWithTimeZone::try_from(micros).map_or(DateTime::<Utc>::MIN_UTC, super::instant)
+    let now = pgrx::datum::TimestampWithTimeZone::try_from(micros).map_or(DateTime::<Utc>::MIN_UTC, super::instant);
+    now - TimeDelta::seconds(i64::from(settings::SYNC_WINDOW.get()))
+}
+
+fn wake_if(queued: bool) {
+    if queued && let Some(wake) = WAKE.get() {
+        wake();
+    }
 }
 
 /// Notes in the log that changes of these items could not be queued.
