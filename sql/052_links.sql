@@ -82,6 +82,8 @@ create index calendar_sync_queue_due_idx on calendar_sync_queue (connection_id, 
     where status = 'pending';
 create index calendar_sync_queue_processing_idx on calendar_sync_queue (connection_id)
     where status = 'processing';
+create index calendar_sync_queue_failed_idx on calendar_sync_queue (connection_id)
+    where status = 'failed';
 create index calendar_sync_queue_done_idx on calendar_sync_queue (processed_at)
     where status in ('completed', 'failed');
 

@@ -48,6 +48,8 @@ definitions (name, type, help) as (
         ('calendar_sync_oldest_due_seconds', 'gauge', 'How long the one that has waited longest has been due.'),
         ('calendar_sync_events_unsynced', 'gauge', 'Events by sync_status, where that is error or pending.'),
         ('calendar_sync_series_due', 'gauge', 'Recurring events whose instances are to be stored further ahead.'),
+        ('calendar_sync_queue_operations', 'gauge', 'Changes on their way to other calendars, by provider and status.'),
+        ('calendar_sync_queue_overdue_seconds', 'gauge', 'How long the change that has waited longest could have been sent.'),
         ('calendar_sync_failures', 'gauge', 'Interactions without their event, by whether they are tried again.'),
         ('calendar_sync_feeds', 'gauge', 'Published calendars, by whether they can be read.'),
         ('calendar_sync_log_age_seconds', 'gauge', 'Age of the oldest row of the log.'),
@@ -94,6 +96,37 @@ samples (name, labels, value) as (
     from calendar_series
     where sync_status <> 'deleted'
       and expand_at < now()
+    union all
+    select
+        'calendar_sync_queue_operations',
+        jsonb_build_object('provider', p.provider, 'status', s.status),
+        s.operations
+    from (select distinct provider from calendar_accounts where status <> 'disabled') p
+    cross join lateral (
+        values
+            ('pending', (
+                select count(*)
+                from calendar_sync_queue q
+                join calendar_connections c on c.connection_id = q.connection_id
+                where q.status = 'pending' and c.provider = p.provider
+            )),
+            ('processing', (
+                select count(*)
+                from calendar_sync_queue q
+                join calendar_connections c on c.connection_id = q.connection_id
+                where q.status = 'processing' and c.provider = p.provider
+            )),
+            ('failed', (
+                select count(*)
+                from calendar_sync_queue q
+                join calendar_connections c on c.connection_id = q.connection_id
+                where q.status = 'failed' and c.provider = p.provider
+            ))
+    ) s (status, operations)
+    union all
+    select 'calendar_sync_queue_overdue_seconds', '{}', greatest(extract(epoch from now() - min(scheduled_for)), 0)
+    from calendar_sync_queue
+    where status = 'pending'
     union all
     select
         'calendar_sync_failures',

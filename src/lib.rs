@@ -53,7 +53,8 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/064_metrics.sql",
     name = "metrics",
-    requires = ["connection_views", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
+    requires =
+        ["connection_views", "links", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
 extension_sql_file!("../sql/065_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
 extension_sql_file!("../sql/066_outlook_views.sql", name = "outlook_views", requires = ["events", "connections"]);
@@ -63,6 +64,7 @@ extension_sql_file!(
     requires = ["events", "series", "connections", "links"]
 );
 extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
+extension_sql_file!("../sql/065_queue_views.sql", name = "queue_views", requires = ["connections", "links"]);
 extension_sql_file!(
     "../sql/070_events.sql",
     name = "events_api",

@@ -57,7 +57,7 @@ pub static MAX_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 pub static MANUAL_SYNC_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(10);
 /// How long the log is kept, in seconds.
 pub static LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(90 * DAY);
-/// How long finished operations of the queue are kept, in seconds. Nothing fills that queue yet.
+/// How long finished operations of the queue are kept, in seconds.
 pub static QUEUE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
 /// Sends NOTIFY calendar_sync after each pull that changed something.
 pub static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(false);

@@ -9,7 +9,9 @@ select (select count(*) from calendar_sync_log) as log,
     (select string_agg(title, ', ' order by title) from calendar_series) as series,
     (select count(*) from calendar_sync_failures) as failures,
     (select string_agg(name, ', ' order by name) from calendar_tracked_tables) as tables,
-    (select string_agg(name, ', ' order by name) from calendar_connections) as connections;
+    (select string_agg(name, ', ' order by name) from calendar_connections) as connections,
+    (select string_agg(status || ' ' || max_retries, ', ' order by status, max_retries) from calendar_sync_queue) as operations,
+    (select string_agg(external_id, ', ' order by external_id) from calendar_event_links) as links;
 
 insert into calendar_sync_log (action, status, created_at)
 select 'pull', 'success', at from days_ago, unnest(array[long, short, now()]) at;
@@ -50,6 +52,19 @@ from days_ago, unnest(array[true, false]) resolved;
 create temp table visits (interaction_id uuid);
 insert into calendar_tracked_tables (table_id, name, mapping, time_zone, names)
 values ('visits', 'visits', '{}', 'UTC', '{}'), (4294967295, 'dropped', '{}', 'UTC', '{}');
+
+-- Operations that are over, by how long ago (here in max_retries); links of what is elsewhere no more, or of no connection.
+insert into calendar_sync_queue (operation, event_id, connection_id, status, max_retries, processed_at)
+select 'update', gen_random_uuid(), (table holds), status, days, case when status <> 'pending' then now() - days * interval '1 day' end
+from unnest(array['pending', 'completed', 'failed']) status, unnest(array[29, 31]) days;
+insert into calendar_event_links (connection_id, event_id, external_id, sync_status, deleted_at, created_at)
+select coalesce(c.connection_id, gen_random_uuid()), gen_random_uuid(), l.external_id, l.status, l.at, d.short
+from days_ago d, (values
+    ('deleted long ago', 'deleted', now() - interval '31 days', 'lives'),
+    ('deleted lately', 'deleted', now() - interval '29 days', 'lives'),
+    ('synced', 'synced', null, 'lives'),
+    ('of none', 'synced', null, null)) l (external_id, status, at, name)
+left join calendar_connections c using (name);
 
 select * from left_over \gx
 select * from calendar_cleanup();

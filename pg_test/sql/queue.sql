@@ -231,6 +231,41 @@ insert into interaction_queue (subject, interaction_date, created_by) values ('F
 truncate interaction_queue;
 table waiting;
 
+-- Changes that no trigger has seen go out when all is compared: here, when a copy becomes the real one. Until then a copy
+-- queues nothing.
+select pg_temp.sent();
+select system_identifier as original from calendar_installation \gset
+update calendar_installation set system_identifier = 1;
+insert into calendar_events (user_id, title, event_date) values ('bob', 'Made in the copy', '2031-05-01Z');
+update calendar_events set title = 'Changed in the copy', changed_at = clock_timestamp() where title = 'Under way';
+select calendar_delete_event('ada', 'planner', 'weekly');
+table waiting;
+select calendar_resume();
+select connection, operation, item from waiting;
+select status, provider, operations, oldest = now() as now, next_due = now() as due from calendar_queue_status;
+select name, labels - 'database' as labels, value from calendar_metrics where name like 'calendar_sync_queue%' order by 1, 2;
+
+-- What was refused for good is not tried again by itself.
+select pg_temp.sent();
+update calendar_event_links l set sync_status = 'error' from calendar_events e
+where e.event_id = l.event_id and e.title = 'Changed in the copy';
+update calendar_events set location = 'No', changed_at = clock_timestamp() where title = 'Changed in the copy';
+delete from calendar_sync_queue where status = 'pending';
+select calendar_resume();
+table waiting;
+
+-- Unsubscribed from: nothing more is sent there, and its mirror is emptied.
+insert into calendar_events (event_id, user_id, connection_id, external_source, external_id, title, event_date, synced_from)
+values ('e0000000-0000-4000-8000-000000000003', 'ada', 'c0000000-0000-4000-8000-000000000003', 'google', 'g3', 'Read again',
+    '2031-02-01 09:00Z', 'google');
+table waiting;
+select pg_temp.sent();
+update calendar_events set title = 'One more' where title = 'Four';
+select calendar_unsubscribe('c0000000-0000-4000-8000-000000000003');
+table waiting;
+select calendar_unsubscribe('c0000000-0000-4000-8000-000000000001');
+table waiting;
+
 -- Emptying the whole calendar here empties it where it was sent to.
 select pg_temp.sent();
 truncate calendar_events;

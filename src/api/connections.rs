@@ -11,6 +11,7 @@ use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::subscriptions::Status;
 use crate::store::{self, connections, installation_row, subscriptions};
+use crate::sync::changes::comparison;
 use crate::sync::now::{self, Report};
 use crate::sync::subscribe;
 use crate::{settings, worker};
@@ -181,7 +182,10 @@ fn calendar_sync_status(
 #[pg_extern]
 fn calendar_resume() -> SqlResult<()> {
     administrators_only("make this copy of the database the real one")?;
-    store::as_owner(installation_row::resume)?;
+    store::as_owner(|installation| {
+        installation_row::resume(installation)?;
+        comparison::all(installation)
+    })?;
     worker::wake_at_commit();
     Ok(())
 }

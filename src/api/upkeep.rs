@@ -19,9 +19,9 @@ fn calendar_cleanup(
 ) -> Result<TableIterator<'static, (name!(what, String), name!(removed, i64))>, ErrorReport> {
     let (log_days, queue_days) = (given("log_days", log_days)?, given("queue_days", queue_days)?);
     administrators_only("clean up what the calendar keeps")?;
-    let before = days_ago("log_days", log_days)?;
-    days_ago("queue_days", queue_days)?;
-    let removed = store::as_owner(|installation| cleanup::all(installation, before))?;
+    let (log, queue) = (days_ago("log_days", log_days)?, days_ago("queue_days", queue_days)?);
+    let before = cleanup::before(log, queue, arguments::now());
+    let removed = store::as_owner(|installation| cleanup::all(installation, &before))?;
     let rows = removed.into_iter().map(|(what, rows)| (what.to_owned(), i64::try_from(rows).unwrap_or(i64::MAX)));
     Ok(TableIterator::new(rows.collect::<Vec<_>>()))
 }

@@ -9,23 +9,37 @@ use pgrx::pg_sys;
 use super::{Installation, Statement, stamp};
 use crate::errors::SqlResult;
 
+/// What may go is older than this.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    pub log: DateTime<Utc>,
+    /// Finished operations of the queue.
+    pub queue: DateTime<Utc>,
+    /// Links of what is elsewhere no more.
+    pub links: DateTime<Utc>,
+}
+
 /// A kind of what may go.
 pub struct Kind {
     /// As calendar_cleanup calls it.
     pub what: &'static str,
+    before: fn(&Before) -> DateTime<Utc>,
     /// `$1`: what is older may go; `$2`: how many rows at most.
     statement: &'static LocalKey<Statement>,
 }
 
 /// In an order in which what is left over by one is found by the next.
 pub const KINDS: &[Kind] = &[
-    Kind { what: "log", statement: &LOG },
-    Kind { what: "deleted events", statement: &EVENTS },
-    Kind { what: "deleted series", statement: &SERIES },
-    Kind { what: "resolved failures", statement: &FAILURES },
-    Kind { what: "dropped tables", statement: &TABLES },
-    Kind { what: "ended webhooks", statement: &WEBHOOKS },
-    Kind { what: "removed connections", statement: &CONNECTIONS },
+    Kind { what: "log", before: |before| before.log, statement: &LOG },
+    Kind { what: "deleted events", before: |before| before.log, statement: &EVENTS },
+    Kind { what: "deleted series", before: |before| before.log, statement: &SERIES },
+    Kind { what: "resolved failures", before: |before| before.log, statement: &FAILURES },
+    Kind { what: "dropped tables", before: |before| before.log, statement: &TABLES },
+    Kind { what: "finished operations", before: |before| before.queue, statement: &OPERATIONS },
+    Kind { what: "deleted links", before: |before| before.links, statement: &LINKS },
+    Kind { what: "ended webhooks", before: |before| before.log, statement: &WEBHOOKS },
+    Kind { what: "removed connections", before: |before| before.log, statement: &CONNECTIONS },
+    Kind { what: "links of no connection", before: |before| before.links, statement: &LOOSE_LINKS },
 ];
 
 const ARGUMENTS: &[pg_sys::Oid] = &[pg_sys::TIMESTAMPTZOID, pg_sys::INT8OID];
@@ -95,6 +109,17 @@ thread_local! {
          ))",
         ARGUMENTS,
     ) };
+    static OPERATIONS: Statement = const { Statement::new(
+        "delete from @calendar_sync_queue
+         where queue_id = any (array(
+             select queue_id
+             from @calendar_sync_queue
+             where status in ('completed', 'failed')
+               and processed_at < $1
+             limit $2
+         ))",
+        ARGUMENTS,
+    ) };
     static WEBHOOKS: Statement = const { Statement::new(
         "delete from @calendar_webhook_subscriptions
          where webhook_id = any (array(
@@ -106,6 +131,28 @@ thread_local! {
                and greatest(created_at, expiration, last_notification_at) < $1
              limit $2
              for update skip locked
+         ))",
+        ARGUMENTS,
+    ) };
+    static LINKS: Statement = const { Statement::new(
+        "delete from @calendar_event_links
+         where link_id = any (array(
+             select link_id
+             from @calendar_event_links
+             where deleted_at < $1
+             limit $2
+             for update skip locked
+         ))",
+        ARGUMENTS,
+    ) };
+    static LOOSE_LINKS: Statement = const { Statement::new(
+        "delete from @calendar_event_links
+         where link_id = any (array(
+             select l.link_id
+             from @calendar_event_links l
+             where not exists (select from @calendar_connections c where c.connection_id = l.connection_id)
+               and l.created_at < $1
+             limit $2
          ))",
         ARGUMENTS,
     ) };
@@ -125,8 +172,8 @@ thread_local! {
     ) };
 }
 
-/// Removes at most `batch` rows of a kind that are older than `before`; returns how many.
-pub fn remove(installation: &Installation, kind: &Kind, before: DateTime<Utc>, batch: i64) -> SqlResult<u64> {
-    let arguments: [DatumWithOid; 2] = [stamp(before).into(), batch.into()];
+/// Removes at most `batch` rows of a kind that are old enough; returns how many.
+pub fn remove(installation: &Installation, kind: &Kind, before: &Before, batch: i64) -> SqlResult<u64> {
+    let arguments: [DatumWithOid; 2] = [stamp((kind.before)(before)).into(), batch.into()];
     kind.statement.with(|statement| statement.execute(installation, &arguments))
 }

@@ -47,27 +47,20 @@ pub fn when_queued(wake: fn()) {
 ///
 /// What came from a connection belongs there whatever its filter says, and elsewhere only where that is asked for. Each item
 /// is looked up in the index, whatever the planner knows of the table.
+#[rustfmt::skip]
 macro_rules! belonging {
-    (id: $id:literal, table: $table:literal, single: $single:literal, item: $item:literal) => {
+    (id: $id:literal, table: $table:literal, single: $single:literal, lives: $lives:literal, item: $item:literal) => {
         concat!(
             "from (
                  select t.*
-                 from ",
-            $item,
-            "
-                 cross join lateral (select * from @",
-            $table,
-            " where ",
-            $id,
-            " = i.id offset 0) t
+                 from ", $item, "
+                 cross join lateral (select * from @", $table, " where ", $id, " = i.id offset 0) t
                  offset 0
              ) t
              join @calendar_connections c on (c.user_id collate \"C\") = t.user_id
              where t.sync_status <> 'deleted'
-               and t.event_status <> 'cancelled'
-               and ",
-            $single,
-            "
+               and ", $lives, "
+               and ", $single, "
                and c.account_id is not null
                and c.direction <> 'pull'
                and c.status <> 'removed'
@@ -96,28 +89,29 @@ macro_rules! belonging {
 
 /// What is to become of items of one kind at the connections that they concern.
 ///
-/// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `which`: the connections
-/// that are meant, as a condition on connection_id. What came from a connection is never new there.
+/// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `lives`: it takes place.
+/// `which`: the connections that are meant, as a condition on connection_id. What came from a connection is never new there.
 macro_rules! operations {
     (
         id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
-        which: $which:literal, item: $item:literal, noted: $noted:literal, joins: $joins:literal
+        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:literal, joins: $joins:literal
     ) => {
         concat!(
             "with item (id) as materialized (", $item, "),
              wanted as materialized (
                  select t.", $id, " as id, c.connection_id, t.changed_at,
                      ", $end, " > $2 and t.connection_id is distinct from c.connection_id as may_be_new
-                 ", belonging!(id: $id, table: $table, single: $single, item: "item i"), "
+                 ", belonging!(id: $id, table: $table, single: $single, lives: $lives, item: "item i"), "
                    and c.connection_id ", $which, "
              ),
              linked as materialized (
-                 select l.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at
+                 select l.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at,
+                     l.sync_status in ('error', 'conflict') as is_troubled
                  from (
                      select i.id, l.*
                      from item i
                      cross join lateral (
-                         select connection_id, external_id, etag, last_sync_at
+                         select connection_id, external_id, etag, last_sync_at, sync_status
                          from @calendar_event_links
                          where ", $id, " = i.id and sync_status <> 'deleted'
                          offset 0
@@ -130,7 +124,7 @@ macro_rules! operations {
                    and c.status <> 'removed'
                    and c.connection_id ", $which, "
                  union all
-                 select i.id, q.connection_id, null, null, true, null
+                 select i.id, q.connection_id, null, null, true, null, false
                  from @calendar_sync_queue q
                  join item i on i.id = q.", $id, "
                  where q.status = 'processing'
@@ -149,7 +143,7 @@ macro_rules! operations {
                      case
                          when w.id is null then jsonb_build_object('external_id', l.external_id, 'etag', l.etag)
                      end as payload,
-                     w.changed_at > l.last_sync_at as is_newer
+                     w.changed_at > l.last_sync_at as is_newer, coalesce(l.is_troubled, false) as is_troubled
                  from wanted w
                  full join linked l on l.id = w.id and l.connection_id = w.connection_id
                  where l.id is not null or w.may_be_new
@@ -189,6 +183,7 @@ macro_rules! changed {
     (id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal) => {
         operations!(
             id: $id, table: $table, end: $end, single: $single,
+            lives: "t.event_status <> 'cancelled'",
             which: "is distinct from $1",
             item: "select distinct id from unnest($5) u (id)",
             noted: "true",
@@ -204,14 +199,16 @@ macro_rules! changed {
     };
 }
 
-/// At one connection.
+/// At one connection; `$5`: also what could not be sent before.
 macro_rules! reconciled {
     (id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal, item: $item:literal) => {
         operations!(
             id: $id, table: $table, end: $end, single: $single,
+            // What was cancelled where it came from is there, as cancelled.
+            lives: "(t.event_status <> 'cancelled' or t.connection_id = c.connection_id)",
             which: "= $1",
             item: $item,
-            noted: "operation <> 'update' or is_newer",
+            noted: "(operation <> 'update' or is_newer) and (not is_troubled or $5)",
             joins: "set operation = excluded.operation, payload = excluded.payload
                     where q.operation <> excluded.operation"
         )
@@ -220,7 +217,8 @@ macro_rules! reconciled {
 
 const CHANGED: &[pg_sys::Oid] =
     &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::UUIDARRAYOID];
-const RECONCILED: &[pg_sys::Oid] = &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID];
+const RECONCILED: &[pg_sys::Oid] =
+    &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::BOOLOID];
 
 thread_local! {
     // Nothing is linked or queued of what is new.
@@ -228,7 +226,8 @@ thread_local! {
         concat!(
             "select t.event_id, c.connection_id ",
             belonging!(
-                id: "event_id", table: "calendar_events", single: "t.series_id is null", item: "unnest($1) i (id)"
+                id: "event_id", table: "calendar_events", single: "t.series_id is null",
+                lives: "t.event_status <> 'cancelled'", item: "unnest($1) i (id)"
             ),
             " and coalesce(t.event_end, t.event_date) > $2"
         ),
@@ -327,6 +326,24 @@ thread_local! {
            and ($1 is null or e.related_table = $1)",
         &[pg_sys::TEXTOID],
     ) };
+    // What other calendars have of what came from one.
+    static KNOWN_OF_CONNECTION: Statement = const { Statement::new(
+        "select k.event_id, k.series_id
+         from (
+             select event_id, series_id
+             from @calendar_event_links
+             where sync_status <> 'deleted' and connection_id <> $1
+             union
+             select event_id, series_id
+             from @calendar_sync_queue
+             where status in ('pending', 'processing') and connection_id <> $1
+         ) k
+         left join @calendar_events e on e.event_id = k.event_id
+         left join @calendar_series s on s.series_id = k.series_id
+         where coalesce(e.connection_id, s.connection_id) = $1
+           and e.series_id is null",
+        &[pg_sys::UUIDOID],
+    ) };
     static DROP_PENDING: Statement = const { Statement::new(
         "delete from @calendar_sync_queue where connection_id = $1 and status = 'pending'",
         &[pg_sys::UUIDOID],
@@ -380,7 +397,7 @@ pub fn changed(installation: &Installation, items: &[ItemId], from: Option<Uuid>
     for (statement, id) in [(&EVENTS_CHANGED, ItemId::event as fn(ItemId) -> _), (&SERIES_CHANGED, ItemId::series)] {
         let ids: Vec<Uuid> = items.iter().copied().filter_map(id).collect();
         if !ids.is_empty() {
-            queue(installation, statement, from, priority(items.len()), Some(&ids))?;
+            queue(installation, statement, from, priority(items.len()), || column(&ids, |id| uuid(*id)))?;
         }
     }
     Ok(())
@@ -389,12 +406,14 @@ pub fn changed(installation: &Installation, items: &[ItemId], from: Option<Uuid>
 /// Queues what makes one connection's calendar hold what it is to hold: all that is upcoming or lately over and passes its
 /// filter, and nothing else of what was sent there. To be called whenever that may have changed: the connection is new, or
 /// its direction, filter or options are; and now and then, for changes that no trigger has seen.
-pub fn reconcile(installation: &Installation, connection: Uuid) -> SqlResult<()> {
+///
+/// `again`: also what the provider has refused before.
+pub fn reconcile(installation: &Installation, connection: Uuid, again: bool) -> SqlResult<()> {
     if !senders::are_there(installation)? {
         return Ok(());
     }
     for statement in [&EVENTS_RECONCILED, &SERIES_RECONCILED] {
-        queue(installation, statement, Some(connection), BACKFILL, None)?;
+        queue(installation, statement, Some(connection), BACKFILL, || again.into())?;
     }
     Ok(())
 }
@@ -411,27 +430,33 @@ pub fn known_events(installation: &Installation, related_table: Option<&str>) ->
     Ok(ids.into_iter().flatten().map(ItemId::Event).collect())
 }
 
+/// What came from a connection and is known of at others.
+pub fn known_of_connection(installation: &Installation, connection: Uuid) -> SqlResult<Vec<ItemId>> {
+    let item = |columns: &mut Columns| Ok(ItemId::of(columns.uuid()?, columns.uuid()?));
+    KNOWN_OF_CONNECTION.with(|statement| statement.rows(installation, &[uuid(connection).into()], item))
+}
+
 /// Nothing more is sent to that connection; what is on its way is.
 pub fn drop_pending(installation: &Installation, connection: Uuid) -> SqlResult<u64> {
     DROP_PENDING.with(|statement| statement.execute(installation, &[uuid(connection).into()]))
 }
 
-fn queue(
+fn queue<'a>(
     installation: &Installation,
     statement: &'static LocalKey<Statement>,
     connection: Option<Uuid>,
     priority: i32,
-    ids: Option<&[Uuid]>,
+    last: impl Fn() -> DatumWithOid<'a>,
 ) -> SqlResult<()> {
     for _ in 0..TRIES {
         let (queued, missed) = within_scratch(|| {
-            let mut arguments: Vec<DatumWithOid> = vec![
+            let arguments = [
                 connection.map(uuid).into(),
                 stamp(window()).into(),
                 priority.into(),
                 settings::MAX_RETRIES.get().into(),
+                last(),
             ];
-            arguments.extend(ids.map(|ids| column(ids, |id| uuid(*id))));
             let found = statement.with(|statement| {
                 statement.first(installation, &arguments, |columns| Ok((columns.flag()?, columns.flag()?)))
             })?;

@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{uuid, uuid_of};
-use super::{Installation, Statement, channels, queue};
+use super::{Installation, Statement, channels, queue, senders};
 use crate::errors::SqlResult;
 
 /// A calendar by its URL.
@@ -298,15 +298,19 @@ pub fn owner(installation: &Installation, id: pgrx::Uuid) -> SqlResult<Option<St
     })
 }
 
-/// Ends a connection: its URL is wiped, its upcoming events go; past ones stay if they are to be kept. Nothing more is sent
-/// there.
+/// Ends a connection: its URL is wiped, its upcoming events go, also from calendars that mirror it; past ones stay if they
+/// are to be kept. Nothing more is sent to it.
 pub fn remove(installation: &Installation, id: pgrx::Uuid, keep_events: bool) -> SqlResult<()> {
+    let connection = uuid_of(id);
+    queue::drop_pending(installation, connection)?;
+    let sends = senders::are_there(installation)?;
+    let mirrored = if sends { queue::known_of_connection(installation, connection)? } else { Vec::new() };
     REMOVE.with(|statement| statement.execute(installation, &[id.into()]))?;
     DELETE_EVENTS.with(|statement| statement.execute(installation, &[id.into(), keep_events.into()]))?;
     let series = if keep_events { &END_SERIES } else { &DELETE_SERIES };
     series.with(|statement| statement.execute(installation, &[id.into()]))?;
-    queue::drop_pending(installation, uuid_of(id))?;
-    channels::stop_all(installation, uuid_of(id), false)
+    channels::stop_all(installation, connection, false)?;
+    queue::changed(installation, &mirrored, Some(connection))
 }
 
 pub fn pause(installation: &Installation, id: pgrx::Uuid) -> SqlResult<()> {

@@ -5,7 +5,7 @@ pub mod agenda;
 pub mod apply;
 pub mod aside;
 pub mod busy;
-mod changes;
+pub mod changes;
 pub mod cleanup;
 pub mod export;
 pub mod feed;

@@ -8,7 +8,8 @@ use super::extension::{Extension, logged, within_here, within_here_as_worker};
 use crate::interaction;
 use crate::settings;
 use crate::sync::apply;
-use crate::sync::cleanup::Rounds;
+use crate::sync::changes::comparison;
+use crate::sync::cleanup;
 use crate::zones::PgZones;
 
 /// Time between two looks at what failed and at the series' windows.
@@ -20,12 +21,21 @@ const RETRIES: i32 = 100;
 pub struct Upkeep {
     next: Instant,
     next_cleanup: Instant,
-    cleanup: Rounds,
+    cleanup: cleanup::Rounds,
+    comparison: comparison::Rounds,
+    /// Of today.
+    is_compared: bool,
 }
 
 impl Upkeep {
     pub fn new(now: Instant) -> Self {
-        Self { next: now, next_cleanup: now, cleanup: Rounds::default() }
+        Self {
+            next: now,
+            next_cleanup: now,
+            cleanup: cleanup::Rounds::default(),
+            comparison: comparison::Rounds::default(),
+            is_compared: false,
+        }
     }
 
     pub fn is_due(&self, now: Instant) -> bool {
@@ -46,18 +56,32 @@ impl Upkeep {
         if extension != Extension::Present || now < self.next_cleanup {
             return extension;
         }
-        self.clean_up(now)
+        if self.is_compared { self.clean_up(now) } else { self.compare(now) }
+    }
+
+    /// Some of the daily comparison.
+    fn compare(&mut self, now: Instant) -> Extension {
+        let (extension, is_last) = logged(within_here(|installation| self.comparison.next(installation)));
+        if extension != Extension::Locked {
+            // What fails is tried again tomorrow.
+            self.is_compared = is_last.unwrap_or(true);
+            self.next = now;
+        }
+        extension
     }
 
     /// One batch of the daily cleanup.
     fn clean_up(&mut self, now: Instant) -> Extension {
-        let before = Utc::now() - TimeDelta::seconds(i64::from(settings::LOG_RETENTION.get()));
-        let (extension, removed) = logged(within_here(|installation| self.cleanup.next(installation, before)));
+        let ago = |seconds: i32| Utc::now() - TimeDelta::seconds(i64::from(seconds));
+        let before =
+            cleanup::before(ago(settings::LOG_RETENTION.get()), ago(settings::QUEUE_RETENTION.get()), Utc::now());
+        let (extension, removed) = logged(within_here(|installation| self.cleanup.next(installation, &before)));
         if extension == Extension::Locked {
             return extension;
         }
         if self.cleanup.finished(removed.unwrap_or_default()) {
             self.next_cleanup = now + DAY;
+            self.is_compared = false;
         } else {
             self.next = now;
         }

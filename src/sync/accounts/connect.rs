@@ -128,7 +128,7 @@ fn settle(installation: &Installation, id: Uuid, settings: &Settings) -> SqlResu
     if settings.direction == "pull" {
         return queue::drop_pending(installation, id).map(drop);
     }
-    queue::reconcile(installation, id)
+    queue::reconcile(installation, id, true)
 }
 
 fn add(

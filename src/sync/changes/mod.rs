@@ -4,6 +4,7 @@
 //! the change goes out with the next that is made, or with the daily comparison.
 
 mod collected;
+pub mod comparison;
 mod trigger;
 
 use pgrx::pg_sys::panic::ErrorReportable;
