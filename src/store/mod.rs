@@ -39,6 +39,7 @@ pub mod queue;
 pub mod raw;
 mod reader;
 pub mod reconciled;
+pub mod registrations;
 pub mod related;
 mod rows;
 pub mod runs;

@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use super::apply::{HeldBack, Source};
 use super::pull::{self, Counts};
+use super::webhooks;
 use crate::errors::{SqlResult, internal};
 use crate::providers::Validators;
 use crate::providers::account::{self, AccountProvider, Changes};
@@ -196,6 +197,10 @@ impl<'a> Run<'a> {
             pull::unchanged(installation, &[(connection, &Validators::default())])?;
             return Ok((counts, None));
         }
+        let news = counts.created + counts.updated + counts.deleted;
+        if news > 0 {
+            webhooks::keep::found_changes(installation, connection.id)?;
+        }
         let trouble = held_back.as_ref().map(pull::held_back_message);
         let outcome = Outcome {
             etag: None,
@@ -212,7 +217,7 @@ impl<'a> Run<'a> {
         let numbers = [counts.fetched, counts.created, counts.updated, counts.deleted, counts.unchanged];
         let log = PullLog { error: trouble.clone(), retry: false, details, counts: Some(numbers), duration };
         pulls::log_pull(installation, connection, log)?;
-        if settings::NOTIFY.get() && counts.created + counts.updated + counts.deleted > 0 {
+        if settings::NOTIFY.get() && news > 0 {
             pulls::notify(installation, connection.id)?;
         }
         Ok((counts, trouble))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::errand::Outcome;
 use super::receive::opened;
@@ -10,7 +11,7 @@ use crate::errors::SqlResult;
 use crate::providers::api::ApiError;
 use crate::store::channels::{self, Due, Registration};
 use crate::store::sealed::CLIENT_STATE;
-use crate::store::{self, Installation, notices};
+use crate::store::{self, Installation, notices, registrations};
 use crate::sync::{keys, schedule};
 
 /// A channel is renewed so long before it expires.
@@ -36,16 +37,16 @@ pub fn finish(
     match result {
         Ok(Outcome::Open(registration, secret)) => open(installation, channel, &registration, &secret, now),
         Ok(Outcome::Longer(registration)) => {
-            channels::extended(installation, id, registration.expires, renew_at(&registration, now))
+            registrations::extended(installation, id, registration.expires, renew_at(&registration, now))
         }
         Ok(Outcome::Impossible) => channels::given_up(installation, id, Some(NOT_NOTIFIED)),
-        Ok(Outcome::Ended) => channels::ended(installation, id, None),
+        Ok(Outcome::Ended) => registrations::ended(installation, id, None),
         Err(error) if channel.is_to_end && channel.failures + 1 >= TRIES_TO_END => {
-            channels::ended(installation, id, Some(&error.to_string()))
+            registrations::ended(installation, id, Some(&error.to_string()))
         }
         Err(error) => {
             let pause = schedule::after_failure(channel.failures + 1, error.retry_after(), random);
-            channels::failed(installation, id, &error.to_string(), pause)
+            registrations::failed(installation, id, &error.to_string(), pause)
         }
     }
 }
@@ -60,8 +61,13 @@ pub fn open(
     now: DateTime<Utc>,
 ) -> SqlResult<()> {
     let sealed = keys::seal(installation, CLIENT_STATE.place(channel.webhook_id), secret)?;
-    let is_wanted =
-        channels::registered(installation, channel.webhook_id, registration, &sealed, renew_at(registration, now))?;
+    let is_wanted = registrations::registered(
+        installation,
+        channel.webhook_id,
+        registration,
+        &sealed,
+        renew_at(registration, now),
+    )?;
     if !is_wanted {
         return pass(installation, channel, registration, secret, Duration::ZERO);
     }
@@ -82,7 +88,7 @@ fn pass(
 ) -> SqlResult<()> {
     let id = store::new_id();
     let sealed = keys::seal(installation, CLIENT_STATE.place(id), secret)?;
-    channels::add_passing(installation, id, channel, old, &sealed, overlap)
+    registrations::add_passing(installation, id, channel, old, &sealed, overlap)
 }
 
 /// A day before it expires; where that is past or near, when half of its time is over.
@@ -92,13 +98,10 @@ fn renew_at(registration: &Registration, now: DateTime<Utc>) -> Option<DateTime<
     Some(half.max(expires - AHEAD).min(expires))
 }
 
-/// A pull has applied changes that nobody here had sent: `since` is when the one before it ended. A channel that says
-/// nothing of such changes again and again is lost.
-pub fn polled(installation: &Installation, connection_id: uuid::Uuid, since: Option<DateTime<Utc>>) -> SqlResult<()> {
-    match since {
-        Some(since) => channels::found_unannounced(installation, connection_id, since, SILENT_POLLS),
-        None => Ok(()),
-    }
+/// A pull has found changes that nobody here had sent, and is about to be noted. A channel that says nothing of such
+/// changes again and again is lost.
+pub fn found_changes(installation: &Installation, connection_id: Uuid) -> SqlResult<()> {
+    registrations::found_unannounced(installation, connection_id, SILENT_POLLS)
 }
 
 #[cfg(test)]

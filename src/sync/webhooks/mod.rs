@@ -5,3 +5,4 @@ mod integrations;
 pub mod keep;
 pub mod receive;
 pub mod register;
+pub mod visit;
