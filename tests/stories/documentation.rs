@@ -4,7 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use calendar_sync_e2e::{Cluster, FakeFlow, FakeLogin, FakeWeb, examples_of, repository};
+use calendar_sync_e2e::{
+    ADA, Cluster, FakeFlow, FakeGoogle, FakeLogin, FakeWeb, GOOGLE_CLIENT, examples_of, repository,
+};
+use url::Url;
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
 
@@ -25,6 +28,8 @@ fn every_sql_example_of_the_pages_runs_as_written() {
     let login = FakeLogin::start();
     login.grant_as("ada@contoso.com", "ACCESS-TOKEN", "REFRESH-TOKEN");
     let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", login.options()["endpoints"]);
+    let google = FakeGoogle::start();
+    google.add_person(ADA, "Europe/Berlin");
     let cluster = Cluster::start();
     let mut failures = Vec::new();
     for (number, page) in pages().iter().enumerate() {
@@ -35,6 +40,7 @@ fn every_sql_example_of_the_pages_runs_as_written() {
             let sql = example.sql.replace("https://calendar.example.com/", &web.url("/"));
             let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
             let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
+            let sql = if page.ends_with("google.md") { at_google(&sql, &google, &cluster, &database) } else { sql };
             if let Err(error) = type_into_psql(&cluster, &database, &sql) {
                 failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
                 break;
@@ -42,6 +48,29 @@ fn every_sql_example_of_the_pages_runs_as_written() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The page's application is registered at the fake, and its user agrees there.
+fn at_google(sql: &str, google: &FakeGoogle, cluster: &Cluster, database: &str) -> String {
+    const REDIRECT: &str = "https://crm.example.com/oauth/google";
+    let at_the_fake = format!(
+        r#"{{"api_url": "{}", "authorize_url": "{}", "token_url": "{}", "revoke_url": "{}", "redirect_uris""#,
+        google.api(),
+        google.authorize(),
+        google.token(),
+        google.revoke()
+    );
+    let sql = sql.replace(r#"{"redirect_uris""#, &at_the_fake);
+    let sql = sql.replace("CLIENT_ID", GOOGLE_CLIENT.0).replace("CLIENT_SECRET", GOOGLE_CLIENT.1);
+    if !sql.contains("'CODE'") {
+        return sql;
+    }
+    let mut client = cluster.connect(database);
+    let begin = "select calendar_oauth_begin($1, 'google', $2)";
+    let page: String = client.query_one(begin, &[&ADA, &REDIRECT]).expect("calendar_oauth_begin").get(0);
+    let back = Url::parse(&google.consent(&page, ADA)).expect("where the user is sent back to");
+    back.query_pairs()
+        .fold(sql, |sql, (name, value)| sql.replace(&format!("'{}'", name.to_uppercase()), &format!("'{value}'")))
 }
 
 fn type_into_psql(cluster: &Cluster, database: &str, sql: &str) -> Result<(), String> {
