@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
+use super::when::YEARS;
 use crate::web::post;
 
 /// What becomes of notifications.
@@ -124,8 +125,12 @@ impl Channels {
             return Err(Refusal::new(400, "channelIdNotUnique", format!("Channel id {id} not unique")));
         }
         let ttl = body.get("params").and_then(|params| params.get("ttl")).and_then(number);
-        let asked = body.get("expiration").and_then(number).and_then(DateTime::from_timestamp_millis);
-        let expires = asked.unwrap_or(now + TimeDelta::seconds(ttl.unwrap_or(604_800)));
+        let asked = body
+            .get("expiration")
+            .and_then(number)
+            .and_then(DateTime::from_timestamp_millis)
+            .filter(|at| YEARS.contains(&at.year()));
+        let expires = asked.unwrap_or(now + TimeDelta::seconds(ttl.unwrap_or(604_800).clamp(1, 31_536_000)));
         let resource_id = crate::web::etag_of(calendar.as_bytes()).trim_matches('"').to_owned();
         let made = GoogleChannel {
             id: id.into(),

@@ -68,7 +68,7 @@ pub(super) fn answer(world: &mut World, calendar: &str, by: &str, asked: &Asked)
             if before.get("eventType") != after.get("eventType") {
                 return Err(Refusal::invalid("Event type cannot be changed."));
             }
-            let is_organizer = before["organizer"]["email"] == json!(found.id);
+            let is_organizer = before.get("organizer").is_some_and(|organizer| organizer["email"] == json!(found.id));
             if !is_organizer && before.get("guestsCanModify") != Some(&json!(true)) && touches_shared(&before, &after) {
                 let message = "Shared properties can only be changed by the organizer of the event.";
                 return Err(Refusal::forbidden("forbiddenForNonOrganizer", message));

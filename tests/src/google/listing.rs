@@ -130,6 +130,7 @@ pub(super) fn list(world: &mut World, calendar: &str, by: &str, query: &Query) -
     let view = view(found, by, query)?;
     let odd = world.listing;
     let most = odd.page_size.unwrap_or(most).min(most).max(1);
+    let offset = offset.min(session.entries.len());
     let is_empty_page = odd.empty_pages && !was_empty;
     let end = if is_empty_page { offset } else { (offset + most).min(session.entries.len()) };
     let start = offset.saturating_sub(usize::from(odd.repeats && !is_empty_page));

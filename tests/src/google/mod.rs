@@ -8,6 +8,7 @@
 
 mod calendar;
 mod channels;
+mod connected;
 mod events;
 mod faults;
 mod listing;
@@ -17,6 +18,8 @@ mod refusal;
 mod resource;
 mod routes;
 mod series;
+#[cfg(test)]
+mod tests;
 mod user;
 mod when;
 mod world;

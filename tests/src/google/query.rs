@@ -1,8 +1,9 @@
 //! Query strings.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use super::refusal::Refusal;
+use super::when::YEARS;
 
 /// What every call takes.
 const COMMON: [&str; 9] =
@@ -50,7 +51,8 @@ impl Query {
     /// RFC 3339 with an offset.
     pub fn instant(&self, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let instant = DateTime::parse_from_rfc3339(text);
-        instant.map(|at| Some(at.with_timezone(&Utc))).map_err(|_| Refusal::parameter(name, "Bad Request"))
+        let instant = DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc));
+        let instant = instant.filter(|at| YEARS.contains(&at.year()));
+        instant.map(Some).ok_or_else(|| Refusal::parameter(name, "Bad Request"))
     }
 }

@@ -1,10 +1,13 @@
 //! Times of events: a date, or an instant with the zone that it is meant in.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
+
+/// Others are refused.
+pub(super) const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
@@ -36,8 +39,9 @@ impl When {
         match (text("date")?, text("dateTime")?) {
             (Some(_), Some(_)) => Err(Refusal::invalid("Invalid start time: both date and dateTime are given.")),
             (Some(date), None) => {
-                let date = NaiveDate::parse_from_str(date, "%Y-%m-%d");
-                Ok(Some(Self::Date(date.map_err(|_| Refusal::invalid(format!("Invalid value for: {name}.date")))?)))
+                let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok().filter(|date| YEARS.contains(&date.year()));
+                let date = date.ok_or_else(|| Refusal::invalid(format!("Invalid value for: {name}.date")))?;
+                Ok(Some(Self::Date(date)))
             }
             (None, Some(time)) => Ok(Some(Self::At(instant(name, time, named)?, named.unwrap_or(zone)))),
             (None, None) => Err(Refusal::required(format!("Missing {name} time."))),
@@ -85,12 +89,16 @@ impl When {
 }
 
 fn instant(name: &str, text: &str, zone: Option<Tz>) -> Result<DateTime<Utc>, Refusal> {
+    let invalid = || Refusal::invalid(format!("Invalid value for: {name}.dateTime"));
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         // Milliseconds are dropped.
-        return DateTime::from_timestamp(instant.timestamp(), 0).ok_or_else(|| Refusal::invalid("Invalid time"));
+        let whole = DateTime::from_timestamp(instant.timestamp(), 0);
+        return whole.filter(|whole| YEARS.contains(&whole.year())).ok_or_else(invalid);
     }
-    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-        .map_err(|_| Refusal::invalid(format!("Invalid value for: {name}.dateTime")))?;
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map_err(|_| invalid())?;
+    if !YEARS.contains(&local.year()) {
+        return Err(invalid());
+    }
     let zone = zone.ok_or_else(|| Refusal::required("Missing time zone definition for start time."))?;
     Ok(in_zone(local, zone))
 }
@@ -111,6 +119,7 @@ pub(super) fn basic(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
         return Some(date.and_time(NaiveTime::MIN).and_utc());
     }
     let local = NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y%m%dT%H%M%S").ok()?;
+    let local = Some(local).filter(|local| YEARS.contains(&local.year()))?;
     Some(if text.ends_with('Z') { local.and_utc() } else { in_zone(local, zone) })
 }
 
