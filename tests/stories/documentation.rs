@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use calendar_sync_e2e::{
-    ADA, Cluster, FakeFlow, FakeGoogle, FakeLogin, FakeWeb, GOOGLE_CLIENT, examples_of, repository,
+    ADA, Cluster, FakeFlow, FakeGoogle, FakeLogin, FakeNotion, FakeWeb, GOOGLE_CLIENT, examples_of, repository,
 };
 use url::Url;
 
@@ -30,6 +30,9 @@ fn every_sql_example_of_the_pages_runs_as_written() {
     let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", login.options()["endpoints"]);
     let google = FakeGoogle::start();
     google.add_person(ADA, "Europe/Berlin");
+    let notion = FakeNotion::start();
+    notion.add_database("Team", &FakeNotion::usual_schema());
+    notion.register_client("CLIENT_ID", "CLIENT_SECRET");
     let cluster = Cluster::start();
     let mut failures = Vec::new();
     for (number, page) in pages().iter().enumerate() {
@@ -41,6 +44,7 @@ fn every_sql_example_of_the_pages_runs_as_written() {
             let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
             let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
             let sql = if page.ends_with("google.md") { at_google(&sql, &google, &cluster, &database) } else { sql };
+            let sql = if page.ends_with("notion.md") { at_notion(&sql, &notion, &cluster, &database) } else { sql };
             if let Err(error) = type_into_psql(&cluster, &database, &sql) {
                 failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
                 break;
@@ -71,6 +75,26 @@ fn at_google(sql: &str, google: &FakeGoogle, cluster: &Cluster, database: &str) 
     let back = Url::parse(&google.consent(&page, ADA)).expect("where the user is sent back to");
     back.query_pairs()
         .fold(sql, |sql, (name, value)| sql.replace(&format!("'{}'", name.to_uppercase()), &format!("'{value}'")))
+}
+
+/// The page's integration is one of the fake, and its user agrees there.
+fn at_notion(sql: &str, notion: &FakeNotion, cluster: &Cluster, database: &str) -> String {
+    let url = notion.url();
+    let at_the_fake = format!(
+        r#"{{"api_url": "{url}/v1", "authorize_url": "{url}/v1/oauth/authorize", "token_url": "{url}/v1/oauth/token",
+            "revoke_url": "{url}/v1/oauth/revoke", "redirect_uris""#
+    );
+    let sql = sql.replace(r#"{"redirect_uris""#, &at_the_fake).replace("INTEGRATION_SECRET", FakeNotion::TOKEN);
+    if !sql.contains("'CODE'") {
+        return sql;
+    }
+    const REDIRECT: &str = "https://crm.example.com/oauth/notion";
+    let begin = "select calendar_oauth_begin('bob@example.com', 'notion', $1)";
+    let address: String =
+        cluster.connect(database).query_one(begin, &[&REDIRECT]).expect("calendar_oauth_begin").get(0);
+    let address = Url::parse(&address).expect("an address");
+    let (_, state) = address.query_pairs().find(|(name, _)| name == "state").expect("a state");
+    sql.replace("STATE", &state).replace("CODE", &notion.consent(REDIRECT, "bob@example.com"))
 }
 
 fn type_into_psql(cluster: &Cluster, database: &str, sql: &str) -> Result<(), String> {
