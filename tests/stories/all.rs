@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod accounts_tokens;
 mod attack_leaks;
+mod attack_leaks_accounts;
 mod attack_roles;
 mod attack_stolen_dump;
 mod attack_web;

@@ -22,7 +22,7 @@ const PLANTED: [&str; 8] = [
     "planted-run-h8",
 ];
 /// The server says as much as it can; only what statements were given as parameters is kept out, as the docs tell.
-const TALKATIVE: [(&str, &str); 15] = [
+pub const TALKATIVE: [(&str, &str); 15] = [
     ("shared_preload_libraries", "calendar_sync,pg_stat_statements,auto_explain"),
     ("log_min_messages", "debug5"),
     ("log_min_error_statement", "debug5"),
@@ -54,24 +54,30 @@ fn path(name: &str) -> String {
 
 /// The secrets, and how they look when they are encoded.
 fn forms() -> Vec<String> {
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     // "planted-user-a1:planted-pass-b2" in base64, as the Authorization header has it.
     let login = "cGxhbnRlZC11c2VyLWExOnBsYW50ZWQtcGFzcy1iMg";
-    let mut forms: Vec<String> = PLANTED.iter().flat_map(|it| [(*it).to_owned(), hex(it)]).collect();
+    let mut forms: Vec<String> = PLANTED.iter().flat_map(|it| plain_and_hex(it)).collect();
     forms.push(login.to_owned());
     forms
 }
 
+/// As a text, and as PostgreSQL shows bytes.
+pub fn plain_and_hex(text: &str) -> [String; 2] {
+    [text.to_owned(), text.bytes().map(|byte| format!("{byte:02x}")).collect()]
+}
+
 /// Looks at everything, and keeps what must not be there: where, and what.
-struct Looker<'a> {
-    cluster: &'a Cluster,
-    found: BTreeMap<String, String>,
+pub struct Looker<'a> {
+    pub cluster: &'a Cluster,
+    /// The secrets, in every form.
+    pub forms: Vec<String>,
+    pub found: BTreeMap<String, String>,
 }
 
 impl Looker<'_> {
-    fn look(&mut self, place: &str, text: &str) {
-        for form in forms() {
-            if let Some(at) = text.find(&form) {
+    pub fn look(&mut self, place: &str, text: &str) {
+        for form in &self.forms {
+            if let Some(at) = text.find(form) {
                 let around: String = text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
                 self.found.entry(place.to_owned()).or_insert(format!("…{around}{form}"));
             }
@@ -84,7 +90,7 @@ impl Looker<'_> {
         self.look(place, &text);
     }
 
-    fn places(&mut self, client: &mut Client) {
+    pub fn places(&mut self, client: &mut Client) {
         let cluster = self.cluster;
         self.look("the server's log", &cluster.log());
         self.look("a dump", &cluster.run_program("pg_dump", "crm", &["--inserts"]));
@@ -123,7 +129,7 @@ impl Looker<'_> {
 }
 
 /// What pg_stat_activity shows while things go on.
-fn watch_activity(cluster: &Cluster, done: Arc<AtomicBool>) -> std::thread::JoinHandle<String> {
+pub fn watch_activity(cluster: &Cluster, done: Arc<AtomicBool>) -> std::thread::JoinHandle<String> {
     let mut client = cluster.connect("crm");
     std::thread::spawn(move || {
         let mut seen = String::new();
@@ -273,7 +279,7 @@ fn no_secret_of_a_url_is_seen_anywhere() {
     let mut session = config.connect(NoTls).expect("connect");
     let done = Arc::new(AtomicBool::new(false));
     let activity = watch_activity(&cluster, done.clone());
-    let mut looker = Looker { cluster: &cluster, found: BTreeMap::new() };
+    let mut looker = Looker { cluster: &cluster, forms: forms(), found: BTreeMap::new() };
 
     let (web, elsewhere) = (FakeWeb::start(), FakeWeb::start());
     let over_tls = FakeWeb::start_tls(&Authority::new(), Presents::Good);

@@ -6,9 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, ONE_EVENT, count, eventually};
+use calendar_sync_e2e::{Cluster, FakeLogin, FakeWeb, Fault, LOGIN_CLIENT, ONE_EVENT, REDIRECT_URI, count, eventually};
 use postgres::Client;
 use postgres::error::DbError;
+use uuid::Uuid;
 
 /// 32 bytes in base64.
 const NEW_KEY: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
@@ -104,6 +105,40 @@ fn after_a_rotation_the_old_key_is_no_longer_needed_and_urls_are_found_as_before
 
     put(&key, old, 0o600);
     assert!(sync(&mut client, "ada").1.contains("sealed with a key that the key file does not hold"));
+}
+
+#[test]
+fn after_a_rotation_logins_go_on_and_a_dump_holds_nothing_of_them() {
+    let (cluster, mut client, _web) = start();
+    let login = FakeLogin::start();
+    let register = "select calendar_oauth_register('microsoft', $1, $2, $3)";
+    client.execute(register, &[&LOGIN_CLIENT.0, &LOGIN_CLIENT.1, &login.options()]).expect("register");
+    let (access, refresh) = login.grant("ada@contoso.com");
+    let add = "select calendar_account_add('ada', 'microsoft', $1, $2, now(), 'ada@contoso.com')";
+    let account: Uuid = client.query_one(add, &[&access, &refresh]).expect("add").get(0);
+    let begin = "select calendar_oauth_begin('ada', 'microsoft', $1)";
+    let address: String = client.query_one(begin, &[&REDIRECT_URI]).expect("begin").get(0);
+    let (state, code) = login.consent(&address, "ada@contoso.com");
+
+    let key = key_file(&cluster);
+    let old = fs::read_to_string(&key).expect("the key");
+    put(&key, format!("{NEW_KEY}\n{old}"), 0o600);
+    assert_eq!(rotate(&mut client), 4, "the application's secret, two tokens, the proof of a login under way");
+    put(&key, NEW_KEY, 0o600);
+    let calendars = "select calendar_account_calendars($1)";
+    assert_eq!(client.query(calendars, &[&account]).expect("renewed with what was sealed anew").len(), 3);
+    let finish = "select calendar_oauth_finish($1, $2, 'ada')";
+    assert_eq!(client.query_one(finish, &[&state, &code]).expect("finish").get::<_, Uuid>(0), account);
+    let dump = cluster.run_program("pg_dump", "crm", &[]);
+    let of_the_stories = dump.lines().filter(|line| line.contains("-of-the-stories")).collect::<Vec<_>>();
+    assert_eq!(of_the_stories.len(), 1, "the client's id alone: {of_the_stories:?}");
+    assert!(!dump.contains("COPY public.calendar_oauth_states"));
+
+    put(&key, old, 0o600);
+    assert_eq!(
+        refused(&mut client, "select calendar_account_calendars(account_id) from calendar_accounts").code().code(),
+        "55000"
+    );
 }
 
 #[test]
