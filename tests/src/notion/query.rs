@@ -43,7 +43,14 @@ pub(super) fn query(table: &Table, body: &Value, most: u64) -> Outcome<Page> {
             }
         }
     };
-    let order = table.order(edited, in_trash);
+    // A key is not looked for among ten thousand rows.
+    let few = match &filter {
+        Filter::Text { property, operator, wanted } if operator == "equals" && !wanted.is_empty() => {
+            Some(table.with_text(property, wanted, edited, in_trash)).filter(|_| table.has_text(property))
+        }
+        _ => None,
+    };
+    let order = few.as_ref().unwrap_or_else(|| table.order(edited, in_trash));
     let lowest = (filter.lowest(edited), 0);
     let matches = |place: &&Place| table.row(place.1).is_some_and(|row| filter.holds(row));
     // Of a page, its end stands in the cursor: rows that are edited meanwhile move, others stay where they are.

@@ -36,6 +36,8 @@ pub(super) struct Table {
     /// Of the live ones, and of those in the trash.
     by_created: [BTreeSet<Place>; 2],
     by_edited: [BTreeSet<Place>; 2],
+    /// Rows by a property's id and its whole text.
+    by_text: HashMap<(String, String), BTreeSet<u64>>,
     next: u64,
 }
 
@@ -53,6 +55,7 @@ impl Table {
             rows: HashMap::new(),
             by_created,
             by_edited,
+            by_text: HashMap::new(),
             next: 0,
         }
     }
@@ -78,6 +81,11 @@ impl Table {
         let trash = usize::from(row.in_trash);
         self.by_created[trash].remove(&(minute(row.created), number));
         self.by_edited[trash].remove(&(minute(row.edited), number));
+        for key in texts(&row) {
+            if let Some(rows) = self.by_text.get_mut(&key) {
+                rows.remove(&number);
+            }
+        }
         Some(row)
     }
 
@@ -85,6 +93,9 @@ impl Table {
         let trash = usize::from(row.in_trash);
         self.by_created[trash].insert((minute(row.created), number));
         self.by_edited[trash].insert((minute(row.edited), number));
+        for key in texts(&row) {
+            self.by_text.entry(key).or_default().insert(number);
+        }
         self.rows.insert(number, row);
     }
 
@@ -96,6 +107,20 @@ impl Table {
     pub fn order(&self, edited: bool, in_trash: bool) -> &BTreeSet<Place> {
         let orders = if edited { &self.by_edited } else { &self.by_created };
         &orders[usize::from(in_trash)]
+    }
+
+    /// Whether the values of a property are texts that [`Table::with_text`] knows.
+    pub fn has_text(&self, property: &str) -> bool {
+        let kinds = ["title", "rich_text"];
+        self.schema.properties.iter().any(|one| one.id == property && kinds.contains(&one.kind.as_str()))
+    }
+
+    /// The places, in the order of a timestamp, of rows of which a property has that whole text.
+    pub fn with_text(&self, property: &str, text: &str, edited: bool, in_trash: bool) -> BTreeSet<Place> {
+        let rows = self.by_text.get(&(property.to_owned(), text.to_owned())).into_iter().flatten();
+        let rows =
+            rows.filter_map(|number| Some((number, self.row(*number)?))).filter(|(_, row)| row.in_trash == in_trash);
+        rows.map(|(number, row)| (minute(if edited { row.edited } else { row.created }), *number)).collect()
     }
 
     /// A page object. Versions from 2026-03-11 on know no `archived` any more.
@@ -169,6 +194,14 @@ impl Table {
             "href": null,
         }])
     }
+}
+
+fn texts(row: &Row) -> Vec<(String, String)> {
+    let text = |(id, value): (&String, &Stored)| match value {
+        Stored::Text(text) => Some((id.clone(), text.clone())),
+        _ => None,
+    };
+    row.values.iter().filter_map(text).collect()
 }
 
 /// Timestamps are rounded down to the minute.
