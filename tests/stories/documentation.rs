@@ -1,13 +1,14 @@
 //! What the pages say works as written.
 
+mod logins;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use calendar_sync_e2e::{
-    ADA, Cluster, FakeFlow, FakeGoogle, FakeLogin, FakeNotion, FakeWeb, GOOGLE_CLIENT, examples_of, repository,
-};
-use url::Url;
+use calendar_sync_e2e::{Cluster, FakeFlow, FakeLogin, FakeWeb, examples_of, repository};
+
+use logins::Providers;
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
 
@@ -28,11 +29,7 @@ fn every_sql_example_of_the_pages_runs_as_written() {
     let login = FakeLogin::start();
     login.grant_as("ada@contoso.com", "ACCESS-TOKEN", "REFRESH-TOKEN");
     let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", login.options()["endpoints"]);
-    let google = FakeGoogle::start();
-    google.add_person(ADA, "Europe/Berlin");
-    let notion = FakeNotion::start();
-    notion.add_database("Team", &FakeNotion::usual_schema());
-    notion.register_client("CLIENT_ID", "CLIENT_SECRET");
+    let providers = Providers::start();
     let cluster = Cluster::start();
     let mut failures = Vec::new();
     for (number, page) in pages().iter().enumerate() {
@@ -43,8 +40,8 @@ fn every_sql_example_of_the_pages_runs_as_written() {
             let sql = example.sql.replace("https://calendar.example.com/", &web.url("/"));
             let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
             let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
-            let sql = if page.ends_with("google.md") { at_google(&sql, &google, &cluster, &database) } else { sql };
-            let sql = if page.ends_with("notion.md") { at_notion(&sql, &notion, &cluster, &database) } else { sql };
+            let sql = providers.registered(&sql);
+            let sql = providers.logged_in(&text, &sql, &mut cluster.connect(&database));
             if let Err(error) = type_into_psql(&cluster, &database, &sql) {
                 failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
                 break;
@@ -52,49 +49,6 @@ fn every_sql_example_of_the_pages_runs_as_written() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-/// The page's application is registered at the fake, and its user agrees there.
-fn at_google(sql: &str, google: &FakeGoogle, cluster: &Cluster, database: &str) -> String {
-    const REDIRECT: &str = "https://crm.example.com/oauth/google";
-    let at_the_fake = format!(
-        r#"{{"api_url": "{}", "authorize_url": "{}", "token_url": "{}", "revoke_url": "{}", "redirect_uris""#,
-        google.api(),
-        google.authorize(),
-        google.token(),
-        google.revoke()
-    );
-    let sql = sql.replace(r#"{"redirect_uris""#, &at_the_fake);
-    let sql = sql.replace("CLIENT_ID", GOOGLE_CLIENT.0).replace("CLIENT_SECRET", GOOGLE_CLIENT.1);
-    if !sql.contains("'CODE'") {
-        return sql;
-    }
-    let mut client = cluster.connect(database);
-    let begin = "select calendar_oauth_begin($1, 'google', $2)";
-    let page: String = client.query_one(begin, &[&ADA, &REDIRECT]).expect("calendar_oauth_begin").get(0);
-    let back = Url::parse(&google.consent(&page, ADA)).expect("where the user is sent back to");
-    back.query_pairs()
-        .fold(sql, |sql, (name, value)| sql.replace(&format!("'{}'", name.to_uppercase()), &format!("'{value}'")))
-}
-
-/// The page's integration is one of the fake, and its user agrees there.
-fn at_notion(sql: &str, notion: &FakeNotion, cluster: &Cluster, database: &str) -> String {
-    let url = notion.url();
-    let at_the_fake = format!(
-        r#"{{"api_url": "{url}/v1", "authorize_url": "{url}/v1/oauth/authorize", "token_url": "{url}/v1/oauth/token",
-            "revoke_url": "{url}/v1/oauth/revoke", "redirect_uris""#
-    );
-    let sql = sql.replace(r#"{"redirect_uris""#, &at_the_fake).replace("INTEGRATION_SECRET", FakeNotion::TOKEN);
-    if !sql.contains("'CODE'") {
-        return sql;
-    }
-    const REDIRECT: &str = "https://crm.example.com/oauth/notion";
-    let begin = "select calendar_oauth_begin('bob@example.com', 'notion', $1)";
-    let address: String =
-        cluster.connect(database).query_one(begin, &[&REDIRECT]).expect("calendar_oauth_begin").get(0);
-    let address = Url::parse(&address).expect("an address");
-    let (_, state) = address.query_pairs().find(|(name, _)| name == "state").expect("a state");
-    sql.replace("STATE", &state).replace("CODE", &notion.consent(REDIRECT, "bob@example.com"))
 }
 
 fn type_into_psql(cluster: &Cluster, database: &str, sql: &str) -> Result<(), String> {
