@@ -78,7 +78,7 @@ thread_local! {
             " from @calendar_events
              where series_id = any ($1)
                and recurrence_id is not null
-               and (sync_status = 'deleted' or changed_at > last_synced_at)
+               and (sync_status = 'deleted' or changed_at <> last_synced_at)
              order by series_id, recurrence_id"
         ),
         &[pg_sys::UUIDARRAYOID],
@@ -87,7 +87,7 @@ thread_local! {
         "update @calendar_events
          set content_hash = null
          where series_id = any ($1)
-           and (sync_status = 'deleted' or changed_at > last_synced_at)
+           and (sync_status = 'deleted' or changed_at <> last_synced_at)
            and event_date > $2",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };

@@ -30,7 +30,7 @@ use super::pull::{self, Counts};
 use super::webhooks;
 use crate::errors::{SqlResult, internal};
 use crate::providers::Validators;
-use crate::providers::account::{self, AccountProvider, Changes};
+use crate::providers::account::{self, Changes, Read};
 use crate::settings;
 use crate::store::connections::{Calendar, Connection, Direction};
 use crate::store::links::ItemId;
@@ -56,35 +56,36 @@ const AT_ONCE: usize = 1_000;
 pub fn apply(
     installation: &Installation,
     connection: &Connection,
-    changes: Changes,
+    mut changes: Changes,
     duration: Duration,
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
     let provider = account::named(&connection.provider)
         .ok_or_else(|| internal(format!("calendars of provider {} are not pulled", connection.provider)))?;
-    apply_with(provider, installation, connection, changes, (duration, force))
+    let options = connection.options.clone().unwrap_or_default();
+    let values = std::mem::take(&mut changes.values);
+    let read = provider.read(values, &options, &PgZones, &pull::default_zone(connection));
+    reconcile(installation, connection, read, &changes, (duration, force))
 }
 
-fn apply_with(
-    provider: &dyn AccountProvider,
+/// The same for what was read already.
+fn reconcile(
     installation: &Installation,
     connection: &Connection,
-    mut changes: Changes,
+    read: Vec<Read>,
+    changes: &Changes,
     (duration, force): (Duration, bool),
 ) -> SqlResult<(Counts, Option<String>)> {
     let Some(calendar) = &connection.calendar else {
         return Err(internal("the connection is of no account"));
     };
     let mut run = Run::new(installation, connection, calendar, force);
-    let options = connection.options.clone().unwrap_or_default();
-    let values = std::mem::take(&mut changes.values);
-    run.counts.fetched = i32::try_from(values.len() + changes.deleted.len()).unwrap_or(i32::MAX);
-    let read = provider.read(values, &options, &PgZones, &pull::default_zone(connection));
+    run.counts.fetched = i32::try_from(read.len() + changes.deleted.len()).unwrap_or(i32::MAX);
     let mut incoming = incoming::gather(read, &mut run);
-    let deletes = deletes::find(&mut run, &changes, &mut incoming)?;
+    let deletes = deletes::find(&mut run, changes, &mut incoming)?;
     run.take(incoming, changes.partial_series)?;
     let held_back = deletes::carry_out(&mut run, deletes)?;
-    run.finish(&changes, held_back, duration)
+    run.finish(changes, held_back, duration)
 }
 
 /// A pull that is being applied.

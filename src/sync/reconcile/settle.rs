@@ -1,7 +1,7 @@
 //! One item of which there is a link: what both sides did since they last agreed.
 
 use calendar_sync_core::content::{self, Hash};
-use calendar_sync_core::event::Body;
+use calendar_sync_core::event::{Body, EventStatus};
 use calendar_sync_core::merge::{Base, Occurrence, Rules, Side, assumed, rebase, three_way};
 use serde_json::Value;
 
@@ -92,10 +92,31 @@ fn base(link: &Link, standing: &Standing, remote: &Body) -> Base {
     let is_unchanged = || link.local_version == Some(content::of_body(&standing.body));
     match &link.base {
         Some(base) if link.status != "deleted" => base.clone(),
-        _ if link.status == "deleted" || is_unchanged() => assumed(&standing.body, remote),
+        _ if link.status == "deleted" => come_back(&standing.body, remote),
+        _ if is_unchanged() => assumed(&standing.body, remote),
         // It was sent, as far as is known: what differs there is older.
         _ => rebase(&assumed(&standing.body, remote), remote, &Rules::MERGE),
     }
+}
+
+/// It was there no more, and is again. If that was because it does not take place, it is to take place again.
+fn come_back(local: &Body, remote: &Body) -> Base {
+    let assumed = assumed(local, remote);
+    let status = |body: &Body| match body {
+        Body::Single(event) => Some(event.details.event_status),
+        Body::Series(series) => Some(series.template.details.event_status),
+        Body::Overrides(_) => None,
+    };
+    if status(local) != Some(EventStatus::Cancelled) {
+        return assumed;
+    }
+    let mut before = assumed.remote().clone();
+    match &mut before {
+        Body::Single(event) => event.details.event_status = EventStatus::Cancelled,
+        Body::Series(series) => series.template.details.event_status = EventStatus::Cancelled,
+        Body::Overrides(_) => {}
+    }
+    Base::new(local.clone(), before)
 }
 
 /// It is there, and was deleted here. An edit beats a delete.
@@ -109,7 +130,7 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
                 let before = Base::new(base.remote().clone(), base.remote().clone());
                 three_way(&before, base.remote(), &remote.body, &Rules::MERGE).takes_remote
             }
-            None => link.remote_version.as_ref() != Some(&version(&remote.body)),
+            None => link.remote_version != Some(version(&remote.body)) && link.remote_version != remote.etag,
         };
     let is_of_crm = |item: ItemId| match item {
         ItemId::Event(id) => reconciled::was_of_interaction(run.installation, id),
