@@ -78,7 +78,7 @@ create unique index calendar_sync_queue_event_key on calendar_sync_queue (event_
     where event_id is not null and status = 'pending';
 create unique index calendar_sync_queue_series_key on calendar_sync_queue (series_id, connection_id)
     where series_id is not null and status = 'pending';
-create index calendar_sync_queue_due_idx on calendar_sync_queue (connection_id, scheduled_for)
+create index calendar_sync_queue_due_idx on calendar_sync_queue (connection_id, priority desc, scheduled_for)
     where status = 'pending';
 create index calendar_sync_queue_processing_idx on calendar_sync_queue (connection_id)
     where status = 'processing';

@@ -129,6 +129,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!(
+    "../sql/077_queue_functions.sql",
+    name = "queue_functions",
+    requires = [api::queue::calendar_queue_process, api::queue::calendar_queue_retry]
+);
+extension_sql_file!(
     "../sql/078_conflict_functions.sql",
     name = "conflict_functions",
     requires = [api::conflicts::calendar_conflict_resolve]

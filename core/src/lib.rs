@@ -3,6 +3,7 @@
 //! Pure Rust that knows nothing of Postgres or of the network, so that it can be tested, fuzzed and benchmarked by
 //! itself and used elsewhere.
 
+pub mod busy;
 pub mod cancellation;
 pub mod content;
 pub mod event;

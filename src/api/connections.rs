@@ -12,7 +12,7 @@ use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::subscriptions::Status;
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::changes::comparison;
-use crate::sync::now::{self, Report};
+use crate::sync::now::{self, Report, Wish};
 use crate::sync::subscribe;
 use crate::{settings, worker};
 
@@ -114,12 +114,12 @@ fn calendar_sync_now(
     }
     let allowed = worker::allow_manual_sync(user_id, settings::MANUAL_SYNC_LIMIT.get());
     let reports = if allowed {
-        now::pull_all(due, force)?
+        now::run(due, Wish::Sync { force })?
     } else {
         due.into_iter().map(|connection| Report::new(connection, "rate_limited")).collect()
     };
     Ok(TableIterator::new(reports.into_iter().map(|report| {
-        let Report { connection, status, counts, error, duration } = report;
+        let Report { connection, status, counts, pushed, error, duration, .. } = report;
         (
             arguments::uuid(connection.id),
             connection.name,
@@ -130,7 +130,7 @@ fn calendar_sync_now(
             counts.updated,
             counts.deleted,
             counts.unchanged,
-            0,
+            pushed,
             0,
             error,
             i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),

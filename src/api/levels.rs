@@ -138,6 +138,8 @@ pub const FUNCTIONS: &[(&str, &[Level])] = &[
     ("calendar_webhook_stop", ACTORS),
     ("calendar_webhook_token", ACTORS),
     ("calendar_webhook_receive", OUTSIDE),
+    ("calendar_queue_process", ACTORS),
+    ("calendar_queue_retry", ACTORS),
     // Upkeep.
     ("calendar_worker_states", VIEWERS),
     ("calendar_key_usable", VIEWERS),

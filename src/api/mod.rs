@@ -18,6 +18,7 @@ mod json;
 mod keys;
 mod levels;
 mod metrics;
+mod queue;
 mod recurrence;
 mod upkeep;
 mod webhooks;

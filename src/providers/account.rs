@@ -44,6 +44,12 @@ pub trait AccountProvider: Sync {
     /// What the provider cannot hold is not sent in an approximate form.
     fn write(&self, body: &Body, options: &Value, zones: &dyn Zones) -> Result<Map<String, Value>, CannotHold>;
 
+    /// Whether EXDATEs stand in what [`AccountProvider::write`] gives. Else each of them is an [`InstanceChange`] without a
+    /// payload.
+    fn excludes_by_rule(&self) -> bool {
+        true
+    }
+
     /// Sends one change.
     fn push(&self, ask: &Ask, change: &Change) -> Result<Pushed, ApiError>;
 

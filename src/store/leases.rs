@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 use pgrx::spi::SpiTupleTable;
+use uuid::Uuid;
 
 use super::connections::{Connection, connection, pulled};
+use super::datum::uuid;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -19,7 +21,8 @@ macro_rules! is_free {
              from @calendar_accounts a
              where a.account_id = d.account_id
                and a.status = 'active'
-               and (a.token_expires_at > now() + interval '1 minute'
+               and (a.rejected_generation is distinct from a.token_generation
+                       and coalesce(a.token_expires_at > now(), true)
                    or coalesce(greatest(a.refresh_until, a.refresh_not_before) <= now(), true))
          ))"
     };
@@ -32,11 +35,11 @@ macro_rules! is_polled {
     };
 }
 
-/// The connections that have operations pending, as `queued`: one look-up in the index for each, however many operations
-/// there are.
+/// The connections that have operations, as `queued`: pending ones by one look-up in the index for each, however many there
+/// are; and those that nobody came to an end with.
 macro_rules! with_queued {
     () => {
-        "with recursive queued as (
+        "with recursive pending as (
              (select q.connection_id
               from @calendar_sync_queue q
               where q.status = 'pending'
@@ -50,8 +53,17 @@ macro_rules! with_queued {
                  order by q.connection_id
                  limit 1
              )
-             from queued p
+             from pending p
              where p.connection_id is not null
+         ),
+         queued as (
+             select connection_id
+             from pending
+             where connection_id is not null
+             union
+             select connection_id
+             from @calendar_sync_queue
+             where status = 'processing'
          )
          "
     };
@@ -68,6 +80,10 @@ macro_rules! with_something_to_send {
                select
                from @calendar_sync_queue q
                where q.connection_id = d.connection_id and q.status = 'pending' and q.scheduled_for <= now()
+               union all
+               select
+               from @calendar_sync_queue q
+               where q.connection_id = d.connection_id and q.status = 'processing'
            )
            and "
     };
@@ -121,6 +137,24 @@ thread_local! {
         ),
         &[pg_sys::INT8OID, pg_sys::FLOAT8OID, pg_sys::TEXTARRAYOID],
     ) };
+    // Whatever the worker waits for before it tries them again.
+    static WITH_DUE_OPERATIONS: Statement = const { Statement::new(
+        pulled!(
+            concat!(with_queued!(), "select "),
+            "null::bigint",
+            " from queued
+                  join @calendar_connections c using (connection_id)
+              where c.direction <> 'pull'
+                and c.status in ('active', 'error')
+                and exists (
+                    select
+                    from @calendar_sync_queue q
+                    where q.connection_id = c.connection_id and q.status = 'pending' and q.scheduled_for <= now()
+                )
+              order by c.connection_id"
+        ),
+        &[],
+    ) };
     static RELEASE_ALL: Statement = const { Statement::new(
         pulled!(
             "update @calendar_connections c
@@ -132,6 +166,18 @@ thread_local! {
             ""
         ),
         &[],
+    ) };
+    static END: Statement = const { Statement::new(
+        "update @calendar_connections
+         set leased_until = null,
+             lease_generation = lease_generation + 1,
+             next_poll_at = case when $2 then clock_timestamp() else next_poll_at end
+         where connection_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::BOOLOID],
+    ) };
+    static IS_LEASED: Statement = const { Statement::new(
+        "select from @calendar_connections where connection_id = $1 and leased_until > clock_timestamp()",
+        &[pg_sys::UUIDOID],
     ) };
     static DUE: Statement = const { Statement::new(
         concat!(
@@ -200,9 +246,26 @@ pub fn lease_pushes(installation: &Installation, wanted: &Wanted) -> SqlResult<V
     LEASE_PUSHES.with(|statement| statement.run(installation, &arguments, connections))
 }
 
+/// The connections that something is to be sent to now.
+pub fn with_due_operations(installation: &Installation) -> SqlResult<Vec<Connection>> {
+    WITH_DUE_OPERATIONS.with(|statement| statement.run(installation, &[], connections))
+}
+
 /// Ends all leases there are; returns what was leased.
 pub fn release_all(installation: &Installation) -> SqlResult<Vec<Connection>> {
     RELEASE_ALL.with(|statement| statement.run(installation, &[], connections))
+}
+
+/// Ends a lease without a word about what it came to. `poll`: what changed there is to be looked at now.
+pub fn end(installation: &Installation, connection: Uuid, poll: bool) -> SqlResult<()> {
+    END.with(|statement| statement.execute(installation, &[uuid(connection).into(), poll.into()]))?;
+    Ok(())
+}
+
+/// Whether a worker is at it.
+pub fn is_leased(installation: &Installation, connection: Uuid) -> SqlResult<bool> {
+    let found = IS_LEASED.with(|statement| statement.rows_now(installation, &[uuid(connection).into()], |_| Ok(())))?;
+    Ok(!found.is_empty())
 }
 
 fn connections(rows: SpiTupleTable) -> Result<Vec<Connection>, pgrx::spi::Error> {

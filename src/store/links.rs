@@ -59,6 +59,8 @@ pub struct Link {
     pub revision: i32,
     pub retry_count: i32,
     pub last_sync_at: Option<DateTime<Utc>>,
+    /// When it was confirmed that it is there no more.
+    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 impl Link {
@@ -97,7 +99,8 @@ macro_rules! selected {
     ($rest:literal) => {
         concat!(
             "select l.link_id, l.connection_id, l.event_id, l.series_id, l.external_id, l.etag, l.sync_status,
-                 l.local_version, l.remote_version, l.base::text, l.revision, l.retry_count, l.last_sync_at
+                 l.local_version, l.remote_version, l.base::text, l.revision, l.retry_count, l.last_sync_at,
+                 l.deleted_at
              from @calendar_event_links l ",
             $rest
         )
@@ -245,7 +248,7 @@ thread_local! {
              last_sync_error = null,
              retry_count = 0
          where link_id = any ($1)
-           and sync_status <> 'deleted'",
+           and deleted_at is null",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
 }
@@ -351,6 +354,7 @@ fn read(columns: &mut Columns) -> SpiResult<Link> {
         revision: columns.int()?.unwrap_or_default(),
         retry_count: columns.int()?.unwrap_or_default(),
         last_sync_at: columns.instant()?,
+        deleted_at: columns.instant()?,
     })
 }
 

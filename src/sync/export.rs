@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use calendar_sync_core::event::{Body, Item, Override, Timing};
+use calendar_sync_core::event::{Body, Item, Override};
 use calendar_sync_core::filter::Filter;
 use calendar_sync_core::ics::{Head, Visibility, Writer};
-use calendar_sync_core::zones::{Resolver, Zones};
+use calendar_sync_core::zones::Zones;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::agenda::Range;
+use super::dates::place_day;
 use super::selection::{deviate, select};
 use crate::errors::SqlResult;
 use crate::secrets;
@@ -114,25 +115,6 @@ fn single(installation: &Installation, zones: &dyn Zones, wanted: &Publication) 
         })
         .collect())
 }
-
-/// An interaction without a duration keeps its instant and takes the day around it, in its own zone; in a file a day is
-/// a date.
-fn place_day(timing: &mut Timing, zones: &dyn Zones) {
-    if !timing.all_day {
-        return;
-    }
-    let Some(zone) = timing.time_zone.take().and_then(|zone| zones.zone(&zone)) else { return };
-    let clock = Resolver::new(zone);
-    let midnight = |instant: DateTime<Utc>| {
-        let day = clock.to_local(instant.timestamp()).div_euclid(DAY) * DAY;
-        DateTime::from_timestamp(day, 0).unwrap_or(instant)
-    };
-    let (start, end) = (midnight(timing.start), timing.end.map(midnight));
-    timing.start = start;
-    timing.end = end.filter(|end| *end > start);
-}
-
-const DAY: i64 = 86_400;
 
 /// One VEVENT a meeting: of what several calendars show, the one in a calendar that takes changes, else the first.
 fn without_copies(found: Vec<Candidate>) -> Vec<Candidate> {

@@ -1,8 +1,7 @@
-//! The network half of a pull: put together on the main thread, run on another.
+//! The network half of a pull by URL: put together on the main thread, run on another.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 
@@ -16,7 +15,7 @@ use crate::store::connections::Connection;
 use crate::store::sealed::{CONNECTION_URL, PENDING_LOCATION};
 
 /// Events of one calendar beyond which it is refused.
-const MAX_EVENTS: usize = 500_000;
+pub const MAX_EVENTS: usize = 500_000;
 /// A flow that has been running for longer is started anew.
 const LONGEST_RUN: Duration = Duration::from_secs(6 * 3600);
 
@@ -44,30 +43,13 @@ pub fn http_options() -> Options {
 }
 
 /// What one pull asks for, ready for any thread.
-pub struct Job {
+pub struct Fetch {
     provider: &'static dyn Provider,
     request: PullRequest,
     options: Options,
-    generation: Option<i64>,
 }
 
-/// What came of it.
-pub struct Fetch {
-    /// Of the lease that it was fetched under: its connection may have been leased anew since.
-    pub generation: Option<i64>,
-    pub result: Result<Answer, FetchError>,
-    pub duration: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    #[error(transparent)]
-    Pull(#[from] PullError),
-    #[error("the network thread failed; see the server's log")]
-    Thread,
-}
-
-impl Job {
+impl Fetch {
     /// Opens the connection's URL. `all`: ask for everything, whether it has changed or not.
     ///
     /// # Errors
@@ -94,10 +76,10 @@ impl Job {
             options: connection.options.clone(),
             pending: pending.transpose()?,
         };
-        Ok(Self { provider, request, options, generation: connection.generation })
+        Ok(Self { provider, request, options })
     }
 
-    /// As [`Job::new`], but reads a calendar also where only the server does not say that it is the same: who waits for
+    /// As [`Fetch::new`], but reads a calendar also where only the server does not say that it is the same: who waits for
     /// it wants to see its counts.
     pub fn counted(mut self) -> Self {
         self.request.body_hash = None;
@@ -110,33 +92,8 @@ impl Job {
     }
 
     /// Asks the server. Any thread; takes as long as `http_timeout` at most.
-    pub fn run(self) -> Fetch {
-        let started = Instant::now();
-        let asked = catch_unwind(AssertUnwindSafe(|| {
-            let client = Client::with(self.options).map_err(PullError::from)?;
-            self.provider.pull(&client, &self.request)
-        }));
-        let result = match asked {
-            Ok(answer) => answer.map_err(FetchError::from),
-            Err(_) => Err(FetchError::Thread),
-        };
-        Fetch { generation: self.generation, result, duration: started.elapsed() }
-    }
-}
-
-impl FetchError {
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Pull(error) => error.retry_after(),
-            Self::Thread => None,
-        }
-    }
-
-    pub fn wants_login(&self) -> bool {
-        matches!(self, Self::Pull(error) if error.wants_login())
-    }
-
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Pull(error) if error.is_passing())
+    pub fn run(self) -> Result<Answer, PullError> {
+        let client = Client::with(self.options)?;
+        self.provider.pull(&client, &self.request)
     }
 }

@@ -1,27 +1,53 @@
-//! Pulling in a session: in the caller's transaction, with the network on threads of their own.
+//! Pulling and pushing in a session: in the caller's transaction, with the network on threads of their own.
+//!
+//! What a provider has taken stays there whatever becomes of the transaction. Rolled back, its operations are sent again: a
+//! create finds what it made, a delete that there is nothing to delete, and an update that it has changed there, so that a
+//! pull comes first.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use pgrx::pg_sys::panic::ErrorReportable;
 use uuid::Uuid;
 
-use super::fetch::{Fetch, Job, http_options};
+use super::account_pull::provider_of;
+use super::fetch::{Fetch, http_options};
+use super::job::{Done, Got, Job, Task};
 use super::pool::Pool;
 use super::pull::{self, Counts, Trouble};
+use super::push::{self, Sent, Settled};
+use super::tokens::Pass;
+use super::tokens::session::{self, Refusal};
 use super::wait::wait;
+use super::{reconcile, start};
 use crate::errors::{SqlResult, internal};
 use crate::providers::Answer;
-use crate::store::connections::{self, Connection};
-use crate::store::{self, Installation};
+use crate::providers::account::Changes;
+use crate::store::connections::{self, Calendar, Connection};
+use crate::store::outbox::Taken;
+use crate::store::{self, Installation, installation_row, leases};
 use crate::{http, settings};
 
 /// How long another pull of the same connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest nap while something is waited for.
 const NAP: Duration = Duration::from_millis(100);
+/// Pulls in between, where what is to be sent has changed there.
+const MOST_PULLS: u32 = 3;
 
 const CHANGED_MEANWHILE: &str = "the calendar was paused, unsubscribed from or given another URL meanwhile";
+const STANDS_ASIDE: &str =
+    "this database is a restored copy: nobody's calendar is asked or changed; calendar_resume() makes it the real one";
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+pub enum Wish {
+    /// Pull, then push. `force`: pull everything, and confirm what was held back.
+    Sync { force: bool },
+    /// Push so many operations at most.
+    Push { limit: usize },
+}
 
 /// One connection's row of calendar_sync_now.
 #[derive(Debug)]
@@ -29,64 +55,110 @@ pub struct Report {
     pub connection: Connection,
     pub status: &'static str,
     pub counts: Counts,
+    /// Changes that the provider has taken.
+    pub pushed: i32,
+    /// Operations with their status, and what is wrong.
+    pub operations: Vec<(Taken, &'static str, Option<String>)>,
     pub error: Option<String>,
     pub duration: Duration,
 }
 
 impl Report {
     pub fn new(connection: Connection, status: &'static str) -> Self {
-        Self { connection, status, counts: Counts::default(), error: None, duration: Duration::ZERO }
+        Self {
+            connection,
+            status,
+            counts: Counts::default(),
+            pushed: 0,
+            operations: Vec::new(),
+            error: None,
+            duration: Duration::ZERO,
+        }
     }
 }
 
-/// Pulls connections, as many at once as the worker would; one report each, in their order. What goes wrong with one
-/// stands in its report; only what ends the caller's statement (a cancel, a time-out, a serialization failure) is an
-/// error.
-pub fn pull_all(due: Vec<Connection>, force: bool) -> SqlResult<Vec<Report>> {
+/// Pulls connections and pushes to them, as many at once as the worker would; one report each, in their order. What goes
+/// wrong with one stands in its report; only what ends the caller's statement (a cancel, a time-out, a serialization
+/// failure) is an error.
+pub fn run(due: Vec<Connection>, wish: Wish) -> SqlResult<Vec<Report>> {
     let threads = usize::try_from(settings::WORKER_THREADS.get()).unwrap_or(1).clamp(1, due.len().max(1));
     let mut session = Session {
         pool: Pool::new(threads).map_err(internal)?,
-        force,
-        reports: due.into_iter().map(|connection| Report::new(connection, "success")).collect(),
+        wish,
+        visits: due.into_iter().map(Visit::new).collect(),
         under_way: HashMap::new(),
         in_the_way: Vec::new(),
     };
     // Dropped before the pool: what is under way ends at once, and so do the pool's threads.
     let unless_done = AbandonOnDrop;
-    session.pull_all()?;
+    session.run()?;
     std::mem::forget(unless_done);
-    Ok(session.reports)
+    Ok(session.visits.into_iter().map(|visit| visit.report).collect())
 }
 
-/// A call of calendar_sync_now.
+/// What is done at one connection.
+struct Visit {
+    report: Report,
+    since: Instant,
+    step: Step,
+    pulls: u32,
+    /// Of tokens that its provider has refused.
+    refused: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Pull,
+    Push,
+}
+
+impl Visit {
+    fn new(connection: Connection) -> Self {
+        let report = Report::new(connection, "success");
+        Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None }
+    }
+
+    fn fail(&mut self, error: impl Into<String>) {
+        self.end("error", Some(error.into()));
+    }
+
+    fn end(&mut self, status: &'static str, error: Option<String>) {
+        self.report.status = status;
+        self.report.error = error;
+        self.report.duration = self.since.elapsed();
+    }
+}
+
+/// A call of calendar_sync_now or calendar_queue_process.
 struct Session {
     pool: Pool,
-    force: bool,
-    reports: Vec<Report>,
-    /// What is fetched: its report, and since when.
-    under_way: HashMap<Uuid, (usize, Instant)>,
-    /// What another session or the worker is at, and since when that is waited for.
-    in_the_way: Vec<(usize, Instant)>,
+    wish: Wish,
+    visits: Vec<Visit>,
+    /// What is under way: its visit.
+    under_way: HashMap<Uuid, usize>,
+    /// What another session or the worker is at.
+    in_the_way: Vec<usize>,
 }
 
 impl Session {
-    fn pull_all(&mut self) -> SqlResult<()> {
+    fn run(&mut self) -> SqlResult<()> {
         let mut begun = 0;
         loop {
-            for (id, fetch) in self.pool.results(false) {
-                if let Some((place, since)) = self.under_way.remove(&id) {
-                    self.report(place, since, Ok(fetch))?;
+            for (id, done) in self.pool.results(false) {
+                if let Some(place) = self.under_way.remove(&id) {
+                    self.take_back(place, done)?;
                 }
             }
-            for (place, since) in std::mem::take(&mut self.in_the_way) {
-                self.begin(place, since)?;
+            for place in std::mem::take(&mut self.in_the_way) {
+                self.begin(place)?;
             }
             // Answers that are not applied yet count: they are in memory.
-            while begun < self.reports.len() && self.under_way.len() < self.pool.wanted() + self.pool.load().slow {
-                self.begin(begun, Instant::now())?;
+            while begun < self.visits.len() && self.under_way.len() < self.pool.wanted() + self.pool.load().slow {
+                self.visits[begun].since = Instant::now();
+                self.begin(begun)?;
                 begun += 1;
             }
-            if begun == self.reports.len() && self.under_way.is_empty() && self.in_the_way.is_empty() {
+            if begun == self.visits.len() && self.under_way.is_empty() && self.in_the_way.is_empty() {
                 return Ok(());
             }
             self.pool.staff().map_err(|error| internal(format!("no thread for the network: {error}")))?;
@@ -94,68 +166,224 @@ impl Session {
         }
     }
 
-    /// Takes the connection for this transaction and has it fetched.
-    fn begin(&mut self, place: usize, since: Instant) -> SqlResult<()> {
-        let report = &mut self.reports[place];
-        let id = report.connection.id;
-        if !store::as_owner(|installation| connections::try_alone(installation, id))? {
-            if since.elapsed() <= PATIENCE {
-                self.in_the_way.push((place, since));
+    /// Takes the connection for this transaction and has it asked.
+    fn begin(&mut self, place: usize) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        let connection = &visit.report.connection;
+        if !store::as_owner(|installation| is_free(installation, connection))? {
+            if visit.since.elapsed() <= PATIENCE {
+                self.in_the_way.push(place);
             } else {
-                report.status = "busy";
-                report.error = Some("another session or the worker is pulling this calendar".into());
-                report.duration = since.elapsed();
+                visit.end("busy", Some("another session or the worker is at this calendar".into()));
             }
             return Ok(());
         }
         // Who was in the way may have pulled it: what it holds now is what the answer must be compared with.
-        let Some(current) = store::as_owner(|installation| connections::current(installation, &report.connection))?
-        else {
-            report.status = "error";
-            report.error = Some(CHANGED_MEANWHILE.into());
-            return Ok(());
-        };
-        report.connection = current;
-        match Job::new(&report.connection, http_options(), self.force) {
-            Ok(job) => {
-                self.pool.submit(id, job.counted());
-                self.under_way.insert(id, (place, since));
+        match store::as_owner(|installation| connections::current(installation, connection))? {
+            None => {
+                visit.fail(CHANGED_MEANWHILE);
                 Ok(())
             }
-            Err(error) => self.report(place, since, Err(Trouble::new(error.message()))),
+            Some(current) => {
+                let pulls = matches!(self.wish, Wish::Sync { .. }) && current.pulls();
+                visit.step = if pulls { Step::Pull } else { Step::Push };
+                visit.report.connection = current;
+                self.ask(place)
+            }
         }
     }
 
-    /// Applies what was fetched.
-    fn report(&mut self, place: usize, since: Instant, fetched: Result<Fetch, Trouble>) -> SqlResult<()> {
-        let report = &mut self.reports[place];
-        let outcome = match fetched {
-            Ok(Fetch { result: Ok(answer), duration, .. }) => finish(&report.connection, answer, duration, self.force),
-            Ok(Fetch { result: Err(error), duration, .. }) => Err((Trouble::from(&error), duration)),
-            Err(trouble) => Err((trouble, since.elapsed())),
+    /// Has the visit's next step done.
+    fn ask(&mut self, place: usize) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        let job = match &visit.report.connection.calendar {
+            None => fetch(&visit.report.connection, self.wish.force()).map_err(|error| Trouble::new(error.message())),
+            Some(calendar) => match pass(calendar, visit.refused)? {
+                Ok(pass) => self.job(place, pass)?,
+                Err(trouble) => Err(trouble),
+            },
         };
-        match outcome {
-            Ok(None) => report.status = "pending",
+        match job {
+            Ok(Some(job)) => {
+                let id = self.visits[place].report.connection.id;
+                self.pool.submit(id, job);
+                self.under_way.insert(id, place);
+                Ok(())
+            }
+            Ok(None) => {
+                self.visits[place].end("success", None);
+                Ok(())
+            }
+            Err(trouble) => self.failed(place, trouble, Duration::ZERO),
+        }
+    }
+
+    /// The next step at an account's calendar; `None` where there is nothing to be done.
+    fn job(&mut self, place: usize, pass: Pass) -> SqlResult<Result<Option<Job>, Trouble>> {
+        let (limit, force) = (self.limit(), self.wish.force());
+        let visit = &mut self.visits[place];
+        let connection = visit.report.connection.clone();
+        let Some(calendar) = connection.calendar.clone() else { return Ok(Ok(None)) };
+        if visit.step == Step::Pull {
+            visit.pulls += 1;
+            let job = start::pull(&connection, &calendar, pass, http_options(), force && visit.pulls == 1);
+            return Ok(job.map(Some).map_err(|error| Trouble::new(error.message())));
+        }
+        if limit == 0 || !calendar.direction.pushes() {
+            return Ok(Ok(None));
+        }
+        let prepared = guarded(|installation| {
+            if !connections::lock(installation, &connection)? {
+                return Ok(None);
+            }
+            start::push(installation, &connection, &calendar, pass, http_options(), limit).map(Some)
+        });
+        Ok(match prepared {
+            Ok(Some((job, prepared))) => {
+                let settled = prepared.settled.into_iter();
+                let status = |error: &Option<String>| if error.is_some() { "failed" } else { "completed" };
+                visit.report.operations.extend(settled.map(|(taken, error)| (taken, status(&error), error)));
+                Ok(job)
+            }
+            Ok(None) => Err(Trouble::new(CHANGED_MEANWHILE)),
+            Err(trouble) => Err(trouble),
+        })
+    }
+
+    /// How many operations may still be taken.
+    fn limit(&self) -> usize {
+        let Wish::Push { limit } = self.wish else { return push::MOST };
+        limit.saturating_sub(self.visits.iter().map(|visit| visit.report.operations.len()).sum())
+    }
+
+    /// Notes what came of a step.
+    fn take_back(&mut self, place: usize, done: Done) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        if let Some((_, generation)) = done.refused()
+            && visit.refused != Some(generation)
+        {
+            visit.refused = Some(generation);
+            return match done.result {
+                Ok(Got::Sent(sent)) => self.sent(place, sent, done.duration),
+                _ => self.ask(place),
+            };
+        }
+        match done.result {
+            Err(trouble) => self.failed(place, trouble, done.duration),
+            Ok(Got::Sent(sent)) => self.sent(place, sent, done.duration),
+            Ok(Got::Calendar(answer)) => {
+                let force = self.wish.force();
+                let connection = &visit.report.connection;
+                let applied = guarded(|installation| apply(installation, connection, answer, done.duration, force));
+                self.applied(place, applied, done.duration)
+            }
+            Ok(Got::Changes(changes)) => {
+                let force = self.wish.force();
+                let connection = &visit.report.connection;
+                let applied = guarded(|installation| merge(installation, connection, *changes, done.duration, force));
+                self.applied(place, applied, done.duration)
+            }
+            Ok(Got::Tokens(_)) => Ok(()),
+        }
+    }
+
+    fn applied(&mut self, place: usize, applied: Result<Applied, Trouble>, duration: Duration) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        match applied {
+            Ok(None) => visit.end("pending", None),
             Ok(Some((counts, error))) => {
-                report.counts = counts;
-                report.error = error;
+                visit.report.counts += counts;
+                if let Some(error) = error {
+                    visit.fail(error);
+                } else if visit.report.connection.pushes() {
+                    visit.step = Step::Push;
+                    return self.ask(place);
+                } else {
+                    visit.end("success", None);
+                }
             }
-            Err((trouble, duration)) => {
-                store::as_owner(|installation| {
-                    if connections::lock(installation, &report.connection)? {
-                        pull::failed(installation, &report.connection, &trouble, duration)?;
-                    }
-                    Ok(())
-                })?;
-                report.error = Some(trouble.message);
-            }
+            Err(trouble) => return self.failed(place, trouble, duration),
         }
-        if report.error.is_some() {
-            report.status = "error";
-        }
-        report.duration = since.elapsed();
         Ok(())
     }
+
+    /// Notes what a provider has taken.
+    fn sent(&mut self, place: usize, sent: Sent, duration: Duration) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        let connection = &visit.report.connection;
+        let settled = guarded(|installation| {
+            // Whatever was done to the connection meanwhile: what was sent was sent.
+            connections::lock(installation, connection)?;
+            push::settle(installation, connection, provider_of(connection)?, sent, duration, Utc::now())
+        });
+        let Settled { operations, trouble, poll, counts } = match settled {
+            Ok(settled) => settled,
+            Err(trouble) => return self.failed(place, trouble, duration),
+        };
+        visit.report.pushed += counts.iter().sum::<i32>();
+        let many = operations.len() >= push::MOST;
+        visit.report.operations.extend(operations);
+        match trouble {
+            Some(trouble) if !trouble.is_unauthorized || visit.refused.is_none() => {
+                self.failed(place, trouble, duration)
+            }
+            Some(_) => self.ask(place),
+            None if poll && visit.pulls < MOST_PULLS && matches!(self.wish, Wish::Sync { .. }) => {
+                visit.step = Step::Pull;
+                self.ask(place)
+            }
+            None if many => self.ask(place),
+            None => {
+                visit.end("success", None);
+                Ok(())
+            }
+        }
+    }
+
+    fn failed(&mut self, place: usize, trouble: Trouble, duration: Duration) -> SqlResult<()> {
+        let visit = &mut self.visits[place];
+        let connection = &visit.report.connection;
+        store::as_owner(|installation| {
+            if connections::lock(installation, connection)? {
+                pull::failed(installation, connection, &trouble, duration)?;
+            }
+            Ok(())
+        })?;
+        visit.fail(trouble.message);
+        Ok(())
+    }
+}
+
+impl Wish {
+    const fn force(self) -> bool {
+        matches!(self, Self::Sync { force: true })
+    }
+}
+
+/// Whether nobody else is at the connection; then it is this transaction's.
+fn is_free(installation: &Installation, connection: &Connection) -> SqlResult<bool> {
+    Ok(connections::try_alone(installation, connection.id)?
+        && !(connection.calendar.is_some() && leases::is_leased(installation, connection.id)?))
+}
+
+fn fetch(connection: &Connection, force: bool) -> SqlResult<Option<Job>> {
+    if connection.calendar.is_some() {
+        return Ok(None);
+    }
+    let fetch = Fetch::new(connection, http_options(), force)?.counted();
+    Ok(Some(Job::new(connection, Task::Fetch(Box::new(fetch)))))
+}
+
+/// What lets one in; waits while tokens are renewed.
+fn pass(calendar: &Calendar, refused: Option<i64>) -> SqlResult<Result<Pass, Trouble>> {
+    if store::as_owner(installation_row::stands_aside)? {
+        return Ok(Err(Trouble::new(STANDS_ASIDE)));
+    }
+    Ok(match session::entry(calendar.account_id, refused)? {
+        Ok((pass, _)) => Ok(pass),
+        Err(Refusal::LoginRequired(why)) => Err(Trouble { wants_login: true, ..Trouble::new(why) }),
+        Err(Refusal::Trouble(why)) => Err(Trouble::new(why)),
+    })
 }
 
 /// An error that passes through here (a cancel) leaves nobody to take the answer.
@@ -168,15 +396,11 @@ impl Drop for AbandonOnDrop {
 }
 
 /// `None` where the answer is still being made.
-type Done = Option<(Counts, Option<String>)>;
-type Finished = Result<Done, (Trouble, Duration)>;
+type Applied = Option<(Counts, Option<String>)>;
 
-/// Applies the answer in a subtransaction, so that a failure leaves nothing of it and no other connection suffers.
-fn finish(connection: &Connection, answer: Answer, duration: Duration, force: bool) -> Finished {
-    let work = move || {
-        store::as_owner(|installation| apply(installation, connection, answer, duration, force)).unwrap_or_report()
-    };
-    store::guarded(work).map_err(|failure| (Trouble::new(failure.message), duration))
+/// In a subtransaction, so that a failure leaves nothing of it and no other connection suffers.
+fn guarded<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> Result<T, Trouble> {
+    store::guarded(|| store::as_owner(work).unwrap_or_report()).map_err(|failure| Trouble::new(failure.message))
 }
 
 fn apply(
@@ -185,7 +409,7 @@ fn apply(
     answer: Answer,
     duration: Duration,
     force: bool,
-) -> SqlResult<Done> {
+) -> SqlResult<Applied> {
     if !connections::lock(installation, connection)? {
         return Ok(Some((Counts::default(), Some(CHANGED_MEANWHILE.into()))));
     }
@@ -197,4 +421,17 @@ fn apply(
         Answer::Calendar(fetched) => pull::apply(installation, connection, *fetched, duration, force).map(Some),
         Answer::Pending(pending) => pull::pending(installation, connection, &pending).map(|()| None),
     }
+}
+
+fn merge(
+    installation: &Installation,
+    connection: &Connection,
+    changes: Changes,
+    duration: Duration,
+    force: bool,
+) -> SqlResult<Applied> {
+    if !connections::lock(installation, connection)? {
+        return Ok(Some((Counts::default(), Some(CHANGED_MEANWHILE.into()))));
+    }
+    reconcile::apply(installation, connection, changes, duration, force).map(Some)
 }

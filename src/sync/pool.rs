@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::fetch::{Fetch, Job};
+use super::job::{Done, Job};
 use crate::http::{self, Bell};
 
 /// A request that takes longer than this waits for its server.
@@ -20,6 +20,8 @@ pub const SLOW: Duration = Duration::from_millis(100);
 const MOST_PER_THREAD: usize = 32;
 /// The part of those that wait which one server may take.
 const SHARE: usize = 8;
+/// Jobs in one account's name at a time: some providers refuse more (Graph: four requests to a mailbox).
+const MOST_OF_ACCOUNT: usize = 3;
 
 /// So many threads at work as were asked for, and more where servers are slow; jobs beyond wait their turn. Threads are
 /// started as they are needed and end when there are too many.
@@ -44,7 +46,7 @@ struct State {
     /// In the order in which they were begun.
     under_way: BTreeMap<u64, Request>,
     begun: u64,
-    results: Vec<(Uuid, Fetch)>,
+    results: Vec<(Uuid, Done)>,
     /// Whether to ring also when there are few jobs left.
     more_is_due: bool,
     closed: bool,
@@ -52,6 +54,7 @@ struct State {
 
 struct Request {
     origin: String,
+    account: Option<Uuid>,
     since: Instant,
 }
 
@@ -114,7 +117,7 @@ impl Pool {
     }
 
     /// The results that are there now. `more_is_due`: rings from now on also when threads are about to have nothing to do.
-    pub fn results(&self, more_is_due: bool) -> Vec<(Uuid, Fetch)> {
+    pub fn results(&self, more_is_due: bool) -> Vec<(Uuid, Done)> {
         let mut state = self.shared.lock();
         state.more_is_due = more_is_due;
         std::mem::take(&mut state.results)
@@ -183,16 +186,25 @@ impl State {
         self.jobs.len() < self.wanted
     }
 
-    fn begin(&mut self, origin: String) -> u64 {
+    /// The first job whose account is not asked for too much already.
+    fn next(&mut self) -> Option<(Uuid, Job)> {
+        let of_account = |account| self.under_way.values().filter(|request| request.account == Some(account)).count();
+        let may_begin = |job: &Job| job.account().is_none_or(|account| of_account(account) < MOST_OF_ACCOUNT);
+        let place = self.jobs.iter().position(|(_, job)| may_begin(job))?;
+        self.jobs.remove(place)
+    }
+
+    fn begin(&mut self, job: &Job) -> u64 {
         self.begun += 1;
-        self.under_way.insert(self.begun, Request { origin, since: Instant::now() });
+        let request = Request { origin: job.origin(), account: job.account(), since: Instant::now() };
+        self.under_way.insert(self.begun, request);
         self.begun
     }
 
     /// Whether to ring.
-    fn finish(&mut self, request: u64, id: Uuid, fetch: Fetch) -> bool {
+    fn finish(&mut self, request: u64, id: Uuid, done: Done) -> bool {
         self.under_way.remove(&request);
-        self.results.push((id, fetch));
+        self.results.push((id, done));
         self.results.len() == 1 || (self.more_is_due && self.is_low())
     }
 }
@@ -202,17 +214,17 @@ fn work(shared: &Shared) {
     let mut state = shared.lock();
     state.idle -= 1;
     while !state.closed && state.threads <= state.limit() {
-        let Some((id, job)) = state.jobs.pop_front() else {
+        let Some((id, job)) = state.next() else {
             state.idle += 1;
             state = shared.more.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
             continue;
         };
-        let request = state.begin(job.origin());
+        let request = state.begin(&job);
         drop(state);
-        let fetch = job.run();
+        let done = job.run();
         state = shared.lock();
-        if state.finish(request, id, fetch) {
+        if state.finish(request, id, done) {
             shared.bell.ring();
         }
     }

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::apply::{self, Applied, HeldBack, Source, Terms};
-use super::fetch::FetchError;
-use super::{keys, schedule};
+use super::job::TokenId;
+use super::{keys, schedule, tokens};
 use crate::errors::{SqlResult, invalid_argument};
-use crate::providers::{self, Fetched, Pending, Validators};
+use crate::providers::account;
+use crate::providers::api::ApiError;
+use crate::providers::{self, Fetched, Pending, PullError, Validators};
 use crate::settings;
 use crate::store::connections::Connection;
 use crate::store::leases;
@@ -103,6 +105,16 @@ pub fn apply(
         pulls::notify(installation, connection.id)?;
     }
     Ok((counts, trouble))
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.fetched += more.fetched;
+        self.created += more.created;
+        self.updated += more.updated;
+        self.deleted += more.deleted;
+        self.unchanged += more.unchanged;
+    }
 }
 
 impl Counts {
@@ -226,6 +238,13 @@ pub fn failed(
     Ok(true)
 }
 
+/// The provider has refused the account's tokens: they are renewed, or its user has to log in again, and then it goes on. No
+/// failure of the calendar. Ends the lease.
+pub fn refused(installation: &Installation, connection: &Connection, (account, generation): TokenId) -> SqlResult<()> {
+    leases::end(installation, connection.id, false)?;
+    tokens::rejected(installation, account, generation)
+}
+
 /// Ends the leases of a worker that is no more. `crashed`: the server went down with it, maybe because of what was being
 /// pulled; then that counts as a failure, so that a calendar that does it again is tried later and later. The first time
 /// all that were under way go on at once: nearly always none of them was to blame.
@@ -249,16 +268,29 @@ pub struct Trouble {
     pub is_passing: bool,
     /// After the first failure in a row it is tried again without a pause.
     pub at_once: bool,
+    /// An account's access token was refused.
+    pub is_unauthorized: bool,
 }
 
-impl From<&FetchError> for Trouble {
-    fn from(error: &FetchError) -> Self {
+impl From<&PullError> for Trouble {
+    fn from(error: &PullError) -> Self {
         Self {
             message: error.to_string(),
             retry_after: error.retry_after(),
             wants_login: error.wants_login(),
             is_passing: error.is_passing(),
-            at_once: false,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&ApiError> for Trouble {
+    fn from(error: &ApiError) -> Self {
+        Self {
+            message: error.to_string(),
+            retry_after: error.retry_after(),
+            is_unauthorized: error.is_unauthorized(),
+            ..Self::default()
         }
     }
 }
@@ -278,7 +310,9 @@ pub fn next_poll(connection: &Connection, refresh: Option<Duration>) -> SqlResul
 
 fn usual_interval(provider: &str) -> Duration {
     let setting = || Duration::from_secs(u64::try_from(settings::POLL_INTERVAL.get()).unwrap_or(600));
-    providers::named(provider).and_then(|provider| provider.poll_interval()).unwrap_or_else(setting)
+    let of_url = || providers::named(provider).and_then(|provider| provider.poll_interval());
+    let of_account = || account::named(provider).and_then(|provider| provider.poll_interval());
+    of_url().or_else(of_account).unwrap_or_else(setting)
 }
 
 /// In 0..1.

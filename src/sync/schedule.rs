@@ -48,6 +48,13 @@ pub fn after_failure(failures: u32, retry_after: Option<Duration>, random: f64) 
     spread.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }
 
+/// The next try of an operation after so many failures of it (this one counted): 1, 2, 4, ... minutes with jitter. What its
+/// provider asks for is obeyed.
+pub fn before_retry(failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
+    let pause = MINUTE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE);
+    pause.mul_f64(0.9 + 0.2 * random).min(LONGEST_PAUSE).max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +63,14 @@ mod tests {
     fn pauses_double_until_the_circuit_breaker_opens() {
         let minutes: Vec<u64> = (1..=6).map(|failures| after_failure(failures, None, 0.5).as_secs() / 60).collect();
         assert_eq!(minutes, [1, 2, 4, 8, 360, 360]);
+    }
+
+    #[test]
+    fn an_operation_is_tried_later_and_later_and_not_before_its_provider_wants_it() {
+        let minutes: Vec<u64> = (1..=4).map(|failures| before_retry(failures, None, 0.5).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 8]);
+        assert_eq!(before_retry(u32::MAX, None, 0.999), LONGEST_PAUSE);
+        assert_eq!(before_retry(1, Some(Duration::from_secs(600)), 0.5).as_secs(), 600);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::extension::{Extension, within};
 use super::results::Results;
 use super::shared::{self, State, Text};
+use super::starts::{self, Begun};
 use super::upkeep::Upkeep;
 use super::{activity, process, trouble};
 use crate::errors::SqlResult;
@@ -22,9 +23,11 @@ use crate::store::connections::Connection;
 use crate::store::installation_row::{self, Standing};
 use crate::store::leases::{self, Wanted};
 use crate::store::{Installation, notices};
-use crate::sync::fetch::{Job, http_options};
+use crate::sync::fetch::http_options;
+use crate::sync::job::{Done, Got, Job};
 use crate::sync::pool::{Load, Pool, SLOW};
-use crate::sync::pull::{self, Trouble};
+use crate::sync::pull;
+use crate::sync::tokens::Renewal;
 
 /// Longest nap while something is due, and when nothing is known to be.
 const NAP: Duration = Duration::from_secs(5);
@@ -113,6 +116,7 @@ enum Left {
 #[derive(Default)]
 struct Round {
     jobs: Vec<(Connection, Job)>,
+    renewals: Vec<Renewal>,
     /// Those that it was written of that they are unchanged.
     unchanged: Vec<Uuid>,
     more_is_due: bool,
@@ -179,14 +183,8 @@ impl Worker {
     /// One round; how long to nap after it at most, or `None` when the extension is gone.
     fn round(&mut self) -> Option<Duration> {
         shared::with_slot(self.database, |slot| slot.called = false);
-        for (id, fetch) in self.pool.results(self.more_is_due) {
-            let is_of_this_lease = |connection: &Connection| connection.generation == fetch.generation;
-            if self.in_flight.get(&id).is_some_and(is_of_this_lease)
-                && let Some(connection) = self.in_flight.remove(&id)
-            {
-                self.counters.network += fetch.duration;
-                self.results.add(connection, fetch);
-            }
+        for (id, done) in self.pool.results(self.more_is_due) {
+            self.take_back(id, done);
         }
         match self.results.apply(&mut self.counters) {
             Extension::Present => {}
@@ -207,6 +205,9 @@ impl Worker {
             self.pool.submit(connection.id, job);
             self.in_flight.insert(connection.id, connection);
         }
+        for renewal in round.renewals {
+            self.pool.submit(renewal.account_id(), Job::renewal(Box::new(renewal)));
+        }
         if let Err(error) = self.pool.staff() {
             trouble::log(&format!("no threads for the network: {error}"));
         }
@@ -226,6 +227,20 @@ impl Worker {
         } else {
             round.next.unwrap_or(NAP).min(NAP)
         })
+    }
+
+    /// What a thread has done.
+    fn take_back(&mut self, id: Uuid, done: Done) {
+        self.counters.network += done.duration;
+        if let Ok(Got::Tokens(renewed)) = done.result {
+            return self.results.add_tokens(renewed);
+        }
+        let is_of_this_lease = |connection: &Connection| connection.generation == done.generation;
+        if self.in_flight.get(&id).is_some_and(is_of_this_lease)
+            && let Some(connection) = self.in_flight.remove(&id)
+        {
+            self.results.add(connection, done);
+        }
     }
 
     fn step_aside(&self) -> Duration {
@@ -305,27 +320,16 @@ impl Worker {
             failed_too: load.slow < load.most_slow / 2,
             but_hosts: &load.crowded,
         };
-        let leased = if wanted.limit > 0 { leases::lease_polls(installation, &wanted)? } else { Vec::new() };
-        let more_is_due = leased.len() == wanted.limit;
-        let (mut jobs, mut failed) = (Vec::with_capacity(leased.len()), 0);
-        for connection in leased {
-            match Job::new(&connection, options.clone(), false) {
-                Ok(job) => jobs.push((connection, job)),
-                Err(report) => {
-                    let trouble = Trouble::new(report.message());
-                    pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
-                    failed += 1;
-                }
-            }
-        }
-        if !jobs.is_empty() {
-            // A calendar that takes the server down with it must be known as leased after that.
+        let begun = starts::begin(installation, &wanted, &options)?;
+        if !begun.jobs.is_empty() {
+            // What is about to be sent must be known after a crash; and a calendar that takes the server down with it, as leased.
             process::commit_durably();
         }
         let count = self.counted.is_none_or(|counted| counted.elapsed() > COUNT);
         let due = if count { Some(leases::count_due(installation)?) } else { None };
         let next = leases::until_next(installation)?;
-        Ok(Round { jobs, unchanged, more_is_due, due, next, standing, failed })
+        let Begun { jobs, renewals, more_is_due, failed } = begun;
+        Ok(Round { jobs, renewals, unchanged, more_is_due, due, next, standing, failed })
     }
 
     /// How many more to lease.

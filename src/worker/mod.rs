@@ -14,6 +14,7 @@ mod manual;
 mod process;
 mod results;
 mod shared;
+mod starts;
 mod states;
 mod tokens;
 mod trouble;

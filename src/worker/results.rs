@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::activity;
@@ -11,11 +12,15 @@ use crate::errors::SqlResult;
 use crate::providers::{Answer, Validators};
 use crate::store::Installation;
 use crate::store::connections::{self, Connection};
-use crate::sync::fetch::Fetch;
+use crate::sync::job::{Done, Got, TokenId};
 use crate::sync::pull::{self, Counts, Trouble};
+use crate::sync::tokens::{self, Renewed};
+use crate::sync::{account_pull, push, reconcile};
 
 /// How long a result is kept that somebody else's lock is in the way of. Then its lease ends and it is fetched again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where others wait for it: what a provider has taken, and tokens that were used up for others.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest time to apply results before what is due is looked for again.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -23,7 +28,8 @@ const TURN: Duration = Duration::from_millis(250);
 struct Back {
     connection: Connection,
     /// What the server answered, or what went wrong. `None` once it is in the tables.
-    result: Option<Result<Answer, Trouble>>,
+    result: Option<Result<Got, Trouble>>,
+    token: Option<TokenId>,
     duration: Duration,
     /// Since when somebody else's lock is known to be in the way of it.
     blocked: Option<Instant>,
@@ -33,28 +39,33 @@ struct Back {
 #[derive(Default)]
 pub struct Results {
     waiting: Vec<Back>,
+    /// Accounts' new tokens, and since when they wait.
+    renewed: Vec<(Box<Renewed>, Instant)>,
 }
 
 impl Results {
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.renewed.is_empty()
     }
 
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub fn add(&mut self, connection: Connection, fetch: Fetch) {
-        let Fetch { result, duration, .. } = fetch;
-        let result = Some(result.map_err(|error| Trouble::from(&error)));
-        self.waiting.push(Back { connection, result, duration, blocked: None });
+    pub fn add(&mut self, connection: Connection, done: Done) {
+        let Done { result, duration, token, .. } = done;
+        self.waiting.push(Back { connection, result: Some(result), token, duration, blocked: None });
+    }
+
+    pub fn add_tokens(&mut self, renewed: Box<Renewed>) {
+        self.renewed.push((renewed, Instant::now()));
     }
 
     /// Applies calendars and notes failures, each in a transaction of its own, until the turn is over. What cannot be
     /// done now is kept for the next one.
     pub fn apply(&mut self, counters: &mut Counters) -> Extension {
         let started = Instant::now();
-        let mut extension = Extension::Present;
+        let mut extension = self.store_tokens();
         for back in self.waiting.iter_mut().filter(|back| back.unchanged().is_none()) {
             if extension != Extension::Present || started.elapsed() > TURN {
                 break;
@@ -64,6 +75,20 @@ impl Results {
             back.note_blocked();
         }
         self.waiting.retain(|back| back.result.is_some() && !back.is_given_up());
+        extension
+    }
+
+    /// Each in a transaction of its own. Until it is stored: a refresh token that was used is good for nothing any more.
+    fn store_tokens(&mut self) -> Extension {
+        let mut extension = Extension::Present;
+        self.renewed.retain(|(renewed, since)| {
+            if extension != Extension::Present {
+                return true;
+            }
+            let (found, stored) = logged(within_here(|installation| tokens::finish(installation, renewed)));
+            extension = found;
+            stored != Some(true) && since.elapsed() < LONG_PATIENCE
+        });
         extension
     }
 
@@ -88,12 +113,13 @@ impl Back {
     }
 
     fn is_given_up(&self) -> bool {
-        self.blocked.is_some_and(|since| since.elapsed() > PATIENCE)
+        let patience = if matches!(self.result, Some(Ok(Got::Sent(_)))) { LONG_PATIENCE } else { PATIENCE };
+        self.blocked.is_some_and(|since| since.elapsed() > patience)
     }
 
     fn unchanged(&self) -> Option<&Validators> {
         match &self.result {
-            Some(Ok(Answer::Unchanged(validators))) => Some(validators),
+            Some(Ok(Got::Calendar(Answer::Unchanged(validators)))) => Some(validators),
             _ => None,
         }
     }
@@ -126,17 +152,38 @@ impl Back {
             return Ok(None);
         }
         match self.result.take() {
-            Some(Ok(Answer::Calendar(fetched))) => {
+            Some(Ok(Got::Calendar(Answer::Calendar(fetched)))) => {
                 pull::apply(installation, connection, *fetched, self.duration, false).map(|(counts, _)| Some(counts))
             }
-            Some(Ok(Answer::Pending(pending))) => pull::pending(installation, connection, &pending).map(|()| None),
+            Some(Ok(Got::Calendar(Answer::Pending(pending)))) => {
+                pull::pending(installation, connection, &pending).map(|()| None)
+            }
+            Some(Ok(Got::Changes(changes))) => {
+                let applied = reconcile::apply(installation, connection, *changes, self.duration, false)?;
+                Ok(Some(applied.0))
+            }
+            Some(Ok(Got::Sent(sent))) => {
+                let provider = account_pull::provider_of(connection)?;
+                let settled = push::settle(installation, connection, provider, sent, self.duration, Utc::now())?;
+                settled.trouble.map_or(Ok(()), |trouble| self.broken_off(installation, &trouble))?;
+                Ok(None)
+            }
             _ => Ok(None),
         }
     }
 
     /// Notes a failure if the lease still holds: the connection may have been removed, or the extension made anew.
     fn note(&self, installation: &Installation, trouble: &Trouble) -> SqlResult<bool> {
-        Ok(connections::lock(installation, &self.connection)?
-            && pull::failed(installation, &self.connection, trouble, self.duration)?)
+        if !connections::lock(installation, &self.connection)? {
+            return Ok(false);
+        }
+        match self.token.filter(|_| trouble.is_unauthorized) {
+            Some(token) => pull::refused(installation, &self.connection, token).map(|()| true),
+            None => pull::failed(installation, &self.connection, trouble, self.duration),
+        }
+    }
+
+    fn broken_off(&self, installation: &Installation, trouble: &Trouble) -> SqlResult<()> {
+        self.note(installation, trouble).map(drop)
     }
 }

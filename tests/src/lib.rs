@@ -28,6 +28,7 @@ mod peers;
 mod pulls;
 mod reader;
 mod sql_examples;
+mod two_way;
 mod web;
 mod worker;
 
@@ -56,6 +57,7 @@ pub use peers::{Nginx, Radicale, login};
 pub use pulls::{ADA, ONE_EVENT, Pulled, calendar_of, pull, pull_with, subscribe, text, vevent, vevent_series};
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
+pub use two_way::{LINKED_CALENDAR, Linked, add_google_account, connect_calendar};
 pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Reply, Request, post, serve, serve_on};
 pub use worker::{activity_of, numbered_calendar, subscribe_to, worker_of, worker_state};
 

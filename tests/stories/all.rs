@@ -27,6 +27,8 @@ mod polling;
 mod power_automate;
 mod prometheus;
 mod published_feed;
+mod push;
+mod push_failures;
 mod queries;
 mod random_calendars;
 mod real_servers;

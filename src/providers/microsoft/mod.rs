@@ -53,6 +53,10 @@ impl AccountProvider for Microsoft {
         api::login(ask)
     }
 
+    fn excludes_by_rule(&self) -> bool {
+        false
+    }
+
     fn calendars(&self, ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
         api::calendars(ask)
     }

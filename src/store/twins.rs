@@ -1,0 +1,66 @@
+//! Events that a pull has taken for somebody else's although they are ours: sent, and the answer lost.
+
+use pgrx::pg_sys;
+use pgrx::spi::SpiResult;
+use uuid::Uuid;
+
+use super::connections::Connection;
+use super::datum::{column, uuid, within_scratch};
+use super::links::{self, Agreed, ItemId};
+use super::outside::execute_on;
+use super::rows::Columns;
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+
+thread_local! {
+    static OF_CONNECTION: Statement = const { Statement::new(
+        "select event_id, null::uuid
+         from @calendar_events
+         where connection_id = $1 and event_id = any ($2)
+         union all
+         select null, series_id
+         from @calendar_series
+         where connection_id = $1 and series_id = any ($3)",
+        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static REMOVE_EVENTS: Statement = const { Statement::new(
+        "delete from @calendar_events where event_id = any ($1) or series_id = any ($2)",
+        &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static REMOVE_SERIES: Statement = const { Statement::new(
+        "delete from @calendar_series where series_id = any ($1)",
+        &[pg_sys::UUIDARRAYOID],
+    ) };
+}
+
+/// Removes events and series of that connection whose identifiers there turn out to be other items'.
+pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Agreed]) -> SqlResult<()> {
+    let external_ids: Vec<&str> = agreed.iter().map(|one| one.external_id.as_str()).collect();
+    let known = links::by_external_id(installation, connection.id, &external_ids)?;
+    let is_ours = |item: ItemId| agreed.iter().any(|one| one.item == item);
+    let others: Vec<ItemId> = known.into_iter().map(|link| link.item).filter(|item| !is_ours(*item)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let [events, series] = ids(&others);
+    let twins = within_scratch(|| {
+        let arguments = [uuid(connection.id).into(), column(&events, |id| uuid(*id)), column(&series, |id| uuid(*id))];
+        OF_CONNECTION.with(|statement| statement.rows(installation, &arguments, read))
+    })?;
+    let [events, series] = ids(&twins);
+    within_scratch(|| {
+        let arguments = [column(&events, |id| uuid(*id)), column(&series, |id| uuid(*id))];
+        REMOVE_EVENTS.with(|statement| statement.execute(installation, &arguments))
+    })?;
+    REMOVE_SERIES.with(|statement| execute_on(installation, statement, &series, Vec::new))?;
+    Ok(())
+}
+
+/// Of events, and of series.
+fn ids(items: &[ItemId]) -> [Vec<Uuid>; 2] {
+    [ItemId::event, ItemId::series].map(|id| items.iter().copied().filter_map(id).collect())
+}
+
+fn read(columns: &mut Columns) -> SpiResult<ItemId> {
+    Ok(ItemId::of(columns.uuid()?, columns.uuid()?))
+}

@@ -1,0 +1,43 @@
+//! The network half of an account's pull: what changed in its calendar.
+
+use chrono::Utc;
+
+use super::apply;
+use super::fetch::MAX_EVENTS;
+use crate::errors::{SqlResult, internal};
+use crate::providers::account::{self, AccountProvider, Ask, Changes, ChangesRequest};
+use crate::providers::api::ApiError;
+use crate::store::connections::{Calendar, Connection};
+
+pub struct Pull {
+    pub ask: Ask,
+    provider: &'static dyn AccountProvider,
+    request: ChangesRequest,
+}
+
+impl Pull {
+    /// `all`: ask for everything, whatever the cursor.
+    pub fn new(connection: &Connection, calendar: &Calendar, ask: Ask, all: bool) -> SqlResult<Self> {
+        let now = Utc::now();
+        let cursor = calendar.cursor.clone().filter(|_| !all);
+        let request = ChangesRequest {
+            everything: cursor.is_none(),
+            cursor,
+            window: (apply::first_start(now), apply::horizon(now)),
+            max_events: MAX_EVENTS,
+            connection_id: connection.id,
+        };
+        Ok(Self { ask, provider: provider_of(connection)?, request })
+    }
+
+    pub fn run(self) -> Result<Changes, ApiError> {
+        self.provider.pull(&self.ask, &self.request)
+    }
+}
+
+/// # Errors
+/// XX000 for a provider that this version does not know.
+pub fn provider_of(connection: &Connection) -> SqlResult<&'static dyn AccountProvider> {
+    account::named(&connection.provider)
+        .ok_or_else(|| internal(format!("calendars of provider {} are not known", connection.provider)))
+}

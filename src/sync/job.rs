@@ -1,0 +1,121 @@
+//! What the network's threads are given to do, and what came of it: a further kind of work is a variant of both.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::account_pull::Pull;
+use super::fetch::Fetch;
+use super::pull::Trouble;
+use super::push::{Batch, MOST, Sent};
+use super::tokens::{Renewal, Renewed};
+use crate::providers::Answer;
+use crate::providers::account::Changes;
+use crate::store::connections::Connection;
+
+/// Something to do, ready for any thread.
+pub struct Job {
+    task: Task,
+    /// Of the lease that it is done under; `None` in a session.
+    generation: Option<i64>,
+    token: Option<TokenId>,
+}
+
+/// The account in whose name something is asked, and the generation of its tokens.
+pub type TokenId = (Uuid, i64);
+
+pub enum Task {
+    /// A calendar by its URL.
+    Fetch(Box<Fetch>),
+    /// What changed in an account's calendar.
+    Pull(Box<Pull>),
+    /// Changes on their way to one.
+    Push(Box<Batch>),
+    /// An account's tokens.
+    Renew(Box<Renewal>),
+}
+
+/// What came of it.
+pub struct Done {
+    /// As the job's: its connection may have been leased anew since.
+    pub generation: Option<i64>,
+    pub token: Option<TokenId>,
+    pub result: Result<Got, Trouble>,
+    pub duration: Duration,
+}
+
+pub enum Got {
+    Calendar(Answer),
+    Changes(Box<Changes>),
+    Sent(Sent),
+    Tokens(Box<Renewed>),
+}
+
+impl Job {
+    pub fn new(connection: &Connection, task: Task) -> Self {
+        Self { task, generation: connection.generation, token: None }
+    }
+
+    pub fn of_account(connection: &Connection, token: TokenId, task: Task) -> Self {
+        Self { task, generation: connection.generation, token: Some(token) }
+    }
+
+    pub fn renewal(renewal: Box<Renewal>) -> Self {
+        Self { task: Task::Renew(renewal), generation: None, token: None }
+    }
+
+    /// Scheme, host and port of the server, as calendar_connections.url_host has it.
+    pub fn origin(&self) -> String {
+        match &self.task {
+            Task::Fetch(fetch) => fetch.origin(),
+            Task::Pull(pull) => pull.ask.api.origin(),
+            Task::Push(batch) => batch.ask.api.origin(),
+            Task::Renew(renewal) => renewal.origin(),
+        }
+    }
+
+    /// The account in whose name it asks for calendars: not all of its jobs are done at once.
+    pub fn account(&self) -> Option<Uuid> {
+        self.token.map(|(account, _)| account)
+    }
+
+    /// Whether there is more of the same where this comes from.
+    pub fn is_full(&self) -> bool {
+        matches!(&self.task, Task::Push(batch) if batch.operations.len() >= MOST)
+    }
+
+    /// Any thread.
+    pub fn run(self) -> Done {
+        let started = Instant::now();
+        let Self { task, generation, token } = self;
+        let result = catch_unwind(AssertUnwindSafe(|| task.run()))
+            .unwrap_or_else(|_| Err(Trouble::new("the network thread failed; see the server's log")));
+        Done { generation, token, result, duration: started.elapsed() }
+    }
+}
+
+impl Task {
+    fn run(self) -> Result<Got, Trouble> {
+        match self {
+            Self::Fetch(fetch) => fetch.run().map(Got::Calendar).map_err(|error| Trouble::from(&error)),
+            Self::Pull(pull) => {
+                pull.run().map(|changes| Got::Changes(Box::new(changes))).map_err(|error| Trouble::from(&error))
+            }
+            Self::Push(batch) => Ok(Got::Sent(batch.send())),
+            Self::Renew(renewal) => Ok(Got::Tokens(Box::new(renewal.run()))),
+        }
+    }
+}
+
+impl Done {
+    /// The tokens that the provider has refused (401).
+    pub fn refused(&self) -> Option<TokenId> {
+        let trouble = match &self.result {
+            Err(trouble) => Some(trouble),
+            Ok(Got::Sent(sent)) => sent.trouble.as_ref(),
+            Ok(_) => None,
+        };
+        self.token.filter(|_| trouble.is_some_and(|trouble| trouble.is_unauthorized))
+    }
+}

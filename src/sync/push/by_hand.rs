@@ -1,0 +1,29 @@
+//! What the worker does with the queue, in a session.
+
+use uuid::Uuid;
+
+use crate::errors::SqlResult;
+use crate::store::connections::Connection;
+use crate::sync::now::{self, Wish};
+
+/// An operation, and what became of it.
+pub struct Handled {
+    pub queue_id: Uuid,
+    pub operation: &'static str,
+    /// As calendar_sync_queue has it.
+    pub status: &'static str,
+    pub error: Option<String>,
+}
+
+/// Sends up to `limit` due operations of these connections.
+pub fn process(connections: Vec<Connection>, limit: usize) -> SqlResult<Vec<Handled>> {
+    let reports = now::run(connections, Wish::Push { limit })?;
+    let operations = reports.into_iter().flat_map(|report| report.operations);
+    let handled = operations.map(|(taken, status, error)| Handled {
+        queue_id: taken.queue_id,
+        operation: taken.operation.word(),
+        status,
+        error,
+    });
+    Ok(handled.collect())
+}

@@ -1,0 +1,63 @@
+//! Items that operations are about, as they are here now.
+
+use std::collections::HashMap;
+
+use calendar_sync_core::event::{Body, Event, EventStatus};
+use uuid::Uuid;
+
+use crate::errors::SqlResult;
+use crate::store::Installation;
+use crate::store::items;
+use crate::store::links::{self, ItemId, Link};
+use crate::store::outbox::{self, Taken};
+
+/// All that is needed of them, read in a handful of statements.
+pub struct Items {
+    bodies: HashMap<ItemId, Body>,
+    links: HashMap<ItemId, Link>,
+    /// The series of events that are occurrences of one.
+    series: HashMap<Uuid, Uuid>,
+}
+
+impl Items {
+    pub fn read(installation: &Installation, connection: Uuid, taken: &[Taken]) -> SqlResult<Self> {
+        let events: Vec<Uuid> = taken.iter().filter_map(|one| one.item.event()).collect();
+        let series: HashMap<Uuid, Uuid> = outbox::series_of(installation, &events)?.into_iter().collect();
+        let mut read = Self { bodies: HashMap::new(), links: HashMap::new(), series };
+        let mut items: Vec<ItemId> = taken.iter().map(|one| read.meant(one.item)).collect();
+        items.sort_unstable();
+        items.dedup();
+        let standing = items::find(installation, &items)?.into_iter().filter(|one| !one.deleted);
+        read.bodies = standing.map(|one| (one.item, one.body)).collect();
+        let links = links::by_item(installation, connection, &items)?;
+        read.links = links.into_iter().map(|link| (link.item, link)).collect();
+        Ok(read)
+    }
+
+    /// What is sent as one: of an occurrence its series.
+    pub fn meant(&self, item: ItemId) -> ItemId {
+        item.event().and_then(|event| self.series.get(&event)).map_or(item, |series| ItemId::Series(*series))
+    }
+
+    /// `None` where it is here no more.
+    pub fn body(&self, item: ItemId) -> Option<&Body> {
+        self.bodies.get(&item)
+    }
+
+    pub fn link(&self, item: ItemId) -> Option<&Link> {
+        self.links.get(&item)
+    }
+}
+
+/// The event itself, or what occurrences of a series are unless they say otherwise.
+pub fn main_event(body: &Body) -> Option<&Event> {
+    match body {
+        Body::Single(event) => Some(event),
+        Body::Series(series) => Some(&series.template),
+        Body::Overrides(overrides) => overrides.first().map(|one| &one.event),
+    }
+}
+
+pub fn is_cancelled(body: &Body) -> bool {
+    main_event(body).is_some_and(|event| event.details.event_status == EventStatus::Cancelled)
+}

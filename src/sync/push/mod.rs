@@ -1,0 +1,85 @@
+//! Changes on their way out: taken from the queue and written in the provider's form on the main thread, sent by another,
+//! and noted on the main thread again.
+//!
+//! What is about to be sent is committed before it is (see [`prepare()`]), and a create says the same however often it is
+//! tried: whatever a crash or a lost answer leaves in doubt is simply sent again.
+
+mod by_hand;
+mod difference;
+mod item;
+mod payload;
+mod prepare;
+mod send;
+mod settle;
+
+use calendar_sync_core::content;
+use calendar_sync_core::event::Body;
+use uuid::Uuid;
+
+use super::pull::Trouble;
+use crate::providers::account::{AccountProvider, Ask, Change, Pushed};
+use crate::store::links::{ItemId, Link};
+use crate::store::outbox::Taken;
+
+pub use by_hand::process;
+pub use prepare::{Prepared, prepare};
+pub use settle::{Settled, settle};
+
+/// Operations that are sent to a connection before anything else is looked at again.
+pub const MOST: usize = 100;
+
+/// One change, and what both sides will have come to once it is there.
+pub struct Operation {
+    taken: Taken,
+    /// The same item's: occurrences of a series are sent with it.
+    others: Vec<Taken>,
+    link: Option<Link>,
+    change: Change,
+    purpose: Purpose,
+}
+
+enum Purpose {
+    /// The item here and the one there are to be the same.
+    Agree(Body),
+    /// It is to be there no more.
+    Delete,
+    /// It may be there, and is here no more: once it is found there it is to be deleted.
+    Find,
+}
+
+/// What one thread sends, one after the other.
+pub struct Batch {
+    pub ask: Ask,
+    pub provider: &'static dyn AccountProvider,
+    pub operations: Vec<Operation>,
+    /// What changed there is never looked at: ours goes over it.
+    pub overwrites: bool,
+}
+
+/// What came of a batch.
+pub struct Sent {
+    operations: Vec<(Operation, Outcome)>,
+    /// Why it was broken off.
+    pub trouble: Option<Trouble>,
+}
+
+enum Outcome {
+    Pushed(Pushed),
+    /// What concerns this operation alone.
+    Failed(Trouble),
+    NotTried,
+}
+
+/// What tells an item that was created in a connection's calendar for the so-manieth time from all others, there and for
+/// ever.
+pub fn key(item: ItemId, connection: Uuid, revision: i32) -> Uuid {
+    let (kind, id) = match item {
+        ItemId::Event(id) => (b'e', id),
+        ItemId::Series(id) => (b's', id),
+    };
+    let mut bytes = vec![kind];
+    bytes.extend(id.as_bytes());
+    bytes.extend(connection.as_bytes());
+    bytes.extend(revision.to_le_bytes());
+    uuid::Builder::from_custom_bytes(content::digest(&bytes).to_le_bytes()).into_uuid()
+}

@@ -1,0 +1,154 @@
+//! Items in their provider's form, and what of that is sent.
+
+use std::collections::BTreeMap;
+
+use calendar_sync_core::busy::{self, only_busy};
+use calendar_sync_core::event::{Body, Event, EventStatus, Override, Series};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::difference;
+use super::item::main_event;
+use crate::providers::account::{AccountProvider, CannotHold, InstanceChange};
+use crate::store::links::Base;
+use crate::sync::dates::place_day;
+use crate::zones::PgZones;
+
+/// Writes what goes to one connection.
+pub struct Writer<'a> {
+    pub provider: &'static dyn AccountProvider,
+    pub options: &'a Value,
+    /// Only when something takes place is said.
+    pub busy_only: bool,
+}
+
+/// What an item that is there needs to be as it is here.
+pub struct Update {
+    pub payload: Map<String, Value>,
+    pub whole: Map<String, Value>,
+    pub instances: Vec<InstanceChange>,
+}
+
+impl Update {
+    pub fn is_empty(&self) -> bool {
+        self.payload.is_empty() && self.instances.is_empty()
+    }
+}
+
+impl Writer<'_> {
+    pub fn whole(&self, body: &Body) -> Result<Map<String, Value>, CannotHold> {
+        self.write(body, self.busy_only)
+    }
+
+    fn write(&self, body: &Body, busy_only: bool) -> Result<Map<String, Value>, CannotHold> {
+        let mut body = if busy_only { only_busy(body) } else { body.clone() };
+        if let Body::Single(event) = &mut body {
+            place_day(&mut event.timing, &PgZones);
+        }
+        self.provider.write(&body, self.options, &PgZones)
+    }
+
+    /// What differs from what was agreed on; without that, everything.
+    pub fn update(&self, body: &Body, base: Option<&Base>) -> Result<Update, CannotHold> {
+        let whole = self.whole(body)?;
+        let comparable = base.filter(|base| std::mem::discriminant(&base.local) == std::mem::discriminant(body));
+        let payload = match comparable {
+            // What was agreed on is written without an error, or was never sent as it is.
+            Some(base) => match self.write(&base.local, was_busy(base)) {
+                Ok(before) => difference::members(&before, &whole),
+                Err(_) => whole.clone(),
+            },
+            None => whole.clone(),
+        };
+        let instances = self.occurrences(body, comparable.map(|base| &base.local), base)?;
+        Ok(Update { payload, whole, instances })
+    }
+
+    /// The occurrences of a series that stand beside its rule otherwise than before.
+    pub fn occurrences(
+        &self,
+        body: &Body,
+        before: Option<&Body>,
+        base: Option<&Base>,
+    ) -> Result<Vec<InstanceChange>, CannotHold> {
+        let Body::Series(series) = body else { return Ok(Vec::new()) };
+        let now = Beside::of(series)?;
+        let before = match before {
+            Some(Body::Series(before)) => Beside::of(before)?,
+            _ => Beside::default(),
+        };
+        let mut changes: BTreeMap<DateTime<Utc>, Option<Event>> = BTreeMap::new();
+        for (at, event) in &now.overrides {
+            if before.overrides.get(at) != Some(event) {
+                changes.insert(*at, event.cloned());
+            }
+        }
+        for at in before.overrides.keys().filter(|at| !now.overrides.contains_key(*at)) {
+            // One that is excluded now is, by the rule's own means or below.
+            if !now.excluded.contains(at) {
+                changes.insert(*at, Some(as_ruled(series, *at)));
+            }
+        }
+        if !self.provider.excludes_by_rule() {
+            if before.excluded.iter().any(|at| !now.excluded.contains(at)) {
+                return Err(CannotHold("an occurrence that takes place again".into()));
+            }
+            changes.extend(now.excluded.iter().filter(|at| !before.excluded.contains(at)).map(|at| (*at, None)));
+        }
+        changes.into_iter().map(|(at, event)| self.occurrence(series, at, event, base)).collect()
+    }
+
+    /// `event`: `None` where it does not take place.
+    fn occurrence(
+        &self,
+        series: &Series,
+        recurrence_id: DateTime<Utc>,
+        event: Option<Event>,
+        base: Option<&Base>,
+    ) -> Result<InstanceChange, CannotHold> {
+        let known = base.and_then(|base| base.occurrence(recurrence_id));
+        let single = |event: Event| self.whole(&Body::Single(Box::new(event)));
+        Ok(InstanceChange {
+            recurrence_id,
+            all_day: series.template.timing.all_day,
+            time_zone: series.template.timing.time_zone.clone(),
+            external_id: known.map(|known| known.external_id.clone()),
+            etag: known.and_then(|known| known.etag.clone()),
+            payload: event.map(single).transpose()?,
+        })
+    }
+}
+
+/// What stands beside the rules of a series.
+#[derive(Default)]
+struct Beside<'a> {
+    /// `None`: cancelled.
+    overrides: BTreeMap<DateTime<Utc>, Option<&'a Event>>,
+    excluded: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Beside<'a> {
+    fn of(series: &'a Series) -> Result<Self, CannotHold> {
+        if series.overrides.iter().any(|one| one.this_and_future) {
+            return Err(CannotHold("a change of an occurrence and all that follow it".into()));
+        }
+        let takes_place =
+            |one: &'a Override| (one.event.details.event_status != EventStatus::Cancelled).then_some(&one.event);
+        let overrides = series.overrides.iter().map(|one| (one.recurrence_id, takes_place(one))).collect();
+        Ok(Self { overrides, excluded: series.exdates.clone() })
+    }
+}
+
+/// An occurrence as its rule gives it.
+fn as_ruled(series: &Series, at: DateTime<Utc>) -> Event {
+    let mut event = series.template.clone();
+    event.timing.end = event.timing.end.map(|end| at + (end - event.timing.start));
+    event.timing.start = at;
+    event
+}
+
+/// Whether what is there says no more than when: the connection's visibility may be another by now.
+fn was_busy(base: &Base) -> bool {
+    let title = |body| main_event(body).map(|event| event.details.title.as_str());
+    title(base.remote()) == Some(busy::TITLE) && title(&base.local) != Some(busy::TITLE)
+}

@@ -1,0 +1,185 @@
+//! The main thread's half before the network.
+
+use calendar_sync_core::content;
+use calendar_sync_core::event::Body;
+use chrono::Utc;
+use serde_json::Value;
+
+use super::item::{Items, is_cancelled};
+use super::payload::Writer;
+use super::{MOST, Operation, Purpose, key};
+use crate::errors::SqlResult;
+use crate::providers::account::{AccountProvider, CannotHold, Change};
+use crate::store::Installation;
+use crate::store::connections::{Calendar, Connection};
+use crate::store::links::{self, Agreed, Base, ItemId, Link};
+use crate::store::outbox::{self, Dead, Intent, PushLog, Taken};
+
+/// Operations of a connection that were taken from the queue.
+#[derive(Default)]
+pub struct Prepared {
+    /// What is to be sent.
+    pub operations: Vec<Operation>,
+    /// Those that were settled at once: nothing is to be sent, or nothing can be.
+    pub settled: Vec<(Taken, Option<String>)>,
+}
+
+/// What becomes of an operation.
+enum Plan {
+    Send(Change, Purpose),
+    /// It is there as it is here, or neither here nor there.
+    Nothing,
+    /// The item has changed in nothing that its provider holds.
+    Agreed(Box<Agreed>),
+    Cannot(CannotHold),
+}
+
+/// Takes up to [`MOST`] due operations of a connection that the caller has to itself, and reads their items as they are
+/// now. What is to be sent is noted in the caller's transaction, which is to be committed before it is.
+pub fn prepare(
+    installation: &Installation,
+    connection: &Connection,
+    calendar: &Calendar,
+    provider: &'static dyn AccountProvider,
+    options: &Value,
+    limit: usize,
+) -> SqlResult<Prepared> {
+    let mut taken = outbox::take(installation, connection.id, limit.min(MOST))?;
+    let items = Items::read(installation, connection.id, &taken)?;
+    taken.iter_mut().for_each(|one| one.item = items.meant(one.item));
+    let planner =
+        Planner { connection, items: &items, writer: Writer { provider, options, busy_only: calendar.busy_only } };
+    let mut prepared = Prepared::default();
+    let (mut intents, mut agreed, mut done, mut dead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for one in taken {
+        // Several occurrences of a series were changed: they go as one.
+        let same = prepared.operations.iter_mut().find(|operation| operation.taken.item == one.item);
+        if let Some(same) = same {
+            same.others.push(one);
+            continue;
+        }
+        match planner.plan(&one) {
+            Plan::Send(change, purpose) => {
+                if let (Change::Create { payload, .. }, Purpose::Agree(_)) = (&change, &purpose) {
+                    intents.push(Intent { queue_id: one.queue_id, item: one.item, payload: payload.clone() });
+                }
+                let link = items.link(one.item).cloned();
+                prepared.operations.push(Operation { taken: one, others: Vec::new(), link, change, purpose });
+            }
+            Plan::Nothing => {
+                done.push(one.queue_id);
+                prepared.settled.push((one, None));
+            }
+            Plan::Agreed(both) => {
+                agreed.push(*both);
+                done.push(one.queue_id);
+                prepared.settled.push((one, None));
+            }
+            Plan::Cannot(why) => {
+                let error = why.to_string();
+                dead.push(Dead { queue_id: one.queue_id, item: one.item, error: error.clone() });
+                prepared.settled.push((one, Some(error)));
+            }
+        }
+    }
+    outbox::intend(installation, connection.id, &intents)?;
+    links::agree(installation, connection.id, &agreed, Utc::now())?;
+    outbox::complete(installation, &done)?;
+    refuse(installation, connection, &dead)?;
+    Ok(prepared)
+}
+
+/// What its provider can't hold stays here; the link says why.
+fn refuse(installation: &Installation, connection: &Connection, dead: &[Dead]) -> SqlResult<()> {
+    let items: Vec<ItemId> = dead.iter().map(|one| one.item).collect();
+    outbox::link(installation, connection.id, &items)?;
+    outbox::bury(installation, connection.id, dead)?;
+    for one in dead {
+        let log =
+            PushLog { item: Some(one.item), status: "failed", error: Some(one.error.clone()), ..PushLog::default() };
+        outbox::log(installation, connection, log)?;
+    }
+    Ok(())
+}
+
+struct Planner<'a> {
+    connection: &'a Connection,
+    items: &'a Items,
+    writer: Writer<'a>,
+}
+
+impl Planner<'_> {
+    fn plan(&self, taken: &Taken) -> Plan {
+        let link = self.items.link(taken.item);
+        // Nothing of it is sent before its owner has decided.
+        if link.is_some_and(|link| link.status == "conflict") {
+            return Plan::Nothing;
+        }
+        let base = link.and_then(|link| link.base.as_ref());
+        match self.items.body(taken.item) {
+            // What was cancelled there as well is no news.
+            Some(body) if !is_cancelled(body) || base.is_some_and(|base| is_cancelled(&base.local)) => {
+                self.write(taken.item, body, link).unwrap_or_else(Plan::Cannot)
+            }
+            _ => delete(self.connection, taken, link),
+        }
+    }
+
+    fn write(&self, item: ItemId, body: &Body, link: Option<&Link>) -> Result<Plan, CannotHold> {
+        let purpose = Purpose::Agree(body.clone());
+        let Some((link, external_id)) = link.and_then(|link| Some((link, link.external_id.clone()?))) else {
+            let revision = link.map_or(0, |link| link.revision);
+            let instances = self.writer.occurrences(body, None, None)?;
+            let create = Change::Create {
+                key: key(item, self.connection.id, revision),
+                payload: self.writer.whole(body)?,
+                instances,
+            };
+            return Ok(Plan::Send(create, purpose));
+        };
+        // One that was deleted there comes back to life where its provider knows how; else it is made anew.
+        let revives = link.deleted_at.is_some();
+        let base = link.base.as_ref().filter(|_| !revives);
+        let update = self.writer.update(body, base)?;
+        if let Some(base) = base.filter(|_| update.is_empty()) {
+            let base = Base::new(body.clone(), base.remote().clone()).with_occurrences(base.occurrences.clone());
+            return Ok(Plan::Agreed(Box::new(Agreed {
+                item,
+                external_id,
+                etag: link.etag.clone(),
+                local_version: content::of_body(body),
+                remote_version: link.remote_version.clone(),
+                base,
+            })));
+        }
+        let etag = link.etag.clone().filter(|_| !revives);
+        let change = Change::Update {
+            external_id,
+            etag,
+            payload: update.payload,
+            whole: update.whole,
+            instances: update.instances,
+        };
+        Ok(Plan::Send(change, purpose))
+    }
+}
+
+/// It is here no more, or does not take place.
+fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
+    let of_payload = |key: &str| taken.payload.as_ref().and_then(|payload| payload[key].as_str()).map(str::to_owned);
+    if link.is_some_and(|link| link.deleted_at.is_some()) {
+        return Plan::Nothing;
+    }
+    let external_id = link.and_then(|link| link.external_id.clone()).or_else(|| of_payload("external_id"));
+    if let Some(external_id) = external_id {
+        let etag = link.and_then(|link| link.etag.clone()).or_else(|| of_payload("etag"));
+        return Plan::Send(Change::Delete { external_id, etag }, Purpose::Delete);
+    }
+    match (&taken.payload, link) {
+        (Some(Value::Object(payload)), Some(link)) if taken.was_under_way && !payload.is_empty() => {
+            let key = key(taken.item, connection.id, link.revision);
+            Plan::Send(Change::Create { key, payload: payload.clone(), instances: Vec::new() }, Purpose::Find)
+        }
+        _ => Plan::Nothing,
+    }
+}

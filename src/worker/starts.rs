@@ -1,0 +1,76 @@
+//! What is due is leased, and made jobs of.
+
+use std::time::Duration;
+
+use crate::errors::SqlResult;
+use crate::http::Options;
+use crate::store::Installation;
+use crate::store::connections::{self, Connection};
+use crate::store::leases::{self, Wanted};
+use crate::sync::job::Job;
+use crate::sync::pull::{self, Trouble};
+use crate::sync::start::{Start, Starter};
+use crate::sync::tokens::Renewal;
+
+/// What was begun in one transaction.
+#[derive(Default)]
+pub struct Begun {
+    pub jobs: Vec<(Connection, Job)>,
+    pub renewals: Vec<Renewal>,
+    /// Whether there was more than could be leased.
+    pub more_is_due: bool,
+    /// Leased, and failed before they were on their way.
+    pub failed: u64,
+}
+
+/// Leases what is due: first what is to be polled, so that a pull comes before a push.
+pub fn begin(installation: &Installation, wanted: &Wanted, options: &Options) -> SqlResult<Begun> {
+    let mut begun = Begun::default();
+    if wanted.limit == 0 {
+        begun.more_is_due = true;
+        return Ok(begun);
+    }
+    let polls = leases::lease_polls(installation, wanted)?;
+    let limit = wanted.limit - polls.len();
+    let pushes = if limit > 0 { leases::lease_pushes(installation, &Wanted { limit, ..*wanted })? } else { Vec::new() };
+    begun.more_is_due = pushes.len() == limit;
+    let mut starter = Starter::new(installation, options.clone(), polls.iter().chain(&pushes))?;
+    for connection in polls {
+        begun.note(installation, connection, |connection| starter.poll(connection))?;
+    }
+    for connection in pushes {
+        begun.note(installation, connection, |connection| starter.push(connection))?;
+    }
+    Ok(begun)
+}
+
+impl Begun {
+    fn note(
+        &mut self,
+        installation: &Installation,
+        connection: Connection,
+        start: impl FnOnce(&Connection) -> SqlResult<Start>,
+    ) -> SqlResult<()> {
+        // A session that is at it has no lease, but the private lock.
+        if connection.calendar.is_some() && !connections::try_alone(installation, connection.id)? {
+            return leases::end(installation, connection.id, false);
+        }
+        let trouble = match start(&connection) {
+            Ok(Start::Job(job)) => {
+                self.more_is_due |= job.is_full();
+                self.jobs.push((connection, job));
+                return Ok(());
+            }
+            Ok(Start::Renew(renewal)) => {
+                self.renewals.push(*renewal);
+                return leases::end(installation, connection.id, false);
+            }
+            Ok(Start::Wait | Start::Nothing) => return leases::end(installation, connection.id, false),
+            Ok(Start::LoginRequired(why)) => Trouble { wants_login: true, ..Trouble::new(why) },
+            Err(report) => Trouble::new(report.message()),
+        };
+        pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
+        self.failed += 1;
+        Ok(())
+    }
+}

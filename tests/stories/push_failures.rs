@@ -1,0 +1,242 @@
+//! What is sent although something goes wrong: nothing is lost, and nothing is twice.
+
+use std::time::{Duration, Instant};
+
+use calendar_sync_e2e::{ADA, GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, eventually, text, worker_of};
+use serde_json::json;
+
+const FIRST: &str = "select concat_ws(' ', status, retry_count) from calendar_sync_queue order by queue_id limit 1";
+
+fn make_due(linked: &mut Linked) {
+    linked
+        .client
+        .batch_execute("update calendar_sync_queue set scheduled_for = now() where status = 'pending'")
+        .expect("due");
+}
+
+fn process(linked: &mut Linked) -> Vec<(String, String, String)> {
+    let rows = linked.client.query("select operation, status, coalesce(error, '') from calendar_queue_process()", &[]);
+    rows.expect("process").iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+/// Hardest point 9.
+#[test]
+fn a_create_whose_answer_was_lost_makes_no_second_event() {
+    let mut linked = Linked::start(false, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
+    linked.upsert_titled("1", "One");
+    let (status, pushed, error) = linked.sync_now();
+    assert_eq!((status.as_str(), pushed), ("error", 0));
+    assert!(!error.is_empty());
+    assert_eq!(linked.remote().len(), 1);
+    assert_eq!(text(&mut linked.client, FIRST), "pending 0", "what is wrong with the network counts as nobody's try");
+    linked.client.batch_execute("update calendar_sync_queue set scheduled_for = now()").expect("due");
+    assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
+    assert_eq!(linked.remote_titles(), ["One"]);
+    assert_eq!(text(&mut linked.client, FIRST), "completed 0");
+}
+
+/// Hardest point 9.
+#[test]
+fn what_was_sent_in_a_transaction_that_was_rolled_back_is_found_again() {
+    let mut linked = Linked::start(false, "both");
+    for (number, title) in [("1", "One"), ("2", "Two"), ("3", "Three")] {
+        linked.upsert_titled(number, title);
+    }
+    linked.sync_now();
+    linked.upsert_titled("1", "One, changed");
+    linked.client.execute("select calendar_delete_event($1, 'crm', '2')", &[&ADA]).expect("delete");
+    linked.upsert_titled("4", "Four");
+    linked.client.batch_execute("begin").expect("begin");
+    assert_eq!(linked.sync_now().1, 3);
+    linked.client.batch_execute("rollback").expect("rollback");
+    let wanted = ["Four", "One, changed", "Three"];
+    assert_eq!(linked.remote_titles(), wanted);
+    assert_eq!(linked.operations("pending"), 3);
+    for _ in 0..3 {
+        let (status, _, error) = linked.sync_now();
+        assert_eq!((status.as_str(), error.as_str()), ("success", ""));
+    }
+    assert_eq!(linked.remote_titles(), wanted);
+    assert_eq!(linked.operations("pending"), 0);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 3);
+}
+
+/// Hardest point 13.
+#[test]
+fn an_operation_is_tried_later_and_later_until_it_is_a_dead_letter_that_can_be_revived() {
+    let mut linked = Linked::start(false, "push");
+    linked.google.fail(GoogleCall::Insert, 4, GoogleFault::Refuse(500, "backendError"));
+    linked.upsert_titled("1", "One");
+    for tries in 1..=3 {
+        let handled = process(&mut linked);
+        assert_eq!((handled[0].0.as_str(), handled[0].1.as_str()), ("create", "pending"), "{handled:?}");
+        assert_eq!(text(&mut linked.client, FIRST), format!("pending {tries}"));
+        let minutes = "select round(extract(epoch from scheduled_for - now()) / 60)::bigint from calendar_sync_queue";
+        assert_eq!(count(&mut linked.client, minutes), 1 << (tries - 1));
+        assert!(process(&mut linked).is_empty(), "it is not due");
+        make_due(&mut linked);
+    }
+    assert_eq!(process(&mut linked)[0].1, "failed");
+    assert_eq!(text(&mut linked.client, FIRST), "failed 3");
+    let link = "select concat_ws(' ', sync_status, last_sync_error is not null) from calendar_event_links";
+    assert_eq!(text(&mut linked.client, link), "error true");
+    assert_eq!(
+        text(&mut linked.client, "select status from calendar_connections"),
+        "active",
+        "the calendar is not to blame"
+    );
+    linked.client.batch_execute("select calendar_queue_retry(queue_id) from calendar_sync_queue").expect("retry");
+    assert_eq!(process(&mut linked)[0].1, "completed");
+    assert_eq!(linked.remote_titles(), ["One"]);
+    assert_eq!(text(&mut linked.client, link), "synced false");
+    let again = linked.client.batch_execute("select calendar_queue_retry(queue_id) from calendar_sync_queue");
+    assert!(again.expect_err("it is done").to_string().contains("db error"));
+}
+
+/// Hardest point 13.
+#[test]
+fn a_calendar_that_is_asked_too_often_is_left_alone_and_no_operation_pays_for_it() {
+    let mut linked = Linked::start(false, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::RefuseFor(429, "rateLimitExceeded", 600));
+    for number in 0..5 {
+        linked.upsert_titled(&number.to_string(), "One");
+    }
+    assert_eq!(linked.sync_now().0, "error");
+    assert_eq!(linked.google.count(GoogleCall::Insert), 1);
+    let untouched = "select count(*) from calendar_sync_queue where status = 'pending' and retry_count = 0";
+    assert_eq!(count(&mut linked.client, untouched), 5);
+    let pause = "select round(extract(epoch from next_poll_at - now()))::bigint from calendar_connections";
+    let seconds = count(&mut linked.client, pause);
+    assert!((590..=600).contains(&seconds), "{seconds}");
+}
+
+/// Hardest point 10.
+#[test]
+fn what_has_changed_there_meanwhile_is_pulled_before_it_is_written() {
+    let mut linked = Linked::start(true, "both");
+    linked.upsert_titled("1", "One");
+    eventually("it is there", || linked.remote_titles() == ["One"]);
+    eventually("it is noted", || linked.operations("completed") == 1);
+    let id = linked.remote()[0]["id"].as_str().expect("an id").to_owned();
+    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "location": "There" }));
+    linked.upsert_titled("1", "One, changed");
+    eventually("both changes are there", || {
+        let event = &linked.remote()[0];
+        event["summary"] == "One, changed" && event["location"] == "There"
+    });
+    eventually("and here", || {
+        text(&mut linked.client, "select concat_ws(', ', title, location) from calendar_events")
+            == "One, changed, There"
+    });
+    assert_eq!(linked.remote().len(), 1);
+}
+
+#[test]
+fn a_calendar_that_is_never_pulled_is_written_over() {
+    let mut linked = Linked::start(false, "push");
+    linked.upsert_titled("1", "One");
+    linked.sync_now();
+    let id = linked.remote()[0]["id"].as_str().expect("an id").to_owned();
+    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Theirs" }));
+    linked.upsert_titled("1", "Ours");
+    assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
+    assert_eq!(linked.remote_titles(), ["Ours"]);
+    linked.google.calendar(LINKED_CALENDAR).delete(&id);
+    linked.upsert_titled("1", "An edit beats a delete");
+    linked.sync_now();
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["An edit beats a delete"]);
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_push_loses_nothing_and_makes_nothing_twice() {
+    let mut linked = Linked::start(true, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(3)));
+    linked.google.fail(GoogleCall::Insert, 20, GoogleFault::Delay(Duration::from_millis(50)));
+    for number in 0..30 {
+        linked.upsert_titled(&number.to_string(), &format!("Event {number:02}"));
+    }
+    eventually("the worker is sending", || linked.google.count(GoogleCall::Insert) > 0);
+    let worker = worker_of(&mut linked.client, "crm").expect("a worker");
+    linked.cluster.kill(worker);
+    linked.client = linked.cluster.connect("crm");
+    let titles: Vec<String> = (0..30).map(|number| format!("Event {number:02}")).collect();
+    eventually("all are there", || linked.remote_titles() == titles);
+    eventually("all are noted", || linked.operations("completed") == 30);
+    assert_eq!(linked.operations("pending") + linked.operations("processing") + linked.operations("failed"), 0);
+}
+
+/// Hardest point 15.
+#[test]
+fn a_change_that_is_made_while_another_is_on_its_way_follows_it() {
+    let mut linked = Linked::start(true, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(1)));
+    linked.upsert_titled("1", "One");
+    eventually("it is on its way", || linked.operations("processing") == 1);
+    linked.upsert_titled("1", "Two");
+    assert_eq!((linked.operations("processing"), linked.operations("pending")), (1, 1));
+    eventually("the change is there, too", || linked.remote_titles() == ["Two"]);
+    eventually("both are noted", || linked.operations("completed") == 2);
+    let calls: Vec<GoogleCall> =
+        linked.google.requests().iter().map(|request| request.call).filter(|call| call.writes()).collect();
+    assert_eq!(calls, [GoogleCall::Insert, GoogleCall::Patch]);
+}
+
+/// Hardest point 15.
+#[test]
+fn what_is_deleted_while_its_create_is_on_its_way_is_deleted_there() {
+    let mut linked = Linked::start(true, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(1)));
+    let event = linked.upsert_titled("1", "One");
+    eventually("it is on its way", || linked.operations("processing") == 1);
+    linked.client.execute("delete from calendar_events where event_id = $1", &[&event]).expect("delete");
+    eventually("both are noted", || linked.operations("completed") == 2);
+    assert_eq!(linked.remote().len(), 0);
+}
+
+#[test]
+fn a_call_by_hand_can_be_cancelled_while_it_sends() {
+    let mut linked = Linked::start(false, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(20)));
+    linked.upsert_titled("1", "One");
+    let cancel = linked.client.cancel_token();
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        cancel.cancel_query(postgres::NoTls).expect("cancel");
+    });
+    let started = Instant::now();
+    let result = linked.client.query("select * from calendar_queue_process()", &[]);
+    assert!(result.is_err());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    canceller.join().expect("the canceller");
+    assert_eq!(linked.operations("pending"), 1);
+}
+
+#[test]
+fn tokens_that_are_refused_are_renewed_once_and_the_push_goes_on() {
+    for worker in [true, false] {
+        let mut linked = Linked::start(worker, "push");
+        linked.google.expire_access_tokens();
+        linked.upsert_titled("1", "One");
+        if worker {
+            eventually("it is there", || linked.remote_titles() == ["One"]);
+        } else {
+            assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
+            assert_eq!(linked.remote_titles(), ["One"]);
+        }
+        assert_eq!(linked.google.count(GoogleCall::Token), 1);
+        assert_eq!(text(&mut linked.client, "select max(retry_count)::text from calendar_sync_queue"), "0");
+    }
+}
+
+#[test]
+fn nothing_is_sent_to_a_paused_calendar_and_all_of_it_when_it_goes_on() {
+    let mut linked = Linked::start(true, "push");
+    linked.client.batch_execute("select calendar_pause(connection_id) from calendar_connections").expect("pause");
+    linked.upsert_titled("1", "One");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!((linked.remote().len(), linked.operations("pending")), (0, 1));
+    linked.client.batch_execute("select calendar_continue(connection_id) from calendar_connections").expect("continue");
+    eventually("it is there", || linked.remote_titles() == ["One"]);
+}
