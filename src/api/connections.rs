@@ -131,7 +131,7 @@ fn calendar_sync_now(
             counts.deleted,
             counts.unchanged,
             pushed,
-            0,
+            counts.conflicts,
             error,
             i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
         )

@@ -114,6 +114,7 @@ impl std::ops::AddAssign for Counts {
         self.updated += more.updated;
         self.deleted += more.deleted;
         self.unchanged += more.unchanged;
+        self.conflicts += more.conflicts;
     }
 }
 

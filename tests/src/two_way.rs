@@ -4,7 +4,7 @@ use postgres::Client;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{ADA, Cluster, FakeGoogle};
+use crate::{ADA, Cluster, FakeGoogle, GOOGLE_CLIENT};
 
 /// The calendar of [`Linked`] at Google.
 pub const LINKED_CALENDAR: &str = "ada@example.com";
@@ -77,7 +77,10 @@ impl Linked {
 pub fn add_google_account(client: &mut Client, google: &FakeGoogle, user_id: &str, email: &str) -> Uuid {
     let options = json!({ "api_url": google.api(), "token_url": google.token() });
     client
-        .execute("select calendar_oauth_register('google', 'client', 'secret', $1)", &[&options])
+        .execute(
+            "select calendar_oauth_register('google', $1, $2, $3)",
+            &[&GOOGLE_CLIENT.0, &GOOGLE_CLIENT.1, &options],
+        )
         .expect("register the application");
     let (access, refresh) = google.grant(email);
     client
