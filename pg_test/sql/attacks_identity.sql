@@ -36,13 +36,27 @@ select calendar_subscribe('grace@example.com', 'https://calendar.example.com/gra
 
 select action from calendar_upsert_event('grace@example.com', 'shop', 'x', '{"title": "Surprise party", "start": "2031-01-01T10:00:00Z"}');
 
+-- Her event, and an operation of hers that failed.
+alter table things add event_id uuid, add queue_id uuid;
+update things set event_id = (select event_id from calendar_events where user_id = 'grace@example.com');
+with failed as (
+    insert into calendar_sync_queue (operation, event_id, connection_id, status)
+    select 'create', event_id, connection_id, 'failed' from things
+    returning queue_id
+)
+update things set queue_id = (select queue_id from failed);
+
 -- Foreign and missing are told alike, by every function that takes an id.
 with statements (function, statement) as (
-    select p.proname, format('select %s(%L%s)', p.proname, id.id,
-        case when p.pronargs - p.pronargdefaults > 1 then ', ''x''' else '' end)
+    select p.proname, format('select %s(%L%s)', p.proname, id.id, (
+        select string_agg(case t.type when 'uuid'::regtype then format(', %L', connection_id) else ', ''x''' end,
+            '' order by t.place)
+        from unnest(p.proargtypes::oid[]) with ordinality t (type, place)
+        where t.place between 2 and p.pronargs - p.pronargdefaults
+    ))
     from things
     cross join lateral (values (connection_id, 'connection_id'), (feed_id, 'feed_id'),
-        (account_id, 'account_id'), (gen_random_uuid(), null))
+        (account_id, 'account_id'), (event_id, 'event_id'), (queue_id, 'queue_id'), (gen_random_uuid(), null))
         as id (id, kind)
     join pg_depend d on d.deptype = 'e' and d.classid = 'pg_proc'::regclass
         and d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
@@ -58,6 +72,7 @@ order by 1;
 select status from calendar_connections join things using (connection_id);
 select enabled from calendar_feeds join things using (feed_id);
 select status from calendar_accounts join things using (account_id);
+select status from calendar_sync_queue join things using (queue_id);
 
 -- A user who is there and one who is not are told alike, by every function that takes one.
 with statements (function, statement) as (
