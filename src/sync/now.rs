@@ -316,12 +316,12 @@ impl Session {
             connections::lock(installation, connection)?;
             push::settle(installation, connection, provider_of(connection)?, sent, duration, Utc::now())
         });
-        let Settled { operations, trouble, poll, counts } = match settled {
+        let Settled { operations, trouble, poll, again, counts } = match settled {
             Ok(settled) => settled,
             Err(trouble) => return self.failed(place, trouble, duration),
         };
         visit.report.pushed += counts.iter().sum::<i32>();
-        let many = operations.len() >= push::MOST;
+        let more = again || operations.len() >= push::MOST;
         visit.report.operations.extend(operations);
         match trouble {
             Some(trouble) if !trouble.is_unauthorized || visit.refused.is_none() => {
@@ -332,7 +332,7 @@ impl Session {
                 visit.step = Step::Pull;
                 self.ask(place)
             }
-            None if many => self.ask(place),
+            None if more => self.ask(place),
             None => {
                 visit.end("success", None);
                 Ok(())

@@ -34,6 +34,8 @@ pub struct Settled {
     pub trouble: Option<Trouble>,
     /// Something has changed there: a pull comes before the next push.
     pub poll: bool,
+    /// There is more to be sent at once.
+    pub again: bool,
 }
 
 impl Settled {
@@ -194,6 +196,7 @@ impl Ledger<'_> {
 
     /// Without an error it was not to blame, and no try is counted.
     fn put_back(&mut self, operation: &Operation, error: Option<String>, kind: Option<Kind>, again_in: Duration) {
+        self.settled.again |= error.is_none();
         for one in operation.all() {
             let missed = Missed {
                 queue_id: one.queue_id,
