@@ -84,7 +84,7 @@ thread_local! {
              base = coalesce(r.base::jsonb, l.base),
              conflict_data = coalesce(r.conflict_data::jsonb, l.conflict_data),
              conflict_at = case when r.conflict_data is null then l.conflict_at else $1 end,
-             last_sync_at = $1,
+             last_sync_at = case when r.sync_status = 'synced' then $1 else l.last_sync_at end,
              last_sync_error = null,
              retry_count = 0,
              deleted_at = null

@@ -18,7 +18,7 @@ pub fn find(run: &Run, changes: &Changes, incoming: &[Incoming]) -> SqlResult<Ve
         seen.insert(one.key());
         seen.extend(one.occurrences.iter().map(|named| links::key(&named.external_id)));
     }
-    seen.extend(run.bad_ids.iter().map(|id| links::key(id)));
+    seen.extend(run.unread.keys().chain(&run.spoilt).map(|id| links::key(id)));
     let mut absent: Vec<String> = Vec::new();
     links::expected(run.installation, run.connection.id, changes.window, run.now, |key| {
         if !seen.contains(&key) {

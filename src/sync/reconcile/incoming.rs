@@ -38,12 +38,12 @@ pub fn gather(read: Vec<Read>, run: &mut Run) -> Vec<Incoming> {
         let Remote { mut item, etag, instances, mark } = match one {
             Ok(remote) => remote,
             Err(bad) => {
-                run.bad(bad);
+                run.unread(bad);
                 continue;
             }
         };
         if let Err(message) = apply::check(&mut item, &mut zones) {
-            run.bad(BadItem { external_id: Some(item.external_id), is_override: false, message });
+            run.unread(BadItem { external_id: Some(item.external_id), is_override: false, message });
             continue;
         }
         let Item { external_id, body } = item;

@@ -16,7 +16,7 @@ mod settle;
 mod stories;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use calendar_sync_core::providers::BadItem;
@@ -46,7 +46,7 @@ use known::Known;
 /// So many bad events are named in the log.
 const BAD_IN_LOG: usize = 20;
 /// Items that are settled at once.
-const AT_ONCE: usize = 1_000;
+const AT_ONCE: usize = 500;
 
 /// Applies what a pull gave to a connection that is locked (see [`crate::store::connections::lock`]) and logs it. Returns
 /// the counts, and why it is not all right if it is not.
@@ -82,6 +82,7 @@ fn reconcile(
     let mut run = Run::new(installation, connection, calendar, force);
     run.counts.fetched = i32::try_from(read.len() + changes.deleted.len()).unwrap_or(i32::MAX);
     let mut incoming = incoming::gather(read, &mut run);
+    write::mark_bad(&run)?;
     let deletes = deletes::find(&mut run, changes, &mut incoming)?;
     run.take(incoming, changes.partial_series)?;
     let held_back = deletes::carry_out(&mut run, deletes)?;
@@ -98,8 +99,10 @@ struct Run<'a> {
     counts: Counts,
     bad: Vec<BadItem>,
     bad_count: usize,
-    /// Identifiers of what could not be read: it is there all the same.
-    bad_ids: HashSet<String>,
+    /// What could not be read, by its identifier: it is there all the same.
+    unread: HashMap<String, String>,
+    /// Series of which an occurrence could not be read.
+    spoilt: HashSet<String>,
     /// What became of items here, for other connections that it is to be sent to.
     changed: Vec<ItemId>,
     /// Rows of the log.
@@ -117,7 +120,8 @@ impl<'a> Run<'a> {
             counts: Counts::default(),
             bad: Vec::new(),
             bad_count: 0,
-            bad_ids: HashSet::new(),
+            unread: HashMap::new(),
+            spoilt: HashSet::new(),
             changed: Vec::new(),
             conflicts: Vec::new(),
         }
@@ -150,7 +154,9 @@ impl<'a> Run<'a> {
             write::store_new(self, known.new)?;
             let mut settled = Vec::with_capacity(known.known.len());
             for (Known { link, standing, waiting }, incoming) in known.known {
-                let Some(remote) = incoming.whole(&link, standing.as_ref(), partial_series) else {
+                // Which of its occurrences could not be read nobody knows.
+                let is_partial = partial_series || self.spoilt.contains(&incoming.external_id);
+                let Some(remote) = incoming.whole(&link, standing.as_ref(), is_partial) else {
                     self.bad(BadItem {
                         external_id: Some(incoming.external_id),
                         is_override: true,
@@ -165,9 +171,20 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What could not be read.
+    fn unread(&mut self, bad: BadItem) {
+        if let Some(external_id) = bad.external_id.clone() {
+            if bad.is_override {
+                self.spoilt.insert(external_id);
+            } else {
+                self.unread.insert(external_id, bad.message.clone());
+            }
+        }
+        self.bad(bad);
+    }
+
     fn bad(&mut self, bad: BadItem) {
         self.bad_count += 1;
-        self.bad_ids.extend(bad.external_id.clone());
         if self.bad.len() < BAD_IN_LOG {
             self.bad.push(bad);
         }

@@ -73,12 +73,11 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     }
     let mut agreed = rebase(&base, &remote.body, &rules);
     remote.occurrences.iter().for_each(|one| agreed.learn(one.clone()));
-    let sends = merged.keeps_local && run.pushes();
     Outcome::Agreed(Box::new(Agreed {
         write: merged.takes_remote.then_some(merged.body),
         base: Some(agreed),
-        status: if sends { "pending" } else { "synced" },
-        sends,
+        status: if merged.keeps_local { "pending" } else { "synced" },
+        sends: merged.keeps_local && run.pushes(),
         conflict,
     }))
 }

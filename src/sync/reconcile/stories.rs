@@ -568,7 +568,10 @@ mod tests {
             text("select sync_status || ' ' || etag from calendar_event_links where external_id = 'a'"),
             "error 1"
         );
-        pull(vec![titled("a", "3", "one")]);
+        let in_error = || texts("select title from calendar_events where sync_status = 'error' order by title");
+        assert_eq!(in_error(), ["one", "two"]);
+        pull(vec![titled("a", "3", "one"), titled("b", "3", "two!")]);
+        assert_eq!(in_error(), Vec::<String>::new());
         assert_eq!(
             text("select sync_status || ' ' || etag from calendar_event_links where external_id = 'a'"),
             "synced 3"

@@ -1,6 +1,6 @@
 //! Writing what was settled: set-based, and so that what the database refuses of one item does not stop the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::cancellation::is_bare;
 use calendar_sync_core::content;
@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::incoming::Incoming;
 use super::settle::{Agreed, Outcome, Settled, local_version, version};
-use super::{Run, conflict, distinct};
+use super::{AT_ONCE, Run, conflict, distinct};
 use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::items::{self, Standing};
-use crate::store::links::{self, ItemId};
+use crate::store::links::{self, ItemId, Link};
 use crate::store::reconciled::{self, Moved, Named, Row};
 use crate::store::{Source, events, guarded, instances, series};
 use crate::sync::apply::{self, Action, Terms};
@@ -174,7 +174,7 @@ impl Work {
         for (tasks, of_interactions) in [(events, false), (of_interactions, true)] {
             let mut refused = Vec::new();
             write_events(run, &tasks.iter().collect::<Vec<_>>(), of_interactions, &mut refused)?;
-            let refused: std::collections::HashMap<Uuid, String> = refused.into_iter().collect();
+            let refused: HashMap<Uuid, String> = refused.into_iter().collect();
             for task in tasks {
                 match refused.get(&task.known.link.link_id) {
                     Some(message) => refuse(run, &task, message)?,
@@ -217,9 +217,39 @@ fn row(task: &Task) -> Option<Row<'_>> {
     Some(Row { event_id, timing: &event.timing, details: &event.details, hash: content::of_event(event) })
 }
 
+/// What could not be read keeps its last good data, and says so.
+pub fn mark_bad(run: &Run) -> SqlResult<()> {
+    let ids: Vec<&str> = run.unread.keys().map(String::as_str).collect();
+    for ids in ids.chunks(AT_ONCE) {
+        let messages: HashMap<String, &str> =
+            ids.iter().map(|id| (links::key(id), run.unread.get(*id).map_or("", String::as_str))).collect();
+        let links = links::by_external_id(run.installation, run.connection.id, ids)?;
+        let errors: Vec<(&Link, &str)> = links
+            .iter()
+            .filter(|link| link.status != "deleted")
+            .filter_map(|link| Some((link, *messages.get(link.external_id.as_deref()?)?)))
+            .collect();
+        mark_in_error(run, &errors)?;
+    }
+    Ok(())
+}
+
+fn mark_in_error(run: &Run, errors: &[(&Link, &str)]) -> SqlResult<()> {
+    let items: Vec<ItemId> = errors.iter().map(|(link, _)| link.item).collect();
+    let here = items::find(run.installation, &items)?.into_iter().filter(|standing| !standing.deleted);
+    let here: Vec<ItemId> = here.map(|standing| standing.item).collect();
+    let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<Uuid> { here.iter().copied().filter_map(id).collect() };
+    let (all_events, all_series) = (of_kind(ItemId::event), of_kind(ItemId::series));
+    let said: Vec<(Uuid, &str)> = errors.iter().map(|(link, message)| (link.link_id, *message)).collect();
+    reconciled::mark_in_error(run.installation, &said)?;
+    events::mark(run.installation, &all_events, "error", run.now)?;
+    series::mark(run.installation, &all_series, "error", run.now)?;
+    instances::mark_in_error(run.installation, &all_series, run.now)?;
+    Ok(())
+}
+
 fn refuse(run: &mut Run, task: &Task, message: &str) -> SqlResult<()> {
-    let link = &task.known.link;
-    reconciled::mark_in_error(run.installation, &[(link.link_id, message)])?;
+    mark_in_error(run, &[(&task.known.link, message)])?;
     let bad =
         BadItem { external_id: Some(task.remote.external_id.clone()), is_override: false, message: message.to_owned() };
     run.bad(bad);
