@@ -10,18 +10,24 @@ select
     c.calendar_name,
     c.direction,
     c.delegate_email,
-    case when c.status = 'active' and c.pending_location is not null then 'pending' else c.status end as status,
+    case
+        when c.status in ('active', 'error') and a.status = 'reauth_required' then a.status
+        when c.status = 'active' and c.pending_location is not null then 'pending'
+        else c.status
+    end as status,
     c.last_synced_at,
-    case when c.status in ('active', 'error') then c.next_poll_at end as next_poll_at,
+    case when c.status in ('active', 'error') and a.status is distinct from 'reauth_required' then c.next_poll_at end
+        as next_poll_at,
     (
         select count(*)
         from calendar_events e
         where e.connection_id = c.connection_id
           and e.sync_status <> 'deleted'
     ) as events,
-    c.last_error,
+    coalesce(c.last_error, a.last_error) as last_error,
     c.consecutive_failures
-from calendar_connections c;
+from calendar_connections c
+left join calendar_accounts a on a.account_id = c.account_id;
 comment on view calendar_connection_status is 'every connection to an outside calendar, and how it is';
 comment on column calendar_connection_status.connection_id is 'the connection';
 comment on column calendar_connection_status.user_id is 'owner of what is pulled';

@@ -46,6 +46,7 @@ definitions (name, type, help) as (
         ('calendar_sync_connections_in_flight', 'gauge', 'Outside calendars that are leased to the worker.'),
         ('calendar_sync_connections_due', 'gauge', 'Outside calendars whose time has come and that are not under way.'),
         ('calendar_sync_oldest_due_seconds', 'gauge', 'How long the one that has waited longest has been due.'),
+        ('calendar_sync_accounts', 'gauge', 'Logins at providers, by provider and status.'),
         ('calendar_sync_events_unsynced', 'gauge', 'Events by sync_status, where that is error or pending.'),
         ('calendar_sync_series_due', 'gauge', 'Recurring events whose instances are to be stored further ahead.'),
         ('calendar_sync_queue_operations', 'gauge', 'Changes on their way to other calendars, by provider and status.'),
@@ -86,6 +87,11 @@ samples (name, labels, value) as (
     union all
     select 'calendar_sync_oldest_due_seconds', '{}', coalesce(max(waiting), 0)
     from connections
+    union all
+    select 'calendar_sync_accounts', jsonb_build_object('provider', provider, 'status', status), count(*)
+    from calendar_accounts
+    where status <> 'disabled'
+    group by provider, status
     union all
     select 'calendar_sync_events_unsynced', jsonb_build_object('sync_status', s.sync_status), count(e.sync_status)
     from (values ('error'), ('pending')) s (sync_status)

@@ -48,7 +48,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/063_connection_views.sql",
     name = "connection_views",
-    requires = ["events", "series", "bookkeeping", "connections", api::connections::calendar_worker_states]
+    requires = ["events", "series", "bookkeeping", "connections", "accounts", api::connections::calendar_worker_states]
 );
 extension_sql_file!(
     "../sql/064_metrics.sql",
@@ -56,7 +56,6 @@ extension_sql_file!(
     requires =
         ["connection_views", "links", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
 );
-extension_sql_file!("../sql/065_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
 extension_sql_file!("../sql/066_outlook_views.sql", name = "outlook_views", requires = ["events", "connections"]);
 extension_sql_file!(
     "../sql/067_conflict_views.sql",
@@ -65,6 +64,7 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/068_webhook_views.sql", name = "webhook_views", requires = ["webhooks"]);
 extension_sql_file!("../sql/065_queue_views.sql", name = "queue_views", requires = ["connections", "links"]);
+extension_sql_file!("../sql/069_account_views.sql", name = "account_views", requires = ["accounts", "connections"]);
 extension_sql_file!(
     "../sql/070_events.sql",
     name = "events_api",

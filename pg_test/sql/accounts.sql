@@ -48,6 +48,12 @@ select calendar_oauth_register('microsoft', 'client-2', null,
       "token_url": "https://login.example.com/t", "redirect_uris": ["app:/back"], "scopes": "a  b"}');
 select client_id, client_secret, api_url, authorize_url, token_url, revoke_url, redirect_uris, scopes, options
 from calendar_oauth_clients \gx
+-- An API that is said to be at a server is where it is on the provider's own.
+savepoint here;
+select calendar_oauth_register('google', 'client', null, '{"endpoints": {"api": "https://google.example.com"}}');
+select calendar_oauth_register('notion', 'client', null, '{"api_url": "https://notion.example.com/"}');
+select provider, api_url from calendar_oauth_clients order by provider;
+rollback to here;
 select calendar_oauth_begin('ada', 'microsoft', 'app:/back') like 'https://login.example.com/a?x=1&%scope=a+b&%' as as_said;
 
 -- A login is finished by who began it, in time; nobody else learns whether there is one.

@@ -205,9 +205,14 @@ thread_local! {
     ) };
     static STATUS: Statement = const { Statement::new(
         "select c.connection_id, c.name, c.provider,
-             case when c.status = 'active' and c.pending_location is not null then 'pending' else c.status end,
-             c.last_synced_at, c.next_poll_at, held.events, held.errors, c.last_error
+             case
+                 when c.status in ('active', 'error') and a.status = 'reauth_required' then a.status
+                 when c.status = 'active' and c.pending_location is not null then 'pending'
+                 else c.status
+             end,
+             c.last_synced_at, c.next_poll_at, held.events, held.errors, coalesce(c.last_error, a.last_error)
          from @calendar_connections c
+         left join @calendar_accounts a on a.account_id = c.account_id
          cross join lateral (
              select count(*) filter (where e.sync_status <> 'deleted') as events,
                  count(*) filter (where e.sync_status = 'error') as errors

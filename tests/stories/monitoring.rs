@@ -18,7 +18,8 @@ pub fn busy(cluster: &Cluster, web: &FakeWeb) -> Client {
             "create schema crm;
              create extension calendar_sync schema crm;
              select crm.calendar_subscribe('ada@example.com', '{}'), crm.calendar_subscribe('ada@example.com', '{}');
-             select crm.calendar_feed_create('ada@example.com', 'feed');",
+             select crm.calendar_feed_create('ada@example.com', 'feed');
+             select crm.calendar_account_add('ada@example.com', 'notion', 'token');",
             web.url("/team.ics"),
             web.url("/none.ics")
         ))

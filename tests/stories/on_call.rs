@@ -59,7 +59,7 @@ fn fixed_part(message: &str) -> &str {
 fn every_error_that_a_pull_can_end_with_stands_in_a_page() {
     let errors = literals(ERRORS, "#[error(");
     assert!(errors.len() > 30, "{errors:?}");
-    let told = page("outside-feeds.md") + &page("power-automate.md");
+    let told = page("outside-feeds.md") + &page("power-automate.md") + &page("accounts.md");
     let missing: Vec<&str> =
         errors.iter().map(|error| fixed_part(error)).filter(|part| part.len() > 3 && !told.contains(part)).collect();
     assert!(missing.is_empty(), "the pages on outside calendars say nothing of: {missing:#?}");

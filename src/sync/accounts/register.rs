@@ -25,9 +25,10 @@ pub fn register(
     client_secret: Option<&str>,
     options: &Value,
 ) -> SqlResult<()> {
-    site::provider(provider)?;
+    let usual = site::provider(provider)?.endpoints();
     let client_id = site::secret("client_id", client_id)?;
-    let read = Read::new(provider, options)?;
+    let mut read = Read::new(provider, options)?;
+    read.addresses.api = read.addresses.api.map(|api| with_usual_path(api, usual.api));
     installation_row::ensure(installation)?;
     let id = store::new_id();
     let seal = |secret: &str| keys::seal(installation, CLIENT_SECRET.place(id), secret);
@@ -76,7 +77,7 @@ impl Read {
     fn endpoint(&mut self, key: &str, value: &Value) -> SqlResult<()> {
         let name = ["_url", "_uri", "_endpoint"].iter().find_map(|end| key.strip_suffix(end)).unwrap_or(key);
         let place = match name {
-            "api" => &mut self.addresses.api,
+            "api" | "api_base" | "base" => &mut self.addresses.api,
             "authorize" | "authorization" | "auth" => &mut self.addresses.authorize,
             "token" => &mut self.addresses.token,
             "revoke" | "revocation" => &mut self.addresses.revoke,
@@ -88,6 +89,17 @@ impl Read {
             *place = Some(address(key, value)?);
         }
         Ok(())
+    }
+}
+
+/// An API's address that is but a server: the API is where it is on the provider's own.
+fn with_usual_path(api: String, usual: &str) -> String {
+    match (Url::parse(&api), Url::parse(usual)) {
+        (Ok(mut own), Ok(usual)) if own.path() == "/" => {
+            own.set_path(usual.path());
+            own.into()
+        }
+        _ => api,
     }
 }
 
