@@ -20,6 +20,7 @@ mod golden_rules;
 mod hostile_input;
 mod many_feeds;
 mod meanwhile;
+mod microsoft;
 mod monitoring;
 mod on_call;
 mod outside_calendars;

@@ -9,6 +9,7 @@
 mod answers;
 mod body;
 mod calendar;
+mod connected;
 mod delta;
 mod event;
 mod faults;
