@@ -61,7 +61,24 @@ fn create(
     if !is_as_wanted(&created, payload) {
         return update(ask, id, created["@odata.etag"].as_str(), payload, instances);
     }
-    finish(ask, id, created.clone(), instances)
+    finish(ask, id, created.clone(), instances).map(|pushed| if is_online(payload) { unread(pushed) } else { pushed })
+}
+
+/// Whether it is made an online meeting.
+fn is_online(payload: &Map<String, Value>) -> bool {
+    payload.get("isOnlineMeeting") == Some(&Value::Bool(true))
+}
+
+/// How to join a new meeting is news that the next pull is to bring: what is said here is taken as known. So it is left
+/// out, and the version with it, by which that pull would find the event as it was.
+fn unread(pushed: Pushed) -> Pushed {
+    let Pushed::Written { external_id, mut values, .. } = pushed else { return pushed };
+    for value in values.iter_mut().filter_map(Value::as_object_mut) {
+        for name in ["onlineMeeting", "onlineMeetingUrl", "@odata.etag", "changeKey"] {
+            value.remove(name);
+        }
+    }
+    Pushed::Written { external_id, etag: None, values }
 }
 
 /// Whether what is there is what was sent: an earlier try may have sent something else.
@@ -83,6 +100,7 @@ fn update(
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {
+    let payload = without_offline(payload);
     let there = if payload.is_empty() {
         match series::plain(ask, id)? {
             None => return Ok(Pushed::Gone),
@@ -93,10 +111,17 @@ fn update(
             Some(there) => there,
         }
     } else {
-        let members = Value::Object(body::keeping(ask, id, payload)?);
+        let members = Value::Object(body::keeping(ask, id, &payload)?);
         conditionally(etag, || api::write(ask, Method::PATCH, api::event(ask, id, &[], &[]), etag, Some(&members)))?
     };
-    finish(ask, id, there, instances)
+    finish(ask, id, there, instances).map(|pushed| if is_online(&payload) { unread(pushed) } else { pushed })
+}
+
+/// Once a meeting is online it can't be made one that is not: Graph refuses the whole change.
+fn without_offline(payload: &Map<String, Value>) -> Map<String, Value> {
+    let is_offline = |name: &str| matches!(name, "isOnlineMeeting" | "onlineMeetingProvider");
+    let kept = payload.iter().filter(|(name, value)| !(is_offline(name) && value.is_null()));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn delete(ask: &Ask, id: &str, etag: Option<&str>) -> Result<Pushed, ApiError> {

@@ -122,6 +122,10 @@ impl Facts {
         }
         facts.take_body(given)?;
         facts.take_times(given)?;
+        // Once it is online it stays so.
+        if facts.join.is_some() && given.get("isOnlineMeeting").is_some_and(|it| *it != json!(true)) {
+            return Err(Refusal::property("isOnlineMeeting"));
+        }
         if given.get("isOnlineMeeting") == Some(&json!(true)) && facts.join.is_none() {
             let url = join();
             facts.body = body::with_join_part(&facts.body, &url);
