@@ -17,6 +17,7 @@ mod disappearing_events;
 mod documentation;
 mod export;
 mod golden_rules;
+mod google;
 mod hostile_input;
 mod many_feeds;
 mod meanwhile;
