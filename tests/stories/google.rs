@@ -68,6 +68,7 @@ fn what_is_in_a_calendar_at_google_is_here_and_what_changes_there_changes_here()
     let ids: Vec<String> = events.into_iter().map(|event| calendar.insert(event)).collect();
     assert_eq!(synced(&mut client)[..5], [5, 5, 0, 0, 0]);
 
+    google.set_listing(GoogleListing::default());
     google.forget_requests();
     assert_eq!(synced(&mut client), [0; 7]);
     assert_eq!(google.calls(), 1, "nothing to do is one request: {:?}", google.requests());

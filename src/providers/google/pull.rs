@@ -1,6 +1,6 @@
 //! Changes of a calendar: a list of everything, then of what has changed since its sync token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::providers::google::is_deleted;
 use chrono::SecondsFormat;
@@ -45,8 +45,8 @@ fn is_lost(error: &ApiError) -> bool {
 
 /// The pages of one list.
 #[derive(Default)]
-struct List {
-    values: Vec<Value>,
+pub(super) struct List {
+    pub(super) values: Vec<Value>,
     token: Option<String>,
     name: Option<String>,
     time_zone: Option<String>,
@@ -83,7 +83,7 @@ impl List {
         }
     }
 
-    fn changes(self, complete: bool) -> Changes {
+    pub(super) fn changes(self, complete: bool) -> Changes {
         let last: HashMap<&str, usize> =
             self.values.iter().enumerate().filter_map(|(index, value)| Some((value["id"].as_str()?, index))).collect();
         // What stands on two pages is on the later one as it is now.
@@ -94,10 +94,17 @@ impl List {
             .map(|(index, value)| value["id"].as_str().is_none_or(|id| last.get(id) == Some(&index)))
             .collect();
         let values = self.values.into_iter().zip(is_last).filter(|(_, is_last)| *is_last).map(|(value, _)| value);
-        let (deleted, values): (Vec<Value>, Vec<Value>) = values.partition(is_deleted);
+        let (deleted, mut values): (Vec<Value>, Vec<Value>) = values.partition(is_deleted);
+        let deleted: HashSet<String> =
+            deleted.iter().filter_map(|value| value["id"].as_str().map(str::to_owned)).collect();
+        // What is said of the occurrences of a deleted series is not said of something that is there.
+        values.retain(|value| !value["recurringEventId"].as_str().is_some_and(|series| deleted.contains(series)));
+        let is_of_deleted = |id: &str| id.rsplit_once('_').is_some_and(|(series, _)| deleted.contains(series));
+        let mut deleted: Vec<String> = deleted.iter().filter(|id| !is_of_deleted(id)).cloned().collect();
+        deleted.sort_unstable();
         Changes {
             values,
-            deleted: deleted.iter().filter_map(|value| value["id"].as_str().map(str::to_owned)).collect(),
+            deleted,
             complete,
             partial_series: !complete,
             cursor: self.token.map(|token| format!("{VERSION}{token}")),

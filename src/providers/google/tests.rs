@@ -10,6 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Google;
+use super::pull::List;
 use crate::http::{Address, Client, Options, Policy};
 use crate::providers::account::{
     AccountProvider, Ask, Change, Changes, ChangesRequest, InstanceChange, Pushed, Watch, Watched,
@@ -127,6 +128,28 @@ fn after_everything_only_changes_are_listed_and_nothing_takes_one_request() {
     let third = pull(&ask, second.cursor.as_deref()).unwrap();
     assert_eq!((ids(&third.values), third.deleted), (vec![all[0].as_str()], vec![all[1].clone()]));
     assert!(third.partial_series);
+}
+
+/// Nothing is to be made of what is said of its occurrences beside that: they would seem to wait for it.
+#[test]
+fn a_deleted_series_takes_its_exceptions_with_it() {
+    let (google, ask) = google();
+    let calendar = google.calendar(ADA);
+    let mut series = timed("Daily", 7);
+    series["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
+    let id = calendar.insert(series);
+    let original = at("2030-01-08T09:00:00Z");
+    calendar.edit_instance(&id, original, json!({ "location": "Room 5" }));
+    let cursor = pull(&ask, None).unwrap().cursor;
+    calendar.delete(&id);
+    let told = json!({ "dateTime": "2030-01-09T09:00:00Z", "timeZone": "Europe/Berlin" });
+    let cancelled = json!({ "id": format!("{id}_20300109T090000Z"), "status": "cancelled", "recurringEventId": id,
+                            "originalStartTime": told });
+    let page = pull(&ask, cursor.as_deref()).unwrap();
+    assert_eq!((page.values.len(), page.deleted), (0, vec![id.clone()]));
+    let list = List { values: vec![cancelled, json!({ "id": id, "status": "cancelled" })], ..List::default() };
+    let changes = list.changes(false);
+    assert_eq!((changes.values.len(), changes.deleted), (0, vec![id]));
 }
 
 /// Hardest point 6, as far as the network goes.
