@@ -45,8 +45,8 @@ fn is_lost(error: &ApiError) -> bool {
 
 /// The pages of one list.
 #[derive(Default)]
-pub(super) struct List {
-    pub(super) values: Vec<Value>,
+struct List {
+    values: Vec<Value>,
     token: Option<String>,
     name: Option<String>,
     time_zone: Option<String>,
@@ -83,7 +83,7 @@ impl List {
         }
     }
 
-    pub(super) fn changes(self, complete: bool) -> Changes {
+    fn changes(self, complete: bool) -> Changes {
         let last: HashMap<&str, usize> =
             self.values.iter().enumerate().filter_map(|(index, value)| Some((value["id"].as_str()?, index))).collect();
         // What stands on two pages is on the later one as it is now.
@@ -112,5 +112,29 @@ impl List {
             time_zone: self.time_zone,
             ..Changes::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cancelled_occurrence_of_a_deleted_series_is_not_mentioned() {
+        let occurrence =
+            |id: &str, series: &str| json!({ "id": id, "status": "cancelled", "recurringEventId": series });
+        let gone = |id: &str| json!({ "id": id, "status": "cancelled" });
+        let values = vec![
+            occurrence("gone_20300108", "gone"),
+            gone("gone_20300109"),
+            occurrence("there_20300108", "there"),
+            gone("gone"),
+            gone("single"),
+        ];
+        let changes = List { values, ..List::default() }.changes(false);
+        let ids: Vec<&str> = changes.values.iter().filter_map(|value| value["id"].as_str()).collect();
+        assert_eq!((ids, changes.deleted), (vec!["there_20300108"], vec!["gone".to_owned(), "single".to_owned()]));
     }
 }

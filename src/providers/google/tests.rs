@@ -10,7 +10,6 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Google;
-use super::pull::List;
 use crate::http::{Address, Client, Options, Policy};
 use crate::providers::account::{
     AccountProvider, Ask, Change, Changes, ChangesRequest, InstanceChange, Pushed, Watch, Watched,
@@ -142,14 +141,8 @@ fn a_deleted_series_takes_its_exceptions_with_it() {
     calendar.edit_instance(&id, original, json!({ "location": "Room 5" }));
     let cursor = pull(&ask, None).unwrap().cursor;
     calendar.delete(&id);
-    let told = json!({ "dateTime": "2030-01-09T09:00:00Z", "timeZone": "Europe/Berlin" });
-    let cancelled = json!({ "id": format!("{id}_20300109T090000Z"), "status": "cancelled", "recurringEventId": id,
-                            "originalStartTime": told });
     let page = pull(&ask, cursor.as_deref()).unwrap();
-    assert_eq!((page.values.len(), page.deleted), (0, vec![id.clone()]));
-    let list = List { values: vec![cancelled, json!({ "id": id, "status": "cancelled" })], ..List::default() };
-    let changes = list.changes(false);
-    assert_eq!((changes.values.len(), changes.deleted), (0, vec![id]));
+    assert_eq!((page.values.len(), page.deleted), (0, vec![id]));
 }
 
 /// Hardest point 6, as far as the network goes.
