@@ -24,6 +24,7 @@ mod meanwhile;
 mod microsoft;
 mod monitoring;
 mod on_call;
+mod outgoing;
 mod outside_calendars;
 mod polling;
 mod power_automate;
