@@ -49,7 +49,7 @@ definitions (name, type, help) as (
         ('calendar_sync_accounts', 'gauge', 'Logins at providers, by provider and status.'),
         ('calendar_sync_events_unsynced', 'gauge', 'Events by sync_status, where that is error or pending.'),
         ('calendar_sync_series_due', 'gauge', 'Recurring events whose instances are to be stored further ahead.'),
-        ('calendar_sync_queue_operations', 'gauge', 'Changes on their way to other calendars, by provider and status.'),
+        ('calendar_sync_queue_operations', 'gauge', 'Changes on their way to other calendars, by status; failed ones are not tried again.'),
         ('calendar_sync_queue_overdue_seconds', 'gauge', 'How long the change that has waited longest could have been sent.'),
         ('calendar_sync_failures', 'gauge', 'Interactions without their event, by whether they are tried again.'),
         ('calendar_sync_feeds', 'gauge', 'Published calendars, by whether they can be read.'),
@@ -103,31 +103,12 @@ samples (name, labels, value) as (
     where sync_status <> 'deleted'
       and expand_at < now()
     union all
-    select
-        'calendar_sync_queue_operations',
-        jsonb_build_object('provider', p.provider, 'status', s.status),
-        s.operations
-    from (select distinct provider from calendar_accounts where status <> 'disabled') p
-    cross join lateral (
+    select 'calendar_sync_queue_operations', jsonb_build_object('status', s.status), s.operations
+    from (
         values
-            ('pending', (
-                select count(*)
-                from calendar_sync_queue q
-                join calendar_connections c on c.connection_id = q.connection_id
-                where q.status = 'pending' and c.provider = p.provider
-            )),
-            ('processing', (
-                select count(*)
-                from calendar_sync_queue q
-                join calendar_connections c on c.connection_id = q.connection_id
-                where q.status = 'processing' and c.provider = p.provider
-            )),
-            ('failed', (
-                select count(*)
-                from calendar_sync_queue q
-                join calendar_connections c on c.connection_id = q.connection_id
-                where q.status = 'failed' and c.provider = p.provider
-            ))
+            ('pending', (select count(*) from calendar_sync_queue where status = 'pending')),
+            ('processing', (select count(*) from calendar_sync_queue where status = 'processing')),
+            ('failed', (select count(*) from calendar_sync_queue where status = 'failed'))
     ) s (status, operations)
     union all
     select 'calendar_sync_queue_overdue_seconds', '{}', greatest(extract(epoch from now() - min(scheduled_for)), 0)

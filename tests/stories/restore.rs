@@ -70,6 +70,22 @@ fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
              cross join lateral calendar_feed_create('ada@example.com', visibility, visibility) c",
         )
         .expect("feeds");
+    // Paused: nobody asks Google for it.
+    client
+        .batch_execute(
+            "select calendar_oauth_register('google', 'crm.example.com', 'kept by the application');
+             select calendar_account_add('ada@example.com', 'google', 'access', 'refresh', account_email => 'ada@example.com');
+             insert into calendar_connections (user_id, name, provider, account_id, external_calendar_id, direction, status)
+             select user_id, 'Work', provider, account_id, account_email, 'both', 'paused' from calendar_accounts;
+             insert into calendar_events (user_id, title, event_date) values ('ada@example.com', 'Waits', now()), ('ada@example.com', 'Sent', now());
+             insert into calendar_event_links (connection_id, event_id, external_id, sync_status, base)
+             select c.connection_id, e.event_id, '1', 'synced', '{}'
+             from calendar_connections c, calendar_events e
+             where c.name = 'Work' and e.title = 'Sent';
+             insert into calendar_webhook_subscriptions (subscription_id, connection_id, provider, notification_url)
+             select '1', connection_id, provider, 'https://crm.example.com' from calendar_connections where name = 'Work'",
+        )
+        .expect("an account's calendar, what was sent there and what waits");
     client.batch_execute("create role ada; select calendar_grant('ada', 'user', 'ada@example.com')").expect("a grant");
     client
 }
