@@ -8,6 +8,7 @@ select pg_extension_config_dump('calendar_connections', '');
 select pg_extension_config_dump('calendar_event_links', '');
 select pg_extension_config_dump('calendar_sync_queue', '');
 select pg_extension_config_dump('calendar_webhook_subscriptions', '');
+select pg_extension_config_dump('calendar_webhook_notices', '');
 select pg_extension_config_dump('calendar_feeds', '');
 -- What there is a policy for: a role that was dropped, or renamed, leaves its row here, and its name may be another's by now.
 select pg_extension_config_dump('calendar_grants', $$

@@ -83,7 +83,8 @@ fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
              from calendar_connections c, calendar_events e
              where c.name = 'Work' and e.title = 'Sent';
              insert into calendar_webhook_subscriptions (subscription_id, connection_id, provider, notification_url)
-             select '1', connection_id, provider, 'https://crm.example.com' from calendar_connections where name = 'Work'",
+             select '1', connection_id, provider, 'https://crm.example.com' from calendar_connections where name = 'Work';
+             insert into calendar_webhook_notices (connection_id) select connection_id from calendar_connections",
         )
         .expect("an account's calendar, what was sent there and what waits");
     client.batch_execute("create role ada; select calendar_grant('ada', 'user', 'ada@example.com')").expect("a grant");
