@@ -50,6 +50,12 @@ pub trait AccountProvider: Sync {
         true
     }
 
+    /// Whether a change of these members of a series takes all away there that is different about single occurrences:
+    /// then it is sent again.
+    fn forgets_occurrences(&self, _payload: &Map<String, Value>) -> bool {
+        false
+    }
+
     /// Sends one change.
     fn push(&self, ask: &Ask, change: &Change) -> Result<Pushed, ApiError>;
 

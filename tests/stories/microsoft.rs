@@ -217,6 +217,45 @@ fn a_rule_that_outlook_has_no_pattern_for_stays_here_and_says_why() {
     assert_eq!(count(&mut client, "select count(*) from calendar_series where external_source = 'planner'"), 2);
 }
 
+/// Exchange takes all exceptions away when a series gets another pattern.
+#[test]
+fn a_series_that_goes_on_longer_keeps_what_is_different_about_its_occurrences() {
+    let (_cluster, mut client, graph, id) = connected("both");
+    let series = |rule: &str| {
+        let mut event = planned("Stand-up", monday());
+        event["recurrence"] = json!([format!("RRULE:{rule}")]);
+        event
+    };
+    upsert(&mut client, "series", &series("FREQ=WEEKLY;COUNT=6"));
+    synced(&mut client);
+    let second = instant(&mut client, monday() + Days::new(7), 9);
+    let third = instant(&mut client, monday() + Days::new(14), 9);
+    let of = |at: DateTime<Utc>| format!("where title = 'Stand-up' and recurrence_id = '{at}'");
+    client.batch_execute(&format!("update calendar_events set title = 'Longer' {}", of(second))).expect("an edit");
+    let cancel = format!("update calendar_events set event_status = 'cancelled' {}", of(third));
+    client.batch_execute(&cancel).expect("a cancellation");
+    synced(&mut client);
+    let there = |graph: &FakeGraph| {
+        let event = graph.calendar(&id).events().remove(0);
+        let exceptions = event["exceptionOccurrences"].as_array().expect("the exceptions").clone();
+        let titles: Vec<String> =
+            exceptions.iter().map(|one| one["subject"].as_str().unwrap_or_default().into()).collect();
+        let deleted = event["cancelledOccurrences"].as_array().map_or(0, Vec::len);
+        (titles, deleted, event["recurrence"]["range"]["numberOfOccurrences"].as_i64())
+    };
+    assert_eq!(there(&graph), (vec!["Longer".to_owned()], 1, Some(6)));
+    // A rule is changed in its table; that one of its occurrences is changed, too, makes it known.
+    let fourth = instant(&mut client, monday() + Days::new(21), 9);
+    let edit = format!("update calendar_events set title = 'Last' {}", of(fourth));
+    client.batch_execute("update calendar_series set rrule = 'FREQ=WEEKLY;COUNT=8'").expect("an edit");
+    client.batch_execute(&edit).expect("an edit");
+    synced(&mut client);
+    assert_eq!(there(&graph), (vec!["Longer".to_owned(), "Last".to_owned()], 1, Some(8)));
+    graph.forget_requests();
+    synced(&mut client);
+    assert_eq!(graph.count(GraphCall::Update) + graph.count(GraphCall::Delete), 0);
+}
+
 #[test]
 fn a_teams_meeting_is_made_and_its_address_is_here() {
     let (_cluster, mut client, graph, id) = connected("both");

@@ -57,6 +57,11 @@ impl AccountProvider for Microsoft {
         false
     }
 
+    /// As Outlook warns: "Any exceptions associated with this recurring appointment will be lost."
+    fn forgets_occurrences(&self, payload: &Map<String, Value>) -> bool {
+        ["recurrence", "start", "end", "isAllDay"].iter().any(|name| payload.contains_key(*name))
+    }
+
     fn calendars(&self, ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
         api::calendars(ask)
     }

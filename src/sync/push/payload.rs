@@ -60,7 +60,11 @@ impl Writer<'_> {
             },
             None => whole.clone(),
         };
-        let instances = self.occurrences(body, comparable.map(|base| &base.local), base)?;
+        let instances = if self.provider.forgets_occurrences(&payload) {
+            self.occurrences(body, None, None)?
+        } else {
+            self.occurrences(body, comparable.map(|base| &base.local), base)?
+        };
         Ok(Update { payload, whole, instances })
     }
 
