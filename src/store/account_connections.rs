@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::datum::{uuid, uuid_of};
-use super::{Installation, Statement, channels};
+use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
 /// A connection to be made.
@@ -178,10 +178,7 @@ pub fn change(installation: &Installation, id: Uuid, settings: &Settings) -> Sql
         settings.origin.into(),
     ];
     CHANGE.with(|statement| statement.execute(installation, &arguments))?;
-    match settings.direction {
-        "push" => channels::stop_all(installation, id, true),
-        _ => channels::go_on(installation, id),
-    }
+    Ok(())
 }
 
 pub fn rename(installation: &Installation, id: Uuid, name: &str) -> SqlResult<()> {

@@ -163,7 +163,9 @@ thread_local! {
         "update @calendar_webhook_subscriptions
          set is_active = is_active and subscription_id is not null,
              stop_at = case when is_active and subscription_id is not null then clock_timestamp() end,
-             renew_at = case when $2 and stop_at is null and provider <> 'notion' then 'infinity'::timestamptz end,
+             renew_at = case
+                 when $2 and provider <> 'notion' and (stop_at is null or renew_at is not null) then 'infinity'::timestamptz
+             end,
              client_state = case when is_active and subscription_id is not null then client_state end,
              client_state_hash = null
          where connection_id = $1

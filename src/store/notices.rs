@@ -25,8 +25,9 @@ macro_rules! can_be_announced {
 /// Makes those of the statement's `announced` connections due whose rows it can lock.
 ///
 /// `announced_for` is the moment that was given out last: while that lies ahead, it is what is waited for; then the next
-/// one is five seconds later at the earliest. The time that is written is never one that stood there: whoever pulls the
-/// connection meanwhile sees by that that it was called for (`Connection::due_at`).
+/// one is five seconds later at the earliest. What waits for its turn is left as it is. Where somebody is at the connection
+/// already, another time is written than that for which it was due: so they see that it was called for meanwhile
+/// (`Connection::due_at`).
 macro_rules! make_due {
     ($announced:expr, $further:expr) => {
         concat!(
@@ -42,7 +43,7 @@ macro_rules! make_due {
                  for update skip locked
              ),
              moments as (
-                 select connection_id,
+                 select connection_id, at,
                      case
                          when announced_for > at then least(announced_for, at + interval '5 seconds')
                          else greatest(at, announced_for + interval '5 seconds')
@@ -52,7 +53,11 @@ macro_rules! make_due {
              due as (
                  update @calendar_connections c
                  set announced_for = m.moment,
-                     next_poll_at = least(c.next_poll_at - interval '1 microsecond', m.moment)
+                     next_poll_at = case
+                         when c.next_poll_at > m.at then least(c.next_poll_at - interval '1 microsecond', m.moment)
+                         when c.next_poll_at <= m.at and coalesce(c.leased_until < m.at, true) then c.next_poll_at
+                         else m.moment
+                     end
                  from moments m
                  where c.connection_id = m.connection_id
                  returning c.connection_id

@@ -10,6 +10,7 @@ use super::fetch::Fetch;
 use super::pull::Trouble;
 use super::push::{Batch, MOST, Sent};
 use super::tokens::{Renewal, Renewed};
+use super::webhooks::visit::{Visit, Visited};
 use crate::providers::Answer;
 use crate::providers::account::Changes;
 use crate::store::connections::Connection;
@@ -34,6 +35,8 @@ pub enum Task {
     Push(Box<Batch>),
     /// An account's tokens.
     Renew(Box<Renewal>),
+    /// What is due for a channel of notifications.
+    Visit(Box<Visit>),
 }
 
 /// What came of it.
@@ -50,6 +53,7 @@ pub enum Got {
     Changes(Box<Changes>),
     Sent(Sent),
     Tokens(Box<Renewed>),
+    Visited(Box<Visited>),
 }
 
 impl Job {
@@ -65,6 +69,11 @@ impl Job {
         Self { task: Task::Renew(renewal), generation: None, token: None }
     }
 
+    pub fn visit(visit: Box<Visit>) -> Self {
+        let token = Some(visit.token());
+        Self { task: Task::Visit(visit), generation: None, token }
+    }
+
     /// Scheme, host and port of the server, as calendar_connections.url_host has it.
     pub fn origin(&self) -> String {
         match &self.task {
@@ -72,6 +81,7 @@ impl Job {
             Task::Pull(pull) => pull.ask.api.origin(),
             Task::Push(batch) => batch.ask.api.origin(),
             Task::Renew(renewal) => renewal.origin(),
+            Task::Visit(visit) => visit.origin(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Task {
             }
             Self::Push(batch) => Ok(Got::Sent(batch.send())),
             Self::Renew(renewal) => Ok(Got::Tokens(Box::new(renewal.run()))),
+            Self::Visit(visit) => Ok(Got::Visited(Box::new(visit.run()))),
         }
     }
 }

@@ -283,7 +283,7 @@ impl Session {
                 let applied = guarded(|installation| merge(installation, connection, *changes, done.duration, force));
                 self.applied(place, applied, done.duration)
             }
-            Ok(Got::Tokens(_)) => Ok(()),
+            Ok(Got::Tokens(_) | Got::Visited(_)) => Ok(()),
         }
     }
 

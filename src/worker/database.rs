@@ -28,6 +28,7 @@ use crate::sync::job::{Done, Got, Job};
 use crate::sync::pool::{Load, Pool, SLOW};
 use crate::sync::pull;
 use crate::sync::tokens::Renewal;
+use crate::sync::webhooks::visit::Visit;
 
 /// Longest nap while something is due, and when nothing is known to be.
 const NAP: Duration = Duration::from_secs(5);
@@ -117,6 +118,7 @@ enum Left {
 struct Round {
     jobs: Vec<(Connection, Job)>,
     renewals: Vec<Renewal>,
+    visits: Vec<Visit>,
     /// Those that it was written of that they are unchanged.
     unchanged: Vec<Uuid>,
     more_is_due: bool,
@@ -208,6 +210,9 @@ impl Worker {
         for renewal in round.renewals {
             self.pool.submit(renewal.account_id(), Job::renewal(Box::new(renewal)));
         }
+        for visit in round.visits {
+            self.pool.submit(visit.webhook_id(), Job::visit(Box::new(visit)));
+        }
         if let Err(error) = self.pool.staff() {
             trouble::log(&format!("no threads for the network: {error}"));
         }
@@ -232,9 +237,11 @@ impl Worker {
     /// What a thread has done.
     fn take_back(&mut self, id: Uuid, done: Done) {
         self.counters.network += done.duration;
-        if let Ok(Got::Tokens(renewed)) = done.result {
-            return self.results.add_tokens(renewed);
-        }
+        let done = match done.result {
+            Ok(Got::Tokens(renewed)) => return self.results.add_tokens(renewed),
+            Ok(Got::Visited(visited)) => return self.results.add_visited(visited),
+            _ => done,
+        };
         let is_of_this_lease = |connection: &Connection| connection.generation == done.generation;
         if self.in_flight.get(&id).is_some_and(is_of_this_lease)
             && let Some(connection) = self.in_flight.remove(&id)
@@ -328,8 +335,8 @@ impl Worker {
         let count = self.counted.is_none_or(|counted| counted.elapsed() > COUNT);
         let due = if count { Some(leases::count_due(installation)?) } else { None };
         let next = leases::until_next(installation)?;
-        let Begun { jobs, renewals, more_is_due, failed } = begun;
-        Ok(Round { jobs, renewals, unchanged, more_is_due, due, next, standing, failed })
+        let Begun { jobs, renewals, visits, more_is_due, failed } = begun;
+        Ok(Round { jobs, renewals, visits, unchanged, more_is_due, due, next, standing, failed })
     }
 
     /// How many more to lease.

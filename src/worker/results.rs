@@ -15,6 +15,7 @@ use crate::store::connections::{self, Connection};
 use crate::sync::job::{Done, Got, TokenId};
 use crate::sync::pull::{self, Counts, Trouble};
 use crate::sync::tokens::{self, Renewed};
+use crate::sync::webhooks::visit::{self, Visited};
 use crate::sync::{account_pull, push, reconcile};
 
 /// How long a result is kept that somebody else's lock is in the way of. Then its lease ends and it is fetched again.
@@ -41,11 +42,13 @@ pub struct Results {
     waiting: Vec<Back>,
     /// Accounts' new tokens, and since when they wait.
     renewed: Vec<(Box<Renewed>, Instant)>,
+    /// What came of errands for channels.
+    visited: Vec<Visited>,
 }
 
 impl Results {
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.renewed.is_empty()
+        self.waiting.is_empty() && self.renewed.is_empty() && self.visited.is_empty()
     }
 
     pub fn len(&self) -> usize {
@@ -61,11 +64,18 @@ impl Results {
         self.renewed.push((renewed, Instant::now()));
     }
 
+    pub fn add_visited(&mut self, visited: Box<Visited>) {
+        self.visited.push(*visited);
+    }
+
     /// Applies calendars and notes failures, each in a transaction of its own, until the turn is over. What cannot be
     /// done now is kept for the next one.
     pub fn apply(&mut self, counters: &mut Counters) -> Extension {
         let started = Instant::now();
         let mut extension = self.store_tokens();
+        if extension == Extension::Present {
+            extension = self.note_visited();
+        }
         for back in self.waiting.iter_mut().filter(|back| back.unchanged().is_none()) {
             if extension != Extension::Present || started.elapsed() > TURN {
                 break;
@@ -90,6 +100,18 @@ impl Results {
             stored != Some(true) && since.elapsed() < LONG_PATIENCE
         });
         extension
+    }
+
+    /// Each in a transaction of its own. What fails is due again when its lease ends.
+    fn note_visited(&mut self) -> Extension {
+        while let Some(visited) = self.visited.last() {
+            let (extension, _) = logged(within_here(|installation| visit::finish(installation, visited)));
+            if extension != Extension::Present {
+                return extension;
+            }
+            self.visited.pop();
+        }
+        Extension::Present
     }
 
     /// Notes all that is unchanged, in the caller's transaction; see [`Results::forget`].

@@ -11,12 +11,17 @@ use crate::sync::job::Job;
 use crate::sync::pull::{self, Trouble};
 use crate::sync::start::{Start, Starter};
 use crate::sync::tokens::Renewal;
+use crate::sync::webhooks::visit::{self, Visit};
+
+/// Errands for channels that are begun at once.
+const VISITS: usize = 16;
 
 /// What was begun in one transaction.
 #[derive(Default)]
 pub struct Begun {
     pub jobs: Vec<(Connection, Job)>,
     pub renewals: Vec<Renewal>,
+    pub visits: Vec<Visit>,
     /// Whether there was more than could be leased.
     pub more_is_due: bool,
     /// Leased, and failed before they were on their way.
@@ -30,6 +35,8 @@ pub fn begin(installation: &Installation, wanted: &Wanted, options: &Options) ->
         begun.more_is_due = true;
         return Ok(begun);
     }
+    let channels = visit::begin(installation, VISITS, options)?;
+    (begun.visits, begun.renewals) = (channels.visits, channels.renewals);
     let polls = leases::lease_polls(installation, wanted)?;
     let limit = wanted.limit - polls.len();
     let pushes = if limit > 0 { leases::lease_pushes(installation, &Wanted { limit, ..*wanted })? } else { Vec::new() };

@@ -41,6 +41,7 @@ mod standby;
 mod upgrade;
 mod web_server;
 mod webhooks;
+mod webhooks_worker;
 mod worker_commands;
 mod worker_crash;
 mod worker_databases;

@@ -29,15 +29,15 @@ const NOT_NOTIFIED: &str = "the provider notifies nobody of changes of this cale
 pub fn finish(
     installation: &Installation,
     channel: &Due,
-    result: Result<Outcome, ApiError>,
+    result: &Result<Outcome, ApiError>,
     now: DateTime<Utc>,
     random: f64,
 ) -> SqlResult<()> {
     let id = channel.webhook_id;
     match result {
-        Ok(Outcome::Open(registration, secret)) => open(installation, channel, &registration, &secret, now),
+        Ok(Outcome::Open(registration, secret)) => open(installation, channel, registration, secret, now),
         Ok(Outcome::Longer(registration)) => {
-            registrations::extended(installation, id, registration.expires, renew_at(&registration, now))
+            registrations::extended(installation, id, registration.expires, renew_at(registration, now))
         }
         Ok(Outcome::Impossible) => channels::given_up(installation, id, Some(NOT_NOTIFIED)),
         Ok(Outcome::Ended) => registrations::ended(installation, id, None),

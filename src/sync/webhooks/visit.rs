@@ -13,16 +13,17 @@ use crate::http::{Client, Options};
 use crate::providers::account::{AccountProvider, Ask};
 use crate::providers::api::ApiError;
 use crate::secrets;
-use crate::store::channels::Due;
+use crate::store::channels::{self, Due};
 use crate::store::tokens::{self as accounts, Account};
 use crate::store::{Installation, registrations};
 use crate::sync::accounts::site::Sites;
-use crate::sync::tokens::{self, Access, Pass};
+use crate::sync::job::TokenId;
+use crate::sync::tokens::{self, Access, Pass, Renewal};
 
 /// A lease beyond the longest time that the request may take.
 const AFTER_REQUEST: Duration = Duration::from_secs(60);
-/// While the account's tokens are renewed, which its next pull sees to.
-const SOON: Duration = Duration::from_secs(60);
+/// While the account's tokens are renewed.
+const SOON: Duration = Duration::from_secs(2);
 /// While its user has to log in again.
 const LATER: Duration = Duration::from_secs(3600);
 
@@ -32,49 +33,58 @@ pub struct Visit {
     errand: Errand,
     provider: &'static dyn AccountProvider,
     ask: Ask,
-    generation: i64,
+    token: TokenId,
 }
 
 /// What came of it.
 pub struct Visited {
     channel: Due,
     result: Result<Outcome, ApiError>,
-    generation: i64,
+    token: TokenId,
+}
+
+/// What was begun.
+#[derive(Default)]
+pub struct Begun {
+    pub visits: Vec<Visit>,
+    /// Of accounts whose tokens come first.
+    pub renewals: Vec<Renewal>,
 }
 
 /// Leases what is due of channels and makes errands of it.
-pub fn begin(installation: &Installation, limit: usize, options: &Options) -> SqlResult<Vec<Visit>> {
+pub fn begin(installation: &Installation, limit: usize, options: &Options) -> SqlResult<Begun> {
     let due = registrations::lease_due(installation, limit as i64, options.timeout + AFTER_REQUEST)?;
+    let mut begun = Begun::default();
     if due.is_empty() {
-        return Ok(Vec::new());
+        return Ok(begun);
     }
     let mut ids: Vec<Uuid> = due.iter().filter_map(|channel| channel.calendar.account_id).collect();
     ids.sort_unstable();
     ids.dedup();
     let read = accounts::read(installation, &ids)?;
     let accounts: HashMap<Uuid, Account> = read.into_iter().map(|account| (account.id, account)).collect();
-    let (mut sites, mut visits) = (Sites::default(), Vec::with_capacity(due.len()));
+    let mut sites = Sites::default();
     for channel in due {
-        let account = channel.calendar.account_id.and_then(|id| accounts.get(&id));
         let id = channel.webhook_id;
-        match account {
-            // Nobody can end it there any more; it expires.
-            None if channel.is_to_end => registrations::ended(installation, id, None)?,
-            None => registrations::postponed(installation, id, LATER)?,
-            Some(account) if tokens::is_due(account) && account.is_renewable => {
+        let Some(account) = channel.calendar.account_id.and_then(|id| accounts.get(&id)) else {
+            // Nobody can do anything about it any more; it expires.
+            channels::given_up(installation, id, None)?;
+            continue;
+        };
+        match tokens::access(installation, account, &mut sites, options)? {
+            Access::Ready(pass) => {
+                let provider = sites.get(installation, &account.provider)?.provider;
+                begun.visits.extend(visit(channel, provider, pass, options)?);
+            }
+            Access::Renew(renewal) => {
+                begun.renewals.push(*renewal);
                 registrations::postponed(installation, id, SOON)?;
             }
-            Some(account) => match tokens::access(installation, account, &mut sites, options)? {
-                Access::Ready(pass) => {
-                    let provider = sites.get(installation, &account.provider)?.provider;
-                    visits.extend(visit(channel, provider, pass, options)?);
-                }
-                Access::Renew(_) | Access::Wait(_) => registrations::postponed(installation, id, SOON)?,
-                Access::LoginRequired(_) => registrations::postponed(installation, id, LATER)?,
-            },
+            Access::Wait(pause) => registrations::postponed(installation, id, pause.max(SOON))?,
+            Access::LoginRequired(_) => registrations::postponed(installation, id, LATER)?,
         }
     }
-    Ok(visits)
+    Ok(begun)
 }
 
 fn visit(
@@ -85,15 +95,20 @@ fn visit(
 ) -> SqlResult<Option<Visit>> {
     let Ok(client) = Client::with(options.clone()) else { return Ok(None) };
     let errand = Errand::new(&channel)?;
-    let generation = pass.generation;
+    let token = (pass.account_id, pass.generation);
     let calendar = channel.calendar.clone();
     let ask = pass.ask(client, calendar.external_id, calendar.mailbox, calendar.options);
-    Ok(Some(Visit { channel, errand, provider, ask, generation }))
+    Ok(Some(Visit { channel, errand, provider, ask, token }))
 }
 
 impl Visit {
     pub fn webhook_id(&self) -> Uuid {
         self.channel.webhook_id
+    }
+
+    /// The account in whose name it is, and the generation of its tokens.
+    pub fn token(&self) -> TokenId {
+        self.token
     }
 
     /// Scheme, host and port of the server.
@@ -103,18 +118,17 @@ impl Visit {
 
     /// Asks the provider. Any thread.
     pub fn run(self) -> Visited {
-        let Self { channel, errand, provider, ask, generation } = self;
-        Visited { channel, result: errand.run(provider, &ask), generation }
+        let Self { channel, errand, provider, ask, token } = self;
+        Visited { channel, result: errand.run(provider, &ask), token }
     }
 }
 
 /// Notes what came of an errand.
-pub fn finish(installation: &Installation, visited: Visited) -> SqlResult<()> {
-    let Visited { channel, result, generation } = visited;
-    if let (Err(error), Some(account)) = (&result, channel.calendar.account_id)
-        && error.is_unauthorized()
-    {
-        tokens::rejected(installation, account, generation)?;
+pub fn finish(installation: &Installation, visited: &Visited) -> SqlResult<()> {
+    let Visited { channel, result, token } = visited;
+    if result.as_ref().is_err_and(ApiError::is_unauthorized) {
+        tokens::rejected(installation, token.0, token.1)?;
+        return registrations::postponed(installation, channel.webhook_id, SOON);
     }
-    keep::finish(installation, &channel, result, Utc::now(), secrets::fraction()?)
+    keep::finish(installation, channel, result, Utc::now(), secrets::fraction()?)
 }
