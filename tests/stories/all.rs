@@ -23,6 +23,7 @@ mod many_feeds;
 mod meanwhile;
 mod microsoft;
 mod monitoring;
+mod notion;
 mod on_call;
 mod outgoing;
 mod outside_calendars;
