@@ -71,6 +71,21 @@ fn only_the_fields_that_changed_are_sent() {
 }
 
 #[test]
+fn an_event_that_is_cancelled_here_is_deleted_there_and_comes_back_when_it_is_scheduled_again() {
+    let mut linked = Linked::start(false, "both");
+    linked.upsert_titled("1", "One");
+    linked.sync_now();
+    linked.upsert("1", &json!({ "event_status": "cancelled" }));
+    assert_eq!(linked.sync_now().1, 1);
+    assert_eq!(linked.remote().len(), 0);
+    linked.upsert("1", &json!({ "event_status": "scheduled" }));
+    assert_eq!(linked.sync_now().1, 1);
+    assert_eq!(linked.remote_titles(), ["One"]);
+    assert_eq!(linked.sync_now(), ("success".into(), 0, String::new()));
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events"), 1);
+}
+
+#[test]
 fn a_busy_calendar_gets_times_alone_and_details_when_its_owner_wants_it() {
     let mut linked = Linked::start(false, "both");
     let visibility = |linked: &mut Linked, visibility: &str| {

@@ -104,6 +104,11 @@ pub(super) fn merge(target: &mut Resource, patch: Resource) {
                 target.remove(&key);
             }
             (Value::Object(inner), Some(Value::Object(current))) => merge(current, inner),
+            (Value::Object(inner), _) => {
+                let mut fresh = Resource::new();
+                merge(&mut fresh, inner);
+                target.insert(key, fresh.into());
+            }
             (value, _) => {
                 target.insert(key, value);
             }
