@@ -227,6 +227,8 @@ impl State {
                 ];
                 Reply::json(200, &json!({"value": own}))
             }
+            "/v1.0/me/calendars/work" => Reply::json(200, &calendar("work", "Calendar", true)),
+            "/v1.0/me/calendars/team" => Reply::json(200, &calendar("team", "Team", true)),
             path if path.ends_with("/delta") => {
                 let next = format!("http://{address}{path}?$deltatoken=1");
                 Reply::json(200, &json!({"value": [], "@odata.deltaLink": next}))

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod accounts_tokens;
+mod accounts_worker;
 mod attack_leaks;
 mod attack_leaks_accounts;
 mod attack_roles;
