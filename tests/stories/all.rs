@@ -11,6 +11,7 @@ mod attack_leaks_accounts;
 mod attack_roles;
 mod attack_stolen_dump;
 mod attack_web;
+mod attack_webhooks;
 mod cleanup;
 mod crash;
 mod crash_points;

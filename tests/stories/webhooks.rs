@@ -259,3 +259,17 @@ fn a_notification_waits_for_nobody_and_is_not_forgotten() {
             && text(&mut client, "select (next_poll_at <> 'infinity')::text from calendar_connections") == "true"
     });
 }
+
+#[test]
+fn a_restored_copy_leaves_the_originals_channels_alone() {
+    let (_cluster, mut client, hooks) = start();
+    let (google, connection) = of_google(&mut client);
+    let webhook = register(&mut client, connection, &hooks.url("google"));
+    google.notifications();
+    client.batch_execute("update calendar_installation set database_oid = 1").expect("as if it were a copy");
+    let refused = client.query_one("select calendar_webhook_register($1, $2)", &[&connection, &hooks.url("google")]);
+    assert_eq!(refused.err().and_then(|error| error.code().map(|it| it.code().to_owned())).as_deref(), Some("55000"));
+    client.execute("select calendar_webhook_stop($1)", &[&webhook]).expect("stop");
+    assert_eq!(google.channels().len(), 1, "the original still has it");
+    assert_eq!(text(&mut client, "select is_active::text from calendar_webhook_subscriptions"), "false");
+}

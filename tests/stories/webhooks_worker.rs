@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use calendar_sync_e2e::{
-    ADA, Cluster, FakeGoogle, GoogleCall, GoogleDelivery, GoogleFault, Hooks, LINKED_CALENDAR, Linked,
+    ADA, Cluster, FakeGoogle, FakeGraph, GoogleCall, GoogleDelivery, GoogleFault, Hooks, LINKED_CALENDAR, Linked,
     add_google_account, connect_calendar, count, eventually, post, text,
 };
 use postgres::Client;
@@ -53,6 +53,10 @@ fn watched(direction: &str) -> Watched {
     settle(&mut linked.client);
     linked.google.forget_requests();
     Watched { linked, hooks, webhook }
+}
+
+fn tomorrow() -> chrono::NaiveDate {
+    (chrono::Utc::now() + chrono::TimeDelta::days(1)).date_naive()
 }
 
 fn event(title: &str) -> Value {
@@ -189,6 +193,47 @@ fn a_lost_channel_is_found_by_its_silence_while_polling_goes_on() {
     eventually("there is a new channel", || watched.channel() != first && !watched.channel().is_empty());
     watched.insert("Event 4");
     eventually("which says so", || watched.events() == 4);
+}
+
+/// Hardest point 11.
+#[test]
+fn microsofts_channels_last_longer_and_come_back_when_they_were_removed() {
+    let cluster = Cluster::start();
+    let mut client = cluster.create_database("crm");
+    let graph = FakeGraph::start();
+    let calendar = graph.add_mailbox("ada@contoso.com");
+    let options = json!({ "api_url": graph.api(), "token_url": graph.token() });
+    client
+        .execute("select calendar_oauth_register('microsoft', 'client', 'secret', $1)", &[&options])
+        .expect("register");
+    let (access, refresh) = graph.grant("ada@contoso.com");
+    let add = "select calendar_account_add($1, 'microsoft', $2, $3, now() + interval '1 hour', 'ada@contoso.com')";
+    let account = client.query_one(add, &[&ADA, &access, &refresh]).expect("an account").get(0);
+    let connection = connect_calendar(&mut client, account, &calendar, "pull", &json!({}));
+    let hooks = hooks_of(&cluster, &mut client, "crm");
+    register(&mut client, connection, &hooks.url("microsoft"));
+    settle(&mut client);
+    let first = graph.subscriptions()[0].clone();
+    client
+        .batch_execute(
+            "update calendar_webhook_subscriptions set expiration = now() + interval '1 hour', renew_at = now()",
+        )
+        .expect("soon");
+    let renewed = "select count(*) from calendar_webhook_subscriptions where renew_at > now() + interval '5 days'";
+    eventually("it lasts longer", || count(&mut client, renewed) == 1);
+    assert_eq!(graph.subscriptions().iter().map(|it| &it.id).collect::<Vec<_>>(), [&first.id], "the same one");
+    assert_eq!(count(&mut client, "select count(*) from calendar_webhook_subscriptions"), 1);
+
+    graph.tell_of_subscription(&first.id, "subscriptionRemoved");
+    eventually("there is another one", || graph.subscriptions().iter().any(|it| it.id != first.id));
+    eventually("and it is known", || text(&mut client, CHANNEL) == graph.subscriptions()[0].id);
+    settle(&mut client);
+    graph.calendar(&calendar).insert(json!({
+        "subject": "Lunch",
+        "start": { "dateTime": format!("{}T09:00:00", tomorrow()), "timeZone": "UTC" },
+        "end": { "dateTime": format!("{}T10:00:00", tomorrow()), "timeZone": "UTC" },
+    }));
+    eventually("what changes is announced by it", || count(&mut client, EVENTS) == 1);
 }
 
 #[test]
