@@ -23,6 +23,7 @@ mod google;
 mod hostile_input;
 mod many_feeds;
 mod meanwhile;
+mod merge;
 mod microsoft;
 mod monitoring;
 mod notion;

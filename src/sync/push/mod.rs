@@ -12,13 +12,11 @@ mod prepare;
 mod send;
 mod settle;
 
-use calendar_sync_core::content;
 use calendar_sync_core::event::Body;
-use uuid::Uuid;
 
 use super::pull::Trouble;
 use crate::providers::account::{AccountProvider, Ask, Change, Pushed};
-use crate::store::links::{ItemId, Link};
+use crate::store::links::Link;
 use crate::store::outbox::Taken;
 
 pub use by_hand::process;
@@ -68,18 +66,4 @@ enum Outcome {
     /// What concerns this operation alone.
     Failed(Trouble),
     NotTried,
-}
-
-/// What tells an item that was created in a connection's calendar for the so-manieth time from all others, there and for
-/// ever.
-pub fn key(item: ItemId, connection: Uuid, revision: i32) -> Uuid {
-    let (kind, id) = match item {
-        ItemId::Event(id) => (b'e', id),
-        ItemId::Series(id) => (b's', id),
-    };
-    let mut bytes = vec![kind];
-    bytes.extend(id.as_bytes());
-    bytes.extend(connection.as_bytes());
-    bytes.extend(revision.to_le_bytes());
-    uuid::Builder::from_custom_bytes(content::digest(&bytes).to_le_bytes()).into_uuid()
 }

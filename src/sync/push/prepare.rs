@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::item::{Items, is_cancelled};
 use super::payload::Writer;
-use super::{MOST, Operation, Purpose, key};
+use super::{MOST, Operation, Purpose};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
@@ -131,7 +131,7 @@ impl Planner<'_> {
             let revision = link.map_or(0, |link| link.revision);
             let instances = self.writer.occurrences(body, None, None)?;
             let create = Change::Create {
-                key: key(item, self.connection.id, revision),
+                key: links::mark(item, self.connection.id, revision),
                 payload: self.writer.whole(body)?,
                 instances,
             };
@@ -177,7 +177,7 @@ fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
     }
     match (&taken.payload, link) {
         (Some(Value::Object(payload)), Some(link)) if taken.was_under_way && !payload.is_empty() => {
-            let key = key(taken.item, connection.id, link.revision);
+            let key = links::mark(taken.item, connection.id, link.revision);
             Plan::Send(Change::Create { key, payload: payload.clone(), instances: Vec::new() }, Purpose::Find)
         }
         _ => Plan::Nothing,
