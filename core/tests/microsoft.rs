@@ -195,6 +195,7 @@ fn what_says_never_is_no_time() {
     let end = json!({ "end": { "dateTime": "9999-12-31T23:59:59.9999999", "timeZone": "UTC" } });
     assert_eq!(event(&with(meeting(), end)).timing.end, None);
     assert_eq!(read(&json!({ "subject": "a" })), Err("the event has no id".to_owned()));
+    assert_eq!(read(&json!({ "id": "a", "unreadable": "status 500" })), Err("status 500".to_owned()));
 }
 
 #[test]

@@ -65,6 +65,12 @@ pub fn write(
     send(ask, call).map(|answered| answered.json)
 }
 
+/// Makes an event, and has its times in this zone.
+pub fn create(ask: &Ask, address: Address, zone: &str, json: &Value) -> Result<Value, ApiError> {
+    let prefer = PREFER.replace("=\"UTC\"", &format!("=\"{zone}\""));
+    send(ask, Call::send(Method::POST, address, Some(json)).with("prefer", prefer)).map(|answered| answered.json)
+}
+
 fn send(ask: &Ask, request: Call) -> Result<Answered, ApiError> {
     call(&ask.client, &ask.token, request).map_err(|error| match error {
         ApiError::Failed(failure) if failure.status == 429 => ApiError::Throttled(failure.address, failure.retry_after),

@@ -19,6 +19,7 @@ mod push;
 mod series;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod watch;
 
 use calendar_sync_core::event::Body;

@@ -139,7 +139,7 @@ impl Round {
         let order = std::mem::take(&mut self.order);
         let mut values: Vec<Value> = order.iter().filter_map(|id| self.singles.remove(id)).collect();
         for (id, occurrences) in self.series {
-            match series::whole(ask, &id, span)? {
+            match series::whole_or_unreadable(ask, &id, span)? {
                 Some(master) => values.push(master),
                 None => {
                     // An occurrence can be shared without its series.

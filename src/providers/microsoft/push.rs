@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::cursor::Span;
 use super::instances::{self, Outcome};
+use super::wanted::is_as_wanted;
 use super::{api, body, series};
 use crate::http::Method;
 use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
@@ -12,9 +13,6 @@ use crate::providers::api::{ApiError, Failure};
 
 /// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
 const MAX_TRIES: usize = 3;
-/// What is compared to find out whether an event that was created by an earlier try is the one that is wanted.
-const COMPARED: [&str; 7] = ["subject", "showAs", "sensitivity", "importance", "categories", "isAllDay", "location"];
-
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
         Change::Create { key, payload, instances } => create(ask, key, payload, instances),
@@ -49,7 +47,8 @@ fn create(
     let mut members = payload.clone();
     members.insert("transactionId".into(), key.to_string().into());
     let address = api::in_calendar(ask, &["events"], &[]);
-    let created = api::write(ask, Method::POST, address.clone(), None, Some(&Value::Object(members)));
+    let zone = payload.get("start").and_then(|start| start["timeZone"].as_str()).unwrap_or("UTC");
+    let created = api::create(ask, address.clone(), zone, &Value::Object(members));
     let created = match created {
         // Nothing is gone but the calendar.
         Err(error) if series::is_gone(&error) => return Err(api::no_access(error)),
@@ -79,18 +78,6 @@ fn unread(pushed: Pushed) -> Pushed {
         }
     }
     Pushed::Written { external_id, etag: None, values }
-}
-
-/// Whether what is there is what was sent: an earlier try may have sent something else.
-fn is_as_wanted(there: &Value, payload: &Map<String, Value>) -> bool {
-    COMPARED.iter().filter_map(|name| payload.get(*name).map(|wanted| (wanted, &there[*name]))).all(
-        |(wanted, there)| match wanted {
-            Value::Object(members) => {
-                members.iter().all(|(name, wanted)| there[name].is_null() || there[name] == *wanted)
-            }
-            wanted => there.is_null() || there == wanted,
-        },
-    )
 }
 
 fn update(

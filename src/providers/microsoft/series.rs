@@ -15,6 +15,19 @@ const FIELDS: &str = "id,changeKey,createdDateTime,lastModifiedDateTime,categori
 /// Pages of one series' occurrences that are followed.
 const MAX_PAGES: usize = 200;
 
+/// As [`whole`], or that it can't be read: one event that Exchange itself fails at, and again, must not stop the
+/// calendar. It is asked for again when it changes, and once a week with all others.
+pub fn whole_or_unreadable(ask: &Ask, id: &str, span: &Span) -> Result<Option<Value>, ApiError> {
+    let is_broken = |error: &ApiError| error.status() == Some(500);
+    match whole(ask, id, span) {
+        Err(error) if is_broken(&error) => match whole(ask, id, span) {
+            Err(error) if is_broken(&error) => Ok(Some(json!({ "id": id, "unreadable": error.to_string() }))),
+            second => second,
+        },
+        first => first,
+    }
+}
+
 /// `None` where there is no such event.
 pub fn whole(ask: &Ask, id: &str, span: &Span) -> Result<Option<Value>, ApiError> {
     let query = [("$select", FIELDS), ("$expand", "exceptionOccurrences")];
@@ -69,7 +82,11 @@ pub fn instances(ask: &Ask, id: &str, span: &Span) -> Result<Vec<Value>, ApiErro
 
 /// All that is left of the series in the span: what is missing was deleted.
 fn add_instances(ask: &Ask, id: &str, span: &Span, master: &mut Value) -> Result<(), ApiError> {
-    let instances = instances(ask, id, span)?;
+    let instances = match instances(ask, id, span) {
+        // A server that gives neither: nothing is known of deleted occurrences.
+        Err(error) if matches!(error.status(), Some(400 | 404 | 405 | 501)) => return Ok(()),
+        instances => instances?,
+    };
     if !master["exceptionOccurrences"].is_array() {
         let is_exception = |one: &&Value| one["type"].as_str() == Some("exception");
         master["exceptionOccurrences"] = instances.iter().filter(is_exception).cloned().collect();

@@ -222,6 +222,27 @@ fn a_deleted_occurrence_that_delta_does_not_speak_of_is_found() {
     assert!(!left.contains(&"2030-01-14"));
 }
 
+/// Hardest point 7.
+#[test]
+fn one_series_that_exchange_itself_fails_at_does_not_stop_the_others() {
+    let (graph, ask) = graph();
+    let calendar = graph.calendar(&ask.calendar);
+    let (series, single) = (calendar.insert(weekly()), calendar.insert(meeting("Day", 8)));
+    graph.fail(GraphCall::Get, 2, GraphFault::Refuse(500, "ErrorInternalServerError"));
+    let first = pull(&ask, None).unwrap();
+    let mut both = [series.as_str(), single.as_str()];
+    both.sort_unstable();
+    assert_eq!(ids(&first.values), both);
+    let bad = first.values.iter().find(|value| value["id"] == series.as_str()).unwrap();
+    assert!(bad["unreadable"].as_str().unwrap().contains("500"));
+    // Once is no sign of that.
+    graph.fail(GraphCall::Get, 1, GraphFault::Refuse(500, "ErrorInternalServerError"));
+    assert!(pull(&ask, None).unwrap().values.iter().all(|value| value["unreadable"].is_null()));
+    // Nor is one that is busy.
+    graph.fail(GraphCall::Get, 1, GraphFault::RefuseFor(503, "ServiceUnavailable", 5));
+    assert!(pull(&ask, None).is_err());
+}
+
 /// Hardest point 3.
 #[test]
 fn exceptions_come_with_their_series_by_the_start_that_they_had() {
@@ -282,10 +303,11 @@ fn an_event_whose_answer_was_lost_is_created_once() {
     graph.fail(GraphCall::Create, 1, GraphFault::LoseReply);
     assert!(Microsoft.push(&ask, &create(meeting("Budget", 7), vec![])).is_err());
     // It has changed here meanwhile.
-    let (id, etag, value) = written(Microsoft.push(&ask, &create(meeting("Budget 2", 7), vec![])));
+    let (id, etag, value) = written(Microsoft.push(&ask, &create(meeting("Budget 2", 9), vec![])));
     let events = graph.calendar(&ask.calendar).events();
     assert_eq!(events.len(), 1);
     assert_eq!((events[0]["id"].as_str(), events[0]["subject"].as_str()), (Some(id.as_str()), Some("Budget 2")));
+    assert_eq!(events[0]["start"]["dateTime"], "2030-01-09T08:00:00.0000000");
     assert_eq!(events[0]["@odata.etag"].as_str(), Some(etag.as_str()));
     assert_eq!(value["transactionId"].as_str(), Some(Uuid::from_u128(7).to_string().as_str()));
     assert_eq!(graph.mails(), 0);

@@ -2,7 +2,8 @@
 //!
 //! A series is read of its master as `GET /events/{id}` gives it with `exceptionOccurrences` and `cancelledOccurrences`.
 //! Where a server does not give the latter, `instances` stands beside, with the span of time that it covers: all
-//! occurrences that are left there; what the rule gives besides does not take place.
+//! occurrences that are left there; what the rule gives besides does not take place. `unreadable` says why there is
+//! nothing but an `id`.
 
 mod details;
 mod series;
@@ -61,6 +62,9 @@ impl<'z> Reader<'z> {
     }
 
     fn found(&mut self, external_id: &str, value: &Value) -> Result<Found, String> {
+        if let Some(why) = value["unreadable"].as_str() {
+            return Err(why.to_owned());
+        }
         let (body, occurrences) = if value["recurrence"].is_object() {
             let (series, occurrences) = series::read(external_id, value, &mut self.clocks)?;
             (Body::Series(Box::new(series)), occurrences)
