@@ -52,6 +52,7 @@ definitions (name, type, help) as (
         ('calendar_sync_queue_operations', 'gauge', 'Changes on their way to other calendars, by status; failed ones are not tried again.'),
         ('calendar_sync_queue_overdue_seconds', 'gauge', 'How long the change that has waited longest could have been sent.'),
         ('calendar_sync_failures', 'gauge', 'Interactions without their event, by whether they are tried again.'),
+        ('calendar_sync_webhooks', 'gauge', 'Channels of notifications: working, expired, or failing to be registered or renewed.'),
         ('calendar_sync_feeds', 'gauge', 'Published calendars, by whether they can be read.'),
         ('calendar_sync_log_age_seconds', 'gauge', 'Age of the oldest row of the log.'),
         ('calendar_sync_table_rows', 'gauge', 'Rows of the large tables, as of their last VACUUM or ANALYZE.'),
@@ -122,6 +123,18 @@ samples (name, labels, value) as (
     from (values (true), (false)) s (retried)
     left join calendar_sync_failures f on not f.resolved and (f.next_retry_at is not null) = s.retried
     group by s.retried
+    union all
+    select 'calendar_sync_webhooks', jsonb_build_object('state', s.state), s.channels
+    from (
+        select
+            count(*) filter (where is_active and coalesce(expiration > now(), true)) as working,
+            count(*) filter (where is_active and expiration <= now()) as expired,
+            count(*) filter (where failures > 0) as failing
+        from calendar_webhook_subscriptions
+    ) w
+    cross join lateral (
+        values ('working', w.working), ('expired', w.expired), ('failing', w.failing)
+    ) s (state, channels)
     union all
     select 'calendar_sync_feeds', jsonb_build_object('enabled', enabled), count(*)
     from calendar_feeds

@@ -53,8 +53,14 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/064_metrics.sql",
     name = "metrics",
-    requires =
-        ["connection_views", "links", "feeds", api::metrics::calendar_worker_counters, api::keys::calendar_key_usable]
+    requires = [
+        "connection_views",
+        "links",
+        "webhooks",
+        "feeds",
+        api::metrics::calendar_worker_counters,
+        api::keys::calendar_key_usable
+    ]
 );
 extension_sql_file!("../sql/066_outlook_views.sql", name = "outlook_views", requires = ["events", "connections"]);
 extension_sql_file!(

@@ -17,7 +17,8 @@ const ERRORS: &[&str] = &[
     "core/src/providers/power_automate/shape.rs",
 ];
 /// Files that write to the server's log.
-const MESSAGES: &[&str] = &["src/worker", "src/interaction/trigger.rs", "src/interaction/backfill.rs"];
+const MESSAGES: &[&str] =
+    &["src/worker", "src/interaction/trigger.rs", "src/interaction/backfill.rs", "src/sync/webhooks"];
 
 fn page(name: &str) -> String {
     fs::read_to_string(repository().join("docs").join(name)).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
