@@ -379,10 +379,11 @@ fn pass(calendar: &Calendar, refused: Option<i64>) -> SqlResult<Result<Pass, Tro
     if store::as_owner(installation_row::stands_aside)? {
         return Ok(Err(Trouble::new(STANDS_ASIDE)));
     }
-    Ok(match session::entry(calendar.account_id, refused)? {
-        Ok((pass, _)) => Ok(pass),
-        Err(Refusal::LoginRequired(why)) => Err(Trouble { wants_login: true, ..Trouble::new(why) }),
-        Err(Refusal::Trouble(why)) => Err(Trouble::new(why)),
+    Ok(match session::entry(calendar.account_id, refused) {
+        Ok(Ok((pass, _))) => Ok(pass),
+        Ok(Err(Refusal::LoginRequired(why))) => Err(Trouble { wants_login: true, ..Trouble::new(why) }),
+        Ok(Err(Refusal::Trouble(why))) => Err(Trouble::new(why)),
+        Err(report) => Err(Trouble::new(report.message())),
     })
 }
 
