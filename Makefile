@@ -12,7 +12,7 @@ help:
 	@echo "make bench-core the core alone, with criterion: recurrence and calendar files against the usual crates"
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make crash      kill -9 at random points of a pull, and the tables are as if nothing had been (CRASH_POINTS=100)"
-	@echo "make fuzz       hostile rules, series, calendar files and flows' answers, FUZZ_MINUTES=15 for each of six targets (bin/fuzz)"
+	@echo "make fuzz       hostile rules, series, calendar files and flows' answers, FUZZ_MINUTES=15 for each of seven targets (bin/fuzz)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
 	@echo "make test-prometheus  the monitoring of docs/monitoring.md with a real Prometheus"

@@ -1,17 +1,15 @@
 //! Calendars at Google, through SQL alone.
 
-use calendar_sync_e2e::{ADA, Cluster, FakeGoogle, GoogleCall, GoogleFault, GoogleListing, GoogleRole, count, text};
+use calendar_sync_e2e::{
+    ADA, Cluster, FakeGoogle, GoogleCall, GoogleFault, GoogleListing, GoogleRole, Linked, count, text,
+};
 use chrono::{DateTime, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
 
 /// Without the worker: each story syncs by hand.
-fn connected(direction: &str) -> (Cluster, Client, FakeGoogle) {
-    let cluster = Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")]);
-    let mut client = cluster.create_database("crm");
-    let google = FakeGoogle::start();
-    google.add_person(ADA, "Europe/Berlin");
-    google.connect(&mut client, ADA, direction);
+fn connected() -> (Cluster, Client, FakeGoogle) {
+    let Linked { cluster, client, google, .. } = Linked::start(false, "both");
     (cluster, client, google)
 }
 
@@ -61,7 +59,7 @@ const SHOWN: &str =
 
 #[test]
 fn what_is_in_a_calendar_at_google_is_here_and_what_changes_there_changes_here() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let calendar = google.calendar(ADA);
     google.set_listing(GoogleListing { page_size: Some(2), empty_pages: true, ..GoogleListing::default() });
     let events: Vec<Value> = (1..=5).map(|day| timed(&mut client, &format!("Day {day}"), day)).collect();
@@ -87,7 +85,7 @@ fn what_is_in_a_calendar_at_google_is_here_and_what_changes_there_changes_here()
 /// Hardest point 3: exceptions by their original start, both kinds of them, kept while the series changes.
 #[test]
 fn a_series_keeps_its_exceptions_whatever_an_answer_leaves_out() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let calendar = google.calendar(ADA);
     let weekly = timed(&mut client, "Weekly", 1);
     let series = calendar.insert(with(weekly, json!({ "recurrence": ["RRULE:FREQ=DAILY;COUNT=4"] })));
@@ -121,7 +119,7 @@ fn a_series_keeps_its_exceptions_whatever_an_answer_leaves_out() {
 /// Hardest point 6: 410 in its three forms; what has not been sent yet survives.
 #[test]
 fn a_lost_sync_token_loses_no_change_of_either_side() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let calendar = google.calendar(ADA);
     let events: Vec<Value> = (1..=3).map(|day| timed(&mut client, &format!("Day {day}"), day)).collect();
     let ids: Vec<String> = events.into_iter().map(|event| calendar.insert(event)).collect();
@@ -142,7 +140,7 @@ fn a_lost_sync_token_loses_no_change_of_either_side() {
 /// Hardest point 9: the answer to an insert is lost, and there is one event all the same.
 #[test]
 fn an_event_of_ours_is_made_once_whatever_becomes_of_the_answer() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     upsert(&mut client, "a", &json!({ "title": "Shift", "start": "2030-03-30T22:00:00+01:00" }));
     google.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
     sync(&mut client);
@@ -162,7 +160,7 @@ fn an_event_of_ours_is_made_once_whatever_becomes_of_the_answer() {
 /// Hardest point 5: days are days, and nine o'clock stays nine o'clock.
 #[test]
 fn days_zones_and_series_are_the_same_on_both_sides() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let calendar = google.calendar(ADA);
     upsert(&mut client, "day", &json!({ "title": "Fair", "start": "2030-03-30", "end": "2030-04-01" }));
     let standup = json!({
@@ -192,7 +190,7 @@ fn days_zones_and_series_are_the_same_on_both_sides() {
 /// Hardest point 10: an edit of a version that has changed meanwhile meets 412, and both edits are kept.
 #[test]
 fn two_edits_of_one_event_both_survive() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let calendar = google.calendar(ADA);
     let event = timed(&mut client, "Planning", 1);
     let id = calendar.insert(event);
@@ -210,7 +208,7 @@ fn two_edits_of_one_event_both_survive() {
 /// Hardest point 14: what Google has no place for stays here.
 #[test]
 fn what_google_cannot_hold_survives_a_change_that_comes_from_there() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     let event = json!({
         "title": "Review", "start": "2030-03-25T09:00:00+01:00", "importance": "HIGH", "categories": ["Red"],
         "metadata": { "project": "p" }, "show_as": "oof", "event_type": "task", "participants": ["Bob"]
@@ -228,7 +226,7 @@ fn what_google_cannot_hold_survives_a_change_that_comes_from_there() {
 
 #[test]
 fn who_may_only_read_any_more_loses_nothing() {
-    let (_cluster, mut client, google) = connected("both");
+    let (_cluster, mut client, google) = connected();
     google.add_person("bob@example.com", "Asia/Tokyo");
     let event = timed(&mut client, "Planning", 1);
     google.calendar(ADA).insert(event);

@@ -7,7 +7,7 @@ use calendar_sync_core::providers::BadItem;
 use calendar_sync_core::providers::google::{Found, instance_id, read};
 use calendar_sync_core::zones::ChronoZones;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub fn found(values: &[Value]) -> Vec<Result<Found, BadItem>> {
     read(values, &ChronoZones::default(), "Europe/Berlin").unwrap()
@@ -67,4 +67,19 @@ pub fn cancelled_exception(series: &str, original: &str) -> Value {
         "kind": "calendar#event", "etag": "\"1\"", "id": instance_id(series, at(original), false), "status": "cancelled",
         "recurringEventId": series, "originalStartTime": {"dateTime": original, "timeZone": "Europe/Berlin"}
     })
+}
+
+/// What Google would answer: without what says nothing.
+pub fn echoed(id: &str, written: &Map<String, Value>) -> Value {
+    let mut value = Value::Object(written.clone());
+    fn strip(value: &mut Value) {
+        if let Value::Object(map) = value {
+            map.values_mut().for_each(strip);
+            map.retain(|_, value| !value.is_null() && value != "" && *value != json!({}));
+        }
+    }
+    strip(&mut value);
+    value["id"] = json!(id);
+    value["etag"] = json!("\"7\"");
+    value
 }

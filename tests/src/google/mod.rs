@@ -8,7 +8,6 @@
 
 mod calendar;
 mod channels;
-mod connected;
 mod events;
 mod faults;
 mod listing;
