@@ -27,6 +27,7 @@ mod merge;
 mod microsoft;
 mod monitoring;
 mod notion;
+mod notion_model;
 mod on_call;
 mod outgoing;
 mod outside_calendars;
