@@ -220,6 +220,34 @@ fn edits_on_both_sides_in_the_same_minute_are_merged() {
     assert_eq!(site.sync(), [0; 5]);
 }
 
+/// Hardest point 10.
+#[test]
+fn an_edit_there_between_the_pull_and_the_push_is_not_overwritten() {
+    let mut site = Site::start();
+    site.sync();
+    site.upsert("plan", &json!({ "title": "Plan", "start": "2030-07-01T09:00:00Z", "location": "Room 1" }));
+    site.sync();
+    let page = site.notion.pages(&site.source)[0]["id"].as_str().expect("an id").to_owned();
+    site.upsert("plan", &json!({ "title": "Plan B" }));
+    site.notion.fail("GET /v1/pages/*", NotionFault::MovedBefore("Room 2".to_owned()), 1);
+    for _ in 0..3 {
+        site.try_sync(false);
+    }
+    assert_eq!(site.say("select title || ', ' || location from calendar_events"), "Plan B, Room 2");
+    let there = site.notion.page(&page);
+    assert_eq!(there["properties"]["Name"]["title"][0]["plain_text"], "Plan B");
+    assert_eq!(there["properties"]["Where"]["rich_text"][0]["plain_text"], "Room 2");
+    // Of a delete, too: an edit beats it.
+    site.client.execute("select calendar_delete_event($1, 'planner', 'plan')", &[&ADA]).expect("delete");
+    site.notion.fail("GET /v1/pages/*", NotionFault::MovedBefore("Room 3".to_owned()), 1);
+    for _ in 0..3 {
+        site.try_sync(false);
+    }
+    assert_eq!(site.notion.page(&page)["in_trash"], false);
+    assert_eq!(site.say("select location from calendar_events where sync_status <> 'deleted'"), "Room 3");
+    assert_eq!(site.sync(), [0; 5]);
+}
+
 #[test]
 fn what_is_deleted_here_goes_into_the_trash_there() {
     let mut site = Site::start();

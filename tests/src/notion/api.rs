@@ -20,6 +20,12 @@ pub(super) fn answer(world: &mut World, path: &str, request: &Request, fault: Op
     if fault == Some(NotionFault::LoseRequest) {
         return None;
     }
+    if let Some(NotionFault::MovedBefore(to)) = &fault
+        && let Some(Ok(page)) = path.strip_prefix("/v1/pages/").map(|id| world.page(id))
+    {
+        let place = Map::from_iter([("Where".to_owned(), super::text_of(to))]);
+        world.update_page(page, &place, None, Author::Person).expect("a page with a place");
+    }
     let mut reply = match &fault {
         Some(NotionFault::Refuse(status, retry_after)) => refused(world, &refusal(*status, *retry_after)),
         Some(NotionFault::Gateway) => {

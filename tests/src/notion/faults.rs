@@ -19,6 +19,8 @@ pub enum NotionFault {
     Gateway,
     /// It is answered properly after this time.
     Delay(Duration),
+    /// Somebody gives the page that it is about this place (its property 'Where'), a moment before.
+    MovedBefore(String),
     /// Rows of a list are given twice.
     Duplicate,
     /// Rows of a list come in the opposite order.
