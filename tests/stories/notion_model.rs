@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calendar_sync_e2e::{ADA, Cluster, FakeNotion, NotionFault, text_of, title_of};
 use postgres::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 /// Steps in `make test`; NOTION_STEPS for more, NOTION_SEED for others.
@@ -310,7 +310,7 @@ fn whatever_is_done_on_either_side_of_notion_both_are_the_same_at_rest() {
     let mut model = Model::start(number_of("NOTION_SEED", 20_300_501).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     while model.step < steps {
         model.act();
-        if model.step % ROUND == 0 {
+        if model.step.is_multiple_of(ROUND) {
             model.rest();
         }
     }
