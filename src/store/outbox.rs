@@ -126,9 +126,9 @@ thread_local! {
          taken as (
              update @calendar_sync_queue q
              set status = 'processing'
-             from chosen c
-             where q.queue_id = c.queue_id
-             returning q.queue_id, q.operation, q.event_id, q.series_id, q.payload::text, c.was_under_way,
+             where q.queue_id = any (array(select queue_id from chosen))
+             returning q.queue_id, q.operation, q.event_id, q.series_id, q.payload::text,
+                 q.queue_id = any (array(select queue_id from chosen where was_under_way)) as was_under_way,
                  q.retry_count, q.max_retries, q.priority, q.scheduled_for
          )
          select *
