@@ -95,7 +95,7 @@ macro_rules! belonging {
 macro_rules! operations {
     (
         id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
-        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:literal, joins: $joins:literal
+        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:expr, joins: $joins:literal
     ) => {
         concat!(
             "with item (id) as materialized (", $item, "),
@@ -214,7 +214,16 @@ macro_rules! reconciled {
             lives: "(t.event_status <> 'cancelled' or t.connection_id = c.connection_id)",
             which: "= $1",
             item: $item,
-            noted: "(operation <> 'update' or is_newer) and (not is_troubled or $5)",
+            // What is on its way says by itself what came of it.
+            noted: concat!(
+                "(operation <> 'update' or is_newer)
+                 and (not is_troubled or $5)
+                 and id not in (
+                     select ", $id, "
+                     from @calendar_sync_queue
+                     where connection_id = $1 and status = 'processing' and ", $id, " is not null
+                 )"
+            ),
             joins: "set operation = excluded.operation, payload = excluded.payload
                     where q.operation <> excluded.operation"
         )
