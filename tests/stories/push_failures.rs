@@ -120,7 +120,12 @@ fn a_calendar_that_is_asked_too_often_is_left_alone_and_no_operation_pays_for_it
     for number in 0..5 {
         linked.upsert_titled(&number.to_string(), "One");
     }
-    assert_eq!(linked.sync_now().0, "error");
+    let handled = process(&mut linked);
+    assert_eq!(handled.len(), 5);
+    for (operation, status, error) in handled {
+        assert_eq!((operation.as_str(), status.as_str()), ("create", "pending"));
+        assert!(error.contains("too often"), "{error}");
+    }
     assert_eq!(linked.google.count(GoogleCall::Insert), 1);
     let untouched = "select count(*) from calendar_sync_queue where status = 'pending' and retry_count = 0";
     assert_eq!(count(&mut linked.client, untouched), 5);
