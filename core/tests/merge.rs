@@ -258,6 +258,19 @@ fn an_edited_occurrence_beats_its_deletion_on_either_side() {
 }
 
 #[test]
+fn what_is_said_of_a_cancelled_occurrence_is_no_change() {
+    let cancelled = |title: &str| {
+        let own = own(2, |event| {
+            event.details.title = title.into();
+            event.details.event_status = EventStatus::Cancelled;
+        });
+        series(Series { overrides: vec![own], ..weekly("weekly") })
+    };
+    let merged = three_way(&both_had(&cancelled("a")), &cancelled("a"), &cancelled("b"), &Rules::MERGE);
+    assert_eq!((merged.body, merged.takes_remote), (cancelled("a"), false));
+}
+
+#[test]
 fn an_override_of_the_other_side_keeps_what_that_side_cannot_hold() {
     let here = series(Series {
         template: changed_event(|event| event.details.show_as = ShowAs::OutOfOffice),

@@ -1,6 +1,8 @@
 //! What changes at Google and what changes here, against the fake: at rest both sides are the same.
 
-use calendar_sync_e2e::{ADA, GoogleCall, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, text};
+use calendar_sync_e2e::{
+    ADA, GoogleCall, GoogleFault, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, text,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
@@ -239,15 +241,27 @@ fn local_changes_survive_a_lost_sync_token() {
     assert_eq!(linked.remote_titles(), ["event 0", "event 1", "event 3", "event 4", "ours"]);
 }
 
+/// Numbers below what is asked for, the same ones for the same seed.
+fn dice(mut state: u32) -> impl FnMut(u32) -> u32 {
+    move |below| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    }
+}
+
+/// Even where everything is listed anew there is nothing more to do.
+fn assert_at_rest(linked: &mut Linked, step: u32) {
+    let done = "select concat_ws(' ', status, created, updated, deleted, pushed, conflicts)
+                from calendar_sync_now($1, force => true)";
+    let done: String = linked.client.query_one(done, &[&ADA]).expect("a row").get(0);
+    assert_eq!(done, "success 0 0 0 0 0", "step {step}");
+}
+
 /// Edits of both sides at random, with a fixed seed; now and then they are synced.
 #[test]
 fn whatever_both_sides_do_they_are_the_same_at_rest() {
     let mut linked = linked();
-    let mut state: u32 = 20_300_115;
-    let mut random = move |below: u32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) % below
-    };
+    let mut random = dice(20_300_115);
     for step in 0..150 {
         let ids: Vec<String> =
             linked.remote().iter().map(|event| event["id"].as_str().expect("an id").into()).collect();
@@ -300,17 +314,103 @@ fn whatever_both_sides_do_they_are_the_same_at_rest() {
             (10, ..) => {
                 linked.sync_now();
             }
-            (11, ..) if random(3) == 0 => linked.google.expire_sync_tokens(),
+            (11, ..) => match random(4) {
+                0 => linked.google.expire_sync_tokens(),
+                // It is done there, and nobody here hears of it.
+                call => {
+                    let call = [GoogleCall::Insert, GoogleCall::Patch, GoogleCall::Delete][call as usize - 1];
+                    linked.google.fail(call, 1, GoogleFault::LoseReply);
+                    linked.sync_now();
+                    linked.google.stop_failing();
+                }
+            },
             _ => {}
         }
         if step % 15 == 14 {
             settle(&mut linked);
             settle(&mut linked);
             assert_eq!(here(&mut linked.client), there(&linked), "step {step}");
+            assert_at_rest(&mut linked, step);
         }
     }
     let links = "select count(*) from calendar_event_links where sync_status not in ('synced', 'deleted')";
     assert_eq!(count(&mut linked.client, links), 0);
     let user = count(&mut linked.client, &format!("select count(*) from calendar_events where user_id <> '{ADA}'"));
     assert_eq!(user, 0);
+}
+
+/// What is shown of the occurrences of a series of five days, each with its day.
+fn occurrences_there(linked: &Linked, series: &str) -> Vec<String> {
+    let calendar = linked.google.calendar(LINKED_CALENDAR);
+    let cancelled = calendar.cancelled_instances(series);
+    let own = linked.remote();
+    let said = |day: i64, event: &Value| {
+        format!(
+            "{day} {} | {}",
+            event["summary"].as_str().unwrap_or_default(),
+            event["location"].as_str().unwrap_or_default()
+        )
+    };
+    let is_of = |event: &Value, day: i64| {
+        let original = event["originalStartTime"]["dateTime"].as_str().and_then(|time| time.parse().ok());
+        event["recurringEventId"] == series && original == Some(start() + TimeDelta::days(day))
+    };
+    let master = calendar.event(series).expect("the series");
+    (0..5)
+        .filter(|day| !cancelled.iter().any(|event| is_of(event, *day)))
+        .map(|day| said(day, own.iter().find(|event| is_of(event, day)).unwrap_or(&master)))
+        .collect()
+}
+
+fn occurrences_here(client: &mut Client) -> Vec<String> {
+    let shown = "select extract(day from recurrence_id - $1::text::timestamptz)::int || ' ' || title || ' | ' || coalesce(location, '')
+                 from calendar_events
+                 where series_id is not null and sync_status <> 'deleted' and event_status <> 'cancelled'
+                 order by recurrence_id";
+    client.query(shown, &[&start().to_rfc3339()]).expect("occurrences").iter().map(|row| row.get(0)).collect()
+}
+
+#[test]
+fn whatever_both_sides_do_to_a_series_it_is_the_same_at_rest() {
+    let mut linked = linked();
+    let mut random = dice(7);
+    let mut daily = timed("daily", start());
+    daily["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
+    let series = linked.google.calendar(LINKED_CALENDAR).insert(daily);
+    settle(&mut linked);
+    for step in 0..150 {
+        let original = start() + TimeDelta::days(i64::from(random(5)));
+        let taken_place = |linked: &Linked| {
+            let day = (original - start()).num_days().to_string();
+            occurrences_there(linked, &series).iter().any(|shown| shown.starts_with(&day))
+        };
+        let instance = |linked: &mut Linked, change: &str| {
+            let statement = format!(
+                "update calendar_events set {change}
+                 where recurrence_id = '{}' and sync_status <> 'deleted' and event_status <> 'cancelled'",
+                original.to_rfc3339()
+            );
+            linked.client.execute(&statement, &[]).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        };
+        let calendar = linked.google.calendar(LINKED_CALENDAR);
+        match random(10) {
+            0 => calendar.edit(&series, json!({ "summary": format!("s{step}") })),
+            1 => calendar.edit(&series, json!({ "location": format!("p{step}") })),
+            2 | 3 if taken_place(&linked) => {
+                drop(calendar.edit_instance(&series, original, json!({ "summary": format!("t{step}") })))
+            }
+            4 if step % 4 == 0 && taken_place(&linked) => drop(calendar.cancel_instance(&series, original)),
+            5 | 6 => instance(&mut linked, &format!("title = 'o{step}'")),
+            7 => instance(&mut linked, &format!("location = 'l{step}'")),
+            8 => drop(linked.sync_now()),
+            _ if random(5) == 0 => linked.google.expire_sync_tokens(),
+            _ => {}
+        }
+        if step % 15 == 14 {
+            settle(&mut linked);
+            settle(&mut linked);
+            assert_eq!(occurrences_here(&mut linked.client), occurrences_there(&linked, &series), "step {step}");
+            assert_at_rest(&mut linked, step);
+        }
+    }
 }

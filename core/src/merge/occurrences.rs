@@ -52,7 +52,7 @@ impl State {
 
     /// Somebody wants it as it is said here.
     fn takes_place(&self) -> bool {
-        self.own().is_some_and(|own| own.event.details.event_status != EventStatus::Cancelled)
+        self.own().is_some_and(|own| !is_cancelled(own))
     }
 
     const fn own(&self) -> Option<&Override> {
@@ -74,10 +74,17 @@ impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::AsRuled, Self::AsRuled) | (Self::Gone, Self::Gone) => true,
-            (Self::Own(one), Self::Own(other)) => edited(one) == edited(other),
+            (Self::Own(one), Self::Own(other)) => {
+                // Of one that is cancelled nothing is certain but that.
+                is_cancelled(one) && is_cancelled(other) || edited(one) == edited(other)
+            }
             _ => false,
         }
     }
+}
+
+fn is_cancelled(one: &Override) -> bool {
+    one.event.details.event_status == EventStatus::Cancelled
 }
 
 fn edited(one: &Override) -> Override {
