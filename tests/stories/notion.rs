@@ -272,6 +272,11 @@ fn properties_are_named_in_the_options_and_what_is_missing_is_said() {
     site.connect("both", &json!({ "properties": { "start": "Due", "location": "Venue" } }));
     site.sync();
     assert_eq!(site.say("select title || ' ' || location from calendar_events"), "Bill Bank");
+    // Options as they stand there may be handed in again, with what was learned.
+    let again = "select calendar_connect(account_id, external_calendar_id, options => options || '{\"conflict_policy\": \"manual\"}')
+                 from calendar_connections";
+    site.client.execute(again, &[]).expect("connect");
+    assert_eq!(site.sync(), [0; 5]);
     site.connect("both", &json!({ "properties": { "start": "Name" } }));
     let (status, error, _) = site.try_sync(false);
     assert_eq!(status, "error");

@@ -206,6 +206,8 @@ impl Options {
                 "time_zone" => read.time_zone = Some(zone(text(key, value)?)?),
                 "mirror_from" if is_names(value) => drop(rest.insert(key.clone(), value.clone())),
                 "properties" if value.is_object() => drop(rest.insert(key.clone(), value.clone())),
+                // What was learned of a data source comes with options that are handed in again; it is learned anew.
+                "schema" => {}
                 "mirror_from" => return Err(wrong(key, "a list of names of the user's connections")),
                 "properties" => return Err(wrong(key, "a JSON object")),
                 _ => {
