@@ -3,9 +3,6 @@
 //! Floors, from the top: `api` and `worker`; `sync` and `interaction`; `providers` and `store`; `http` and `secrets`;
 //! `calendar_sync_core`, `settings`, `errors` and `zones`. A file imports only from floors below its own.
 
-// Until all that uses what stands here for accounts has landed.
-#![allow(dead_code)]
-
 use pgrx::prelude::*;
 
 mod api;

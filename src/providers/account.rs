@@ -226,8 +226,6 @@ pub enum Change {
         etag: Option<String>,
         /// The keys whose values differ; may be empty.
         payload: Map<String, Value>,
-        /// The whole item, for providers or cases where a part is not enough.
-        whole: Map<String, Value>,
         instances: Vec<InstanceChange>,
     },
     Delete {
@@ -243,8 +241,6 @@ pub struct InstanceChange {
     pub recurrence_id: DateTime<Utc>,
     /// Of the series.
     pub all_day: bool,
-    /// Zone of the series (IANA).
-    pub time_zone: Option<String>,
     /// What it has been sent or seen under.
     pub external_id: Option<String>,
     pub etag: Option<String>,

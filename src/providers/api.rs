@@ -43,14 +43,6 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What an API answered with.
-#[derive(Debug)]
-pub struct Answered {
-    pub response: Response,
-    /// Its body; null where there is none.
-    pub json: Value,
-}
-
 /// One call.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
@@ -76,8 +68,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Calls an API; any status below 400 is an answer, everything else what [`Failure`] makes of it.
-pub fn call(client: &Client, token: &Token, call: Call) -> Result<Answered, ApiError> {
+/// Calls an API, and gives the JSON that it answers with; null where it answers with nothing. Any status below 400 is an
+/// answer, everything else what [`Failure`] makes of it.
+pub fn call(client: &Client, token: &Token, call: Call) -> Result<Value, ApiError> {
     let Call { method, address, mut headers, json } = call;
     headers.push(("authorization", token.bearer()));
     headers.push(("accept", "application/json".to_owned()));
@@ -88,11 +81,10 @@ pub fn call(client: &Client, token: &Token, call: Call) -> Result<Answered, ApiE
     if response.status >= 400 {
         return Err(ApiError::Failed(Box::new(Failure::of(address, &token.kept_out_of(response)))));
     }
-    let json = match response.body.as_slice() {
-        [] => Value::Null,
-        body => serde_json::from_slice(body).map_err(|_| ApiError::NoJson(address))?,
-    };
-    Ok(Answered { response, json })
+    match response.body.as_slice() {
+        [] => Ok(Value::Null),
+        body => serde_json::from_slice(body).map_err(|_| ApiError::NoJson(address)),
+    }
 }
 
 /// A status of 400 or more.

@@ -57,8 +57,6 @@ pub struct Link {
     /// `None` before both sides have agreed on anything.
     pub base: Option<Base>,
     pub revision: i32,
-    pub retry_count: i32,
-    pub last_sync_at: Option<DateTime<Utc>>,
     /// When it was confirmed that it is there no more.
     pub deleted_at: Option<DateTime<Utc>>,
 }
@@ -99,8 +97,7 @@ macro_rules! selected {
     ($rest:literal) => {
         concat!(
             "select l.link_id, l.connection_id, l.event_id, l.series_id, l.external_id, l.etag, l.sync_status,
-                 l.local_version, l.remote_version, l.base::text, l.revision, l.retry_count, l.last_sync_at,
-                 l.deleted_at
+                 l.local_version, l.remote_version, l.base::text, l.revision, l.deleted_at
              from @calendar_event_links l ",
             $rest
         )
@@ -159,10 +156,6 @@ thread_local! {
                and (l.event_id = any ($2) or l.series_id = any ($3))
              order by l.link_id"),
         &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
-    ) };
-    static OF_CONNECTION: Statement = const { Statement::new(
-        selected!("where l.connection_id = $1 and l.sync_status <> 'deleted'"),
-        &[pg_sys::UUIDOID],
     ) };
     static UNSENT: Statement = const { Statement::new(
         selected!("where l.connection_id = $1 and l.external_id is null and l.sync_status <> 'deleted'"),
@@ -277,16 +270,6 @@ pub fn by_item(installation: &Installation, connection: Uuid, items: &[ItemId]) 
     })
 }
 
-/// Hands out all links of a connection that are not deleted; few are in memory at once.
-pub fn of_connection(installation: &Installation, connection: Uuid, mut take: impl FnMut(Link)) -> SqlResult<()> {
-    OF_CONNECTION.with(|statement| {
-        statement.stream(installation, &[uuid(connection).into()], |columns| {
-            take(read(columns)?);
-            Ok(())
-        })
-    })
-}
-
 /// A connection's links of what has not been sent yet, or of which nobody has heard that it arrived.
 pub fn unsent(installation: &Installation, connection: Uuid) -> SqlResult<Vec<Link>> {
     UNSENT.with(|statement| statement.rows(installation, &[uuid(connection).into()], read))
@@ -352,8 +335,6 @@ fn read(columns: &mut Columns) -> SpiResult<Link> {
         remote_version: columns.text()?,
         base: columns.json()?,
         revision: columns.int()?.unwrap_or_default(),
-        retry_count: columns.int()?.unwrap_or_default(),
-        last_sync_at: columns.instant()?,
         deleted_at: columns.instant()?,
     })
 }

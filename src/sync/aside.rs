@@ -44,7 +44,7 @@ pub fn aside_with<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static, 
 }
 
 /// An error that passes through here (a cancel) leaves nobody to take the answer.
-struct AbandonOnDrop;
+pub struct AbandonOnDrop;
 
 impl Drop for AbandonOnDrop {
     fn drop(&mut self) {

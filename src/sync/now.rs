@@ -12,6 +12,7 @@ use pgrx::pg_sys::panic::ErrorReportable;
 use uuid::Uuid;
 
 use super::account_pull::provider_of;
+use super::aside::AbandonOnDrop;
 use super::fetch::{Fetch, http_options};
 use super::job::{Done, Got, Job, Task};
 use super::pool::Pool;
@@ -24,10 +25,10 @@ use super::{reconcile, start};
 use crate::errors::{SqlResult, internal};
 use crate::providers::Answer;
 use crate::providers::account::Changes;
+use crate::settings;
 use crate::store::connections::{self, Calendar, Connection};
 use crate::store::outbox::Taken;
 use crate::store::{self, Installation, installation_row, leases};
-use crate::{http, settings};
 
 /// How long another pull of the same connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -385,15 +386,6 @@ fn pass(calendar: &Calendar, refused: Option<i64>) -> SqlResult<Result<Pass, Tro
         Ok(Err(Refusal::Trouble(why))) => Err(Trouble::new(why)),
         Err(report) => Err(Trouble::new(report.message())),
     })
-}
-
-/// An error that passes through here (a cancel) leaves nobody to take the answer.
-struct AbandonOnDrop;
-
-impl Drop for AbandonOnDrop {
-    fn drop(&mut self) {
-        http::abandon();
-    }
 }
 
 /// `None` where the answer is still being made.

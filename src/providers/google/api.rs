@@ -40,7 +40,7 @@ pub fn write(
 }
 
 pub fn send(ask: &Ask, request: Call) -> Result<Value, ApiError> {
-    call(&ask.client, &ask.token, request).map(|answered| answered.json).map_err(understood)
+    call(&ask.client, &ask.token, request).map_err(understood)
 }
 
 /// Why a request was refused, in Google's words for programs.

@@ -80,7 +80,7 @@ fn create(title: &str) -> Change {
 
 fn update(id: &str, etag: Option<&str>, changes: Value, instances: Vec<InstanceChange>) -> Change {
     let (external_id, etag) = (id.to_owned(), etag.map(str::to_owned));
-    Change::Update { external_id, etag, payload: payload(changes), whole: Map::new(), instances }
+    Change::Update { external_id, etag, payload: payload(changes), instances }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Vec<Value>) {
@@ -263,7 +263,6 @@ fn occurrence(day: u32, changes: Option<Value>) -> InstanceChange {
     InstanceChange {
         recurrence_id: at(&format!("2030-01-{day:02}T09:00:00Z")),
         all_day: false,
-        time_zone: Some("Europe/Berlin".into()),
         external_id: None,
         etag: None,
         payload: changes.map(payload),

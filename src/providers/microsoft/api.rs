@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::http::{Address, Method};
 use crate::providers::account::{Ask, FoundCalendar};
-use crate::providers::api::{Answered, ApiError, Call, Failure, call};
+use crate::providers::api::{ApiError, Call, Failure, call};
 
 /// Identifiers that stay when an event is moved must be asked for with every request; so must times in UTC, and bodies
 /// as text.
@@ -36,18 +36,18 @@ pub fn event(ask: &Ask, id: &str, more: &[&str], query: &[(&str, &str)]) -> Addr
 }
 
 pub fn get(ask: &Ask, address: Address) -> Result<Value, ApiError> {
-    send(ask, Call::get(address).with("prefer", PREFER)).map(|answered| answered.json)
+    send(ask, Call::get(address).with("prefer", PREFER))
 }
 
 /// As [`get`], in pages of so many.
 pub fn get_page(ask: &Ask, address: Address, size: usize) -> Result<Value, ApiError> {
     let prefer = format!("{PREFER}, odata.maxpagesize={size}");
-    send(ask, Call::get(address).with("prefer", prefer)).map(|answered| answered.json)
+    send(ask, Call::get(address).with("prefer", prefer))
 }
 
 /// As [`get`], with bodies in HTML where they are.
 pub fn get_html(ask: &Ask, address: Address) -> Result<Value, ApiError> {
-    send(ask, Call::get(address).with("prefer", PREFER_HTML)).map(|answered| answered.json)
+    send(ask, Call::get(address).with("prefer", PREFER_HTML))
 }
 
 /// Writes; with an etag only where that is still the version there.
@@ -62,16 +62,16 @@ pub fn write(
     if let Some(etag) = etag {
         call = call.with("if-match", etag);
     }
-    send(ask, call).map(|answered| answered.json)
+    send(ask, call)
 }
 
 /// Makes an event, and has its times in this zone.
 pub fn create(ask: &Ask, address: Address, zone: &str, json: &Value) -> Result<Value, ApiError> {
     let prefer = PREFER.replace("=\"UTC\"", &format!("=\"{zone}\""));
-    send(ask, Call::send(Method::POST, address, Some(json)).with("prefer", prefer)).map(|answered| answered.json)
+    send(ask, Call::send(Method::POST, address, Some(json)).with("prefer", prefer))
 }
 
-fn send(ask: &Ask, request: Call) -> Result<Answered, ApiError> {
+fn send(ask: &Ask, request: Call) -> Result<Value, ApiError> {
     call(&ask.client, &ask.token, request).map_err(|error| match error {
         ApiError::Failed(failure) if failure.status == 429 => ApiError::Throttled(failure.address, failure.retry_after),
         other => other,

@@ -98,7 +98,7 @@ fn create(event: Value, instances: Vec<InstanceChange>) -> Change {
 
 fn update(id: &str, etag: Option<&str>, changes: Value, instances: Vec<InstanceChange>) -> Change {
     let (external_id, etag) = (id.to_owned(), etag.map(str::to_owned));
-    Change::Update { external_id, etag, payload: payload(changes), whole: Map::new(), instances }
+    Change::Update { external_id, etag, payload: payload(changes), instances }
 }
 
 fn delete(id: &str, etag: Option<&str>) -> Change {
@@ -109,7 +109,6 @@ fn instance(original: &str, payload: Option<Value>) -> InstanceChange {
     InstanceChange {
         recurrence_id: at(original),
         all_day: false,
-        time_zone: Some("Europe/Berlin".into()),
         external_id: None,
         etag: None,
         payload: payload.map(self::payload),

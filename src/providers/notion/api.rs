@@ -56,7 +56,7 @@ pub fn post_patiently(ask: &Ask, segments: &[&str], json: &Value, left: &mut Dur
 
 fn send(ask: &Ask, request: Call) -> Result<Value, ApiError> {
     let answered = call(&ask.client, &ask.token, request.with("notion-version", VERSION));
-    answered.map(|answered| answered.json).map_err(|error| match error {
+    answered.map_err(|error| match error {
         // 529: all of Notion is asked too much.
         ApiError::Failed(failure) if matches!(failure.status, 429 | 529) => {
             ApiError::Throttled(failure.address, failure.retry_after)

@@ -25,7 +25,6 @@ pub struct Writer<'a> {
 /// What an item that is there needs to be as it is here.
 pub struct Update {
     pub payload: Map<String, Value>,
-    pub whole: Map<String, Value>,
     pub instances: Vec<InstanceChange>,
 }
 
@@ -56,16 +55,16 @@ impl Writer<'_> {
             // What was agreed on is written without an error, or was never sent as it is.
             Some(base) => match self.write(&base.local, was_busy(base)) {
                 Ok(before) => difference::members(&before, &whole),
-                Err(_) => whole.clone(),
+                Err(_) => whole,
             },
-            None => whole.clone(),
+            None => whole,
         };
         let instances = if self.provider.forgets_occurrences(&payload) {
             self.occurrences(body, None, None)?
         } else {
             self.occurrences(body, comparable.map(|base| &base.local), base)?
         };
-        Ok(Update { payload, whole, instances })
+        Ok(Update { payload, instances })
     }
 
     /// The occurrences of a series that stand beside its rule otherwise than before.
@@ -115,7 +114,6 @@ impl Writer<'_> {
         Ok(InstanceChange {
             recurrence_id,
             all_day: series.template.timing.all_day,
-            time_zone: series.template.timing.time_zone.clone(),
             external_id: known.map(|known| known.external_id.clone()),
             etag: known.and_then(|known| known.etag.clone()),
             payload: event.map(single).transpose()?,

@@ -153,13 +153,7 @@ impl Planner<'_> {
             })));
         }
         let etag = link.etag.clone().filter(|_| !revives);
-        let change = Change::Update {
-            external_id,
-            etag,
-            payload: update.payload,
-            whole: update.whole,
-            instances: update.instances,
-        };
+        let change = Change::Update { external_id, etag, payload: update.payload, instances: update.instances };
         Ok(Plan::Send(change, purpose))
     }
 }
