@@ -59,7 +59,7 @@ pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
 pub use two_way::{LINKED_CALENDAR, Linked, add_google_account, connect_calendar};
 pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Reply, Request, post, serve, serve_on};
-pub use worker::{activity_of, numbered_calendar, subscribe_to, worker_of, worker_state};
+pub use worker::{activity_of, numbered_calendar, rounds, subscribe_to, worker_of, worker_state};
 
 /// Folder of the repository.
 pub fn repository() -> &'static Path {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use postgres::Client;
 
-use crate::FakeWeb;
+use crate::{FakeWeb, eventually};
 
 /// A calendar of so many events, each at a time of its own in 2030.
 pub fn numbered_calendar(events: usize) -> String {
@@ -59,4 +59,20 @@ pub fn worker_state(client: &mut Client) -> String {
         .query_one("select state from calendar_worker_status where database = current_database()", &[])
         .expect("a row for this database")
         .get(0)
+}
+
+/// Waits until the worker has gone round twice in this state: the first round may have begun before.
+pub fn rounds(client: &mut Client, state: &str) {
+    let last = "select coalesce(max(extract(epoch from last_loop) * 1000000), 0)::bigint from calendar_worker_status
+                where database = current_database() and state = $1";
+    let mut at = |after: i64| {
+        let mut seen = after;
+        eventually(state, || {
+            seen = client.query_one(last, &[&state]).expect("the worker's status").get(0);
+            seen > after
+        });
+        seen
+    };
+    let first = at(0);
+    at(first);
 }

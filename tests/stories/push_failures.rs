@@ -1,8 +1,10 @@
 //! What is sent although something goes wrong: nothing is lost, and nothing is twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use calendar_sync_e2e::{ADA, GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, eventually, text, worker_of};
+use calendar_sync_e2e::{
+    ADA, GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, eventually, rounds, text, worker_of,
+};
 use serde_json::json;
 
 const FIRST: &str = "select concat_ws(' ', status, retry_count) from calendar_sync_queue order by queue_id limit 1";
@@ -223,18 +225,20 @@ fn what_is_deleted_while_its_create_is_on_its_way_is_deleted_there() {
 #[test]
 fn a_call_by_hand_can_be_cancelled_while_it_sends() {
     let mut linked = Linked::start(false, "push");
-    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(20)));
+    // Whoever did not heed the cancel would wait for an hour.
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::Delay(Duration::from_secs(3600)));
+    linked.client.batch_execute("set calendar_sync.http_timeout = '1h'").expect("set");
     linked.upsert_titled("1", "One");
-    let cancel = linked.client.cancel_token();
-    let canceller = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(500));
-        cancel.cancel_query(postgres::NoTls).expect("cancel");
+    let (google, cancel) = (&linked.google, linked.client.cancel_token());
+    let result = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            eventually("it is being sent", || google.count(GoogleCall::Insert) == 1);
+            cancel.cancel_query(postgres::NoTls).expect("cancel");
+        });
+        linked.client.query("select * from calendar_queue_process()", &[])
     });
-    let started = Instant::now();
-    let result = linked.client.query("select * from calendar_queue_process()", &[]);
-    assert!(result.is_err());
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-    canceller.join().expect("the canceller");
+    let error = result.expect_err("cancelled");
+    assert_eq!(error.code(), Some(&postgres::error::SqlState::QUERY_CANCELED), "{error:?}");
     assert_eq!(linked.operations("pending"), 1);
 }
 
@@ -260,7 +264,7 @@ fn nothing_is_sent_to_a_paused_calendar_and_all_of_it_when_it_goes_on() {
     let mut linked = Linked::start(true, "push");
     linked.client.batch_execute("select calendar_pause(connection_id) from calendar_connections").expect("pause");
     linked.upsert_titled("1", "One");
-    std::thread::sleep(Duration::from_millis(700));
+    rounds(&mut linked.client, "running");
     assert_eq!((linked.remote().len(), linked.operations("pending")), (0, 1));
     linked.client.batch_execute("select calendar_continue(connection_id) from calendar_connections").expect("continue");
     eventually("it is there", || linked.remote_titles() == ["One"]);
@@ -282,7 +286,9 @@ fn a_restored_copy_sends_nothing_by_hand_or_by_its_worker_until_it_is_the_real_o
         assert!(error.contains("restored copy"), "{error}");
         let refused = linked.client.query("select * from calendar_queue_process()", &[]).expect("process");
         assert!(refused.is_empty());
-        std::thread::sleep(Duration::from_millis(300));
+        if worker {
+            rounds(&mut linked.client, "stands aside: restored copy");
+        }
         assert_eq!((linked.google.calls(), linked.remote().len()), (calls, 0));
         linked.client.batch_execute("select calendar_resume()").expect("resume");
         linked.sync_now();

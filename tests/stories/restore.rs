@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calendar_sync_e2e::{Cluster, FakeWeb, INSERT_INTERACTIONS, count, create_crm, eventually};
+use calendar_sync_e2e::{Cluster, FakeWeb, INSERT_INTERACTIONS, count, create_crm, eventually, rounds};
 use postgres::Client;
 
 const TEAM_CALENDAR: &str = include_str!("../../demo/team.ics");
@@ -199,22 +199,6 @@ fn a_worker_leaves_a_restore_that_is_under_way_alone() {
     }
     // The original's worker pulls it, once.
     assert!(web.requests("/team.ics").len() <= requests + 1, "the copy's worker has asked");
-}
-
-/// Waits until the worker has gone round twice in this state: the first round may have begun before.
-fn rounds(client: &mut Client, state: &str) {
-    let last = "select coalesce(max(extract(epoch from last_loop) * 1000000), 0)::bigint from calendar_worker_status
-                where database = current_database() and state = $1";
-    let mut at = |after: i64| {
-        let mut seen = after;
-        eventually(state, || {
-            seen = client.query_one(last, &[&state]).expect("the worker's status").get(0);
-            seen > after
-        });
-        seen
-    };
-    let first = at(0);
-    at(first);
 }
 
 #[test]
