@@ -1,7 +1,7 @@
 //! calendar_sync: a PostgreSQL extension that makes a CRM's own database its calendar hub.
 //!
-//! Floors, from the top: `api` and `worker`; `sync` and `interaction`; `providers` and `store`; `http` and `secrets`;
-//! `calendar_sync_core`, `settings`, `errors` and `zones`. A file imports only from floors below its own.
+//! Floors, from the top: `api` and `worker`; `sync` and `interaction`; `providers` and `store`; `http`, `secrets` and
+//! `trigger_call`; `calendar_sync_core`, `settings`, `errors` and `zones`. A file imports only from floors below its own.
 
 use pgrx::prelude::*;
 

@@ -200,7 +200,7 @@ pub fn register() {
     );
     int(
         c"calendar_sync.max_retries",
-        c"How often a failed interaction is tried again by itself.",
+        c"How often a failed interaction, or an operation of the queue, is tried again by itself.",
         &MAX_RETRIES,
         0..=20,
         GucContext::Suset,

@@ -74,7 +74,10 @@ fn keep(installation: &Installation, wish: &Wish, options: &Options, calendar: &
     let (provider, origin) = account_connections::provider(installation, wish.account_id)?
         .map(|provider| Site::of(installation, &provider).map(|site| (provider, site.api.origin())))
         .transpose()?
-        .ok_or_else(|| invalid_argument("the account was removed meanwhile"))?;
+        .ok_or_else(|| {
+            error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the account was removed meanwhile")
+                .set_hint("calendar_oauth_begin and calendar_account_add make accounts.")
+        })?;
     let settings = Settings {
         direction: wish.direction,
         visibility: wish.visibility,

@@ -114,7 +114,7 @@ fn texts(key: &str, value: &Value) -> SqlResult<Vec<String>> {
         Value::Array(list) => list.iter().map(|it| it.as_str().map(str::to_owned)).collect(),
         _ => None,
     };
-    list.ok_or_else(|| invalid_argument(format!("options: {key} is not a list of texts")))
+    list.ok_or_else(|| invalid_argument(format!("options: {key} is not a list of texts")).set_hint(KEYS))
 }
 
 fn redirect_uris(key: &str, value: &Value) -> SqlResult<Vec<String>> {
@@ -139,7 +139,8 @@ fn tenant(value: &Value) -> SqlResult<String> {
 }
 
 fn address(key: &str, value: &Value) -> SqlResult<String> {
-    let text = value.as_str().ok_or_else(|| invalid_argument(format!("options: {key} is not a text")))?;
+    let text =
+        value.as_str().ok_or_else(|| invalid_argument(format!("options: {key} is not a text")).set_hint(KEYS))?;
     let address = Address::parse(text)
         .map_err(|why| bad_address(key).set_detail(format!("{}.", capitalized(&why.to_string()))))?;
     match http_options().policy.refuses(&address) {
@@ -152,4 +153,5 @@ fn address(key: &str, value: &Value) -> SqlResult<String> {
 
 fn bad_address(key: &str) -> ErrorReport {
     invalid_argument(format!("options: {key} is no address that can be asked"))
+        .set_hint("Give the whole address, as https://login.example.com/token.")
 }

@@ -138,7 +138,7 @@ fn unknown(name: &str) -> ErrorReport {
 /// A secret that must not be empty.
 pub fn secret(name: &str, value: &str) -> SqlResult<Zeroizing<String>> {
     match value.trim() {
-        "" => Err(invalid_argument(format!("{name} is empty"))),
+        "" => Err(invalid_argument(format!("{name} is empty")).set_hint("Pass it as the provider gave it.")),
         value => Ok(Zeroizing::new(value.to_owned())),
     }
 }
