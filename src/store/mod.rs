@@ -6,6 +6,7 @@ pub mod agenda;
 pub mod catalog;
 pub mod channels;
 pub mod cleanup;
+pub mod conflicts;
 pub mod connections;
 pub mod crm;
 mod datum;

@@ -9,7 +9,6 @@ use pgrx::pg_sys;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::connections::Connection;
 use super::datum::{column, stamp, uuid, within_scratch};
 use super::kind::{Kind, columns};
 use super::links::{ItemId, Link};
@@ -207,12 +206,6 @@ thread_local! {
                and interaction_id is not null
          )",
         &[pg_sys::UUIDOID],
-    ) };
-    static LOG: Statement = const { Statement::new(
-        "insert into @calendar_sync_log (event_id, connection_id, provider, user_id, action, status, details)
-         select r.id, $1, $2, $3, 'conflict', 'success', r.details::jsonb
-         from unnest($4, $5) r (id, details)",
-        &[pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
     ) };
 }
 
@@ -430,23 +423,4 @@ pub fn was_of_interaction(installation: &Installation, event: Uuid) -> SqlResult
     let found = WAS_INTERACTION
         .with(|statement| statement.run(installation, &[uuid(event).into()], |rows| rows.first().get_one::<bool>()))?;
     Ok(found == Some(true))
-}
-
-/// Rows of calendar_sync_log about conflicts: (item, details).
-pub fn log(installation: &Installation, connection: &Connection, conflicts: &[(ItemId, Value)]) -> SqlResult<()> {
-    if conflicts.is_empty() {
-        return Ok(());
-    }
-    within_scratch(|| {
-        let id = |item: ItemId| item.series().or(item.event()).map(uuid);
-        let given = [
-            uuid(connection.id).into(),
-            connection.provider.as_str().into(),
-            connection.user_id.as_str().into(),
-            column(conflicts, |(item, _)| id(*item)),
-            column(conflicts, |(_, details)| details.to_string()),
-        ];
-        LOG.with(|statement| statement.execute(installation, &given))
-    })?;
-    Ok(())
 }

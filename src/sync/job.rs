@@ -95,6 +95,14 @@ impl Job {
         matches!(&self.task, Task::Push(batch) if batch.operations.len() >= MOST)
     }
 
+    /// What it is to send, before it is handed to a thread.
+    pub fn batch(&mut self) -> Option<&mut Batch> {
+        match &mut self.task {
+            Task::Push(batch) => Some(batch),
+            _ => None,
+        }
+    }
+
     /// Any thread.
     pub fn run(self) -> Done {
         let started = Instant::now();

@@ -119,6 +119,16 @@ impl Visit {
         Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None }
     }
 
+    /// What is to be sent now. What it would take from the other side is kept first ([`push::Batch::outlast`]).
+    fn unless_it_waits(&mut self, connection: &Connection, mut job: Job) -> Result<Option<Job>, Trouble> {
+        let Some(batch) = job.batch() else { return Ok(Some(job)) };
+        let waiting = guarded(|installation| batch.outlast(installation, connection))?;
+        let is_empty = batch.operations.is_empty();
+        let waiting = waiting.into_iter().map(|taken| (taken, "pending", Some(push::WAITS.to_owned())));
+        self.report.operations.extend(waiting);
+        Ok((!is_empty).then_some(job))
+    }
+
     fn fail(&mut self, error: impl Into<String>) {
         self.end("error", Some(error.into()));
     }
@@ -244,7 +254,10 @@ impl Session {
                 let settled = prepared.settled.into_iter();
                 let status = |error: &Option<String>| if error.is_some() { "failed" } else { "completed" };
                 visit.report.operations.extend(settled.map(|(taken, error)| (taken, status(&error), error)));
-                Ok(job)
+                match job {
+                    Some(job) => visit.unless_it_waits(&connection, job),
+                    None => Ok(None),
+                }
             }
             Ok(None) => Err(Trouble::new(CHANGED_MEANWHILE)),
             Err(trouble) => Err(trouble),

@@ -4,6 +4,7 @@
 
 mod activity;
 mod command;
+mod conflicts;
 mod counters;
 mod database;
 mod databases;
@@ -14,6 +15,7 @@ mod manual;
 mod process;
 mod results;
 mod shared;
+mod short;
 mod starts;
 mod states;
 mod tokens;

@@ -65,6 +65,11 @@ pub fn set_transactions() {
     set(c"default_transaction_isolation", c"read committed");
 }
 
+/// Nobody's lock is waited for longer than a moment: it may be held by the session that waits for this process.
+pub fn set_lock_timeout() {
+    set(c"lock_timeout", c"2s");
+}
+
 /// Waits for the latch, the bell or the time. SIGTERM ends the process from here; a cancel means nothing to a process
 /// that has no statement under way, just as to a session that waits for one.
 pub fn nap(bell: &Bell, timeout: Duration) {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorker;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, pg_sys};
 
 use super::extension::{logged, within_here};
-use super::{activity, process};
+use super::{process, short};
 use crate::errors::SqlResult;
 use crate::http::Bell;
 use crate::store::{Installation, tokens as store};
@@ -25,18 +25,7 @@ const NAP: Duration = Duration::from_millis(100);
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn calendar_sync_tokens_main(argument: pg_sys::Datum) {
-    // SAFETY: a session passes its database's oid.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) }.unwrap_or(pg_sys::InvalidOid);
-    process::set_signal_handlers();
-    process::set_search_path();
-    // SAFETY: once, at the start of a background worker.
-    unsafe {
-        pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
-        pg_sys::pgstat_report_appname(c"calendar_sync tokens".as_ptr());
-    }
-    process::reload_if_asked(true);
-    process::set_transactions();
-    activity::busy("renewing an account's tokens");
+    short::begin(argument, c"calendar_sync tokens", "renewing an account's tokens");
     let Some(order) = Order::parse(BackgroundWorker::get_extra()) else { return };
     let (_, renewal) = logged(within_here(|installation| begin(installation, &order)));
     let Some(renewal) = renewal.flatten() else { return };

@@ -21,9 +21,14 @@ pub struct Linked {
 impl Linked {
     /// `worker`: whether one is there.
     pub fn start(worker: bool, direction: &str) -> Self {
+        Self::start_with(&[("calendar_sync.worker", if worker { "on" } else { "off" })], direction)
+    }
+
+    /// `settings`: of the server.
+    pub fn start_with(settings: &[(&str, &str)], direction: &str) -> Self {
         let google = FakeGoogle::start();
         google.add_person(LINKED_CALENDAR, "Europe/Berlin");
-        let cluster = Cluster::start_with(&[("calendar_sync.worker", if worker { "on" } else { "off" })]);
+        let cluster = Cluster::start_with(settings);
         let mut client = cluster.create_database("crm");
         let account = add_google_account(&mut client, &google, ADA, LINKED_CALENDAR);
         let connection = connect_calendar(&mut client, account, LINKED_CALENDAR, direction, &json!({}));

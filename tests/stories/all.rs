@@ -44,6 +44,7 @@ mod real_servers;
 mod replication;
 mod restore;
 mod standby;
+mod undone;
 mod upgrade;
 mod web_server;
 mod webhooks;

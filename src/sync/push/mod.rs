@@ -7,6 +7,7 @@
 mod by_hand;
 mod difference;
 mod item;
+mod outlasting;
 mod payload;
 mod prepare;
 mod send;
@@ -20,6 +21,7 @@ use crate::store::links::Link;
 use crate::store::outbox::Taken;
 
 pub use by_hand::process;
+pub use outlasting::WAITS;
 pub use prepare::{Prepared, prepare};
 pub use settle::{Settled, settle};
 

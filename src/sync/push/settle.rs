@@ -267,7 +267,7 @@ impl Ledger<'_> {
 }
 
 impl Operation {
-    fn all(&self) -> impl Iterator<Item = &Taken> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Taken> {
         std::iter::once(&self.taken).chain(&self.others)
     }
 }

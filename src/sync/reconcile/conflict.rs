@@ -122,8 +122,8 @@ pub fn data(merged: &Merged, policy: Policy, winner: Option<Side>, known: &Known
     }))
 }
 
-/// What the log says of it.
+/// What the log says of it: also each value that was lost, since the next conflict takes the place of this one in
+/// conflict_data.
 pub fn in_log(data: &Value) -> Value {
-    let names: Vec<&Value> = data["fields"].as_array().into_iter().flatten().map(|field| &field["name"]).collect();
-    json!({"policy": data["policy"], "winner": data["winner"], "fields": names})
+    json!({"policy": data["policy"], "winner": data["winner"], "fields": data["fields"]})
 }

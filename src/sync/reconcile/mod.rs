@@ -35,7 +35,7 @@ use crate::settings;
 use crate::store::connections::{Calendar, Connection, Direction};
 use crate::store::links::ItemId;
 use crate::store::pulls::{self, Outcome, PullLog};
-use crate::store::{Installation, queue, reconciled, runs};
+use crate::store::{Installation, conflicts, queue, reconciled, runs};
 use crate::zones::PgZones;
 
 pub use resolve::{Unresolved, resolve};
@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
         duration: Duration,
     ) -> SqlResult<(Counts, Option<String>)> {
         let Self { installation, connection, calendar, .. } = self;
-        reconciled::log(installation, connection, &self.conflicts)?;
+        conflicts::log(installation, connection, &self.conflicts)?;
         queue::changed(installation, &distinct(self.changed.iter().copied()), Some(connection.id))?;
         if let Some(learned) = &changes.learned {
             runs::learned(installation, connection.id, learned.clone())?;

@@ -13,7 +13,7 @@ use crate::errors::{SqlResult, internal};
 use crate::settings;
 use crate::store::connections::Connection;
 use crate::store::links::{self, ItemId};
-use crate::store::{Installation, queue, reconciled};
+use crate::store::{Installation, conflicts, queue, reconciled};
 
 /// Why nothing was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn resolve(
     for known in with_items(&run, vec![link])? {
         decide(&mut run, known, remote.clone(), keep)?;
     }
-    reconciled::log(installation, connection, &run.conflicts)?;
+    conflicts::log(installation, connection, &run.conflicts)?;
     queue::changed(installation, &super::distinct(run.changed), Some(connection.id))?;
     Ok(Ok(()))
 }

@@ -5,9 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,6 +21,7 @@ use crate::store::{self, Installation, can_write_in_passing};
 use crate::sync::accounts::site::Site;
 use crate::sync::aside::aside;
 use crate::sync::fetch::http_options;
+use crate::sync::short_worker::{self, Work};
 use crate::sync::wait::wait;
 
 /// Longest nap.
@@ -163,35 +163,14 @@ fn failed(source: &ApiError) -> ErrorReport {
 /// Has a background worker renew an account's tokens, and waits until it has ended.
 fn renew(account: &Account, refused: bool, bell: &Bell) -> SqlResult<()> {
     let order = Order { account_id: account.id, generation: account.generation, refused };
-    let worker = start(&order).ok_or_else(|| {
-        error(
-            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-            "the account's tokens can't be renewed: there is no free slot for a background worker",
-        )
-        .set_hint("Try again, or raise max_worker_processes and restart the server.")
-    })?;
-    let has_ended =
-        || matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied));
-    while !has_ended() {
-        wait(bell, NAP);
+    if short_worker::run(Work::RenewTokens, &order.to_text(), bell) {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn start(order: &Order) -> Option<DynamicBackgroundWorker> {
-    // SAFETY: reads two variables of this process.
-    let (me, database) = unsafe { (pg_sys::MyProcPid, pg_sys::MyDatabaseId) };
-    BackgroundWorkerBuilder::new("calendar_sync tokens")
-        .set_type("calendar_sync tokens")
-        .set_library("calendar_sync")
-        .set_function("calendar_sync_tokens_main")
-        .set_argument(database.into_datum())
-        .set_extra(&order.to_text())
-        .enable_spi_access()
-        .set_restart_time(None)
-        .set_notify_pid(me)
-        .load_dynamic()
-        .ok()
+    let refusal = error(
+        PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        "the account's tokens can't be renewed: there is no free slot for a background worker",
+    );
+    Err(refusal.set_hint("Try again, or raise max_worker_processes and restart the server."))
 }
 
 /// What the background worker is to do.
