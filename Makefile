@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak crash fuzz test-long test-prometheus test-fakes setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak crash model large fuzz test-long test-prometheus test-fakes setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -13,6 +13,8 @@ help:
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make crash      kill -9 at random points of a pull, and the tables are as if nothing had been (CRASH_POINTS=100)"
 	@echo "make fuzz       hostile rules, series, calendar files and flows' answers, FUZZ_MINUTES=15 for each of seven targets (bin/fuzz)"
+	@echo "make model      random edits on both sides, faults and crashes; both come to agree (MODEL_STEPS=100000, MODEL_SEED)"
+	@echo "make large      ten thousand events on both sides of each provider, and what a sync of them costs (LARGE_EVENTS)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
 	@echo "make test-prometheus  the monitoring of docs/monitoring.md with a real Prometheus"
@@ -61,6 +63,16 @@ crash:
 	@bin/setup test
 	@bin/install debug
 	@CRASH_POINTS=$${CRASH_POINTS:-100} cargo test -p calendar_sync_e2e --test stories wherever_a_kill -- --nocapture
+
+model:
+	@bin/setup test
+	@bin/install debug
+	@MODEL_STEPS=$${MODEL_STEPS:-100000} cargo test -p calendar_sync_e2e --test stories model:: -- --nocapture
+
+large:
+	@bin/setup test
+	@bin/install debug
+	@LARGE_EVENTS=$${LARGE_EVENTS:-10000} cargo test -p calendar_sync_e2e --test stories large_calendars:: -- --nocapture
 
 fuzz:
 	@bin/setup fuzz

@@ -4,7 +4,6 @@
 
 mod access;
 mod accounts;
-mod accounts_providers;
 mod accounts_tokens;
 mod accounts_worker;
 mod attack_leaks;
@@ -22,10 +21,12 @@ mod export;
 mod golden_rules;
 mod google;
 mod hostile_input;
+mod large_calendars;
 mod many_feeds;
 mod meanwhile;
 mod merge;
 mod microsoft;
+mod model;
 mod monitoring;
 mod notion;
 mod notion_model;
@@ -45,6 +46,7 @@ mod replication;
 mod restore;
 mod standby;
 mod undone;
+mod there;
 mod upgrade;
 mod web_server;
 mod webhooks;

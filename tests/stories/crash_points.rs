@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use calendar_sync_e2e::{Cluster, FakeWeb, Fault, count, eventually};
+use calendar_sync_e2e::{Cluster, FakeWeb, Fault, Random, count, eventually};
 use postgres::Client;
 
 /// All that is due is pulled and seen to.
@@ -30,22 +30,6 @@ const VICTIMS: [&str; 8] = [
     "background writer",
     "postmaster",
 ];
-
-struct Random(u64);
-
-impl Random {
-    /// In 0..1, by xorshift64*.
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[(self.next() * choices.len() as f64) as usize]
-    }
-}
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
@@ -215,7 +199,7 @@ fn wherever_a_kill_strikes_a_pull_the_tables_become_those_of_an_undisturbed_one(
     let seed = number("CRASH_SEED", clock) | 1;
     let events = if points > 20 { 5_000 } else { 500 };
     println!("CRASH_SEED={seed}, {points} points of a pull of {events} events and {} series", events / 20);
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let web = FakeWeb::start();
     let cluster = Cluster::start_with(&[
         // Nothing is due but what a run makes due.
@@ -237,7 +221,7 @@ fn wherever_a_kill_strikes_a_pull_the_tables_become_those_of_an_undisturbed_one(
     for point in 1..=points {
         let database = format!("point_{point}");
         let client = begin(&cluster, &database);
-        let (after, victim) = (duration.mul_f64(random.next()), random.one_of(&VICTIMS));
+        let (after, victim) = (duration.mul_f64(random.fraction()), random.one_of(&VICTIMS));
         sleep(after);
         let at = strike(&cluster, &database, victim);
         drop(client);

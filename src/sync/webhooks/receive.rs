@@ -142,7 +142,9 @@ impl Proved {
     }
 
     fn note(&self, installation: &Installation) -> SqlResult<()> {
-        notices::announce(installation, &self.changed)?;
+        if !self.changed.is_empty() {
+            notices::announce(installation, &self.changed)?;
+        }
         webhooks::note(installation, &self.heard)?;
         webhooks::ends(installation, &self.end_soon, false)?;
         webhooks::ends(installation, &self.ended, true)

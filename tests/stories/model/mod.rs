@@ -1,0 +1,352 @@
+//! Random edits on both sides of a calendar, random faults of its provider, random cancels and crashes: once all is at
+//! rest both sides are equal, nothing is lost, nothing is there twice, and no conflict was settled silently.
+//!
+//! Some hundred steps here; `make model` takes a hundred thousand (MODEL_STEPS). MODEL_SEED repeats a run's choices.
+
+mod here;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use calendar_sync_e2e::{Cluster, FakeGoogle, Random};
+use chrono::{DateTime, TimeDelta, Utc};
+use postgres::Client;
+use serde_json::json;
+
+use crate::there::{self, Field, Google, Notion, Outlook, Shown, There};
+use here::{CRM, Here, Way};
+use ledger::{Ledger, Side};
+
+/// Steps between two rests.
+const STRETCH: usize = 60;
+/// Events that there are at most in a calendar.
+const MOST_EVENTS: usize = 40;
+
+/// A user with one calendar elsewhere, in both directions.
+struct World {
+    user: String,
+    there: Box<dyn There>,
+    ledger: Ledger,
+    policy: &'static str,
+}
+
+struct Model {
+    cluster: Cluster,
+    client: Client,
+    random: Random,
+    worlds: Vec<World>,
+    /// Of the last event, and of the last value that was written.
+    number: usize,
+    value: usize,
+    present: DateTime<Utc>,
+}
+
+fn setting(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_is_done_on_both_sides_and_goes_wrong_between_them_they_come_to_agree() {
+    let steps = setting("MODEL_STEPS").unwrap_or(600) as usize;
+    let seed = setting("MODEL_SEED")
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64));
+    println!("MODEL_SEED={seed} MODEL_STEPS={steps}");
+    let mut model = Model::begin(seed);
+    for step in 1..=steps {
+        model.step();
+        if step % STRETCH == 0 || step == steps {
+            model.rest(step);
+        }
+    }
+}
+
+impl Model {
+    fn begin(seed: u64) -> Self {
+        let cluster = Cluster::start_with(&[
+            ("calendar_sync.worker", "off"),
+            ("calendar_sync.manual_sync_limit", "10000"),
+            ("fsync", "off"),
+        ]);
+        let mut client = cluster.create_database("crm");
+        client.batch_execute(CRM).expect("the CRM's table");
+        let mut model = Self {
+            cluster,
+            client,
+            random: Random::new(seed),
+            worlds: Vec::new(),
+            number: 0,
+            value: 0,
+            present: DateTime::from_timestamp(Utc::now().timestamp() / 60 * 60, 0).expect("a whole minute"),
+        };
+        let google = Rc::new(FakeGoogle::start());
+        for (policy, number) in [("last_write", 1), ("local", 2), ("remote", 3)] {
+            let person = Google::of(&google, &format!("person-{number}@example.com"));
+            model.connect(Box::new(person), policy, &format!("a0000000-0000-4000-8000-00000000000{number}"));
+        }
+        let outlook = Outlook::of("person@contoso.example");
+        model.connect(Box::new(outlook), "last_write", "c0000000-0000-4000-8000-000000000001");
+        model.connect(Box::new(Notion::new()), "last_write", "b0000000-0000-4000-8000-000000000001");
+        model
+    }
+
+    fn connect(&mut self, there: Box<dyn There>, policy: &'static str, user: &str) {
+        let options = json!({ "conflict_policy": policy });
+        there::connect(&mut self.client, &*there, user, &options);
+        self.worlds.push(World { user: user.to_owned(), there, ledger: Ledger::default(), policy });
+    }
+
+    /// A value that was never written before.
+    fn value(&mut self, field: Field) -> String {
+        self.value += 1;
+        match field {
+            Field::Title => format!("title-{}.", self.value),
+            Field::Location => format!("place-{}.", self.value),
+            Field::Start => (self.present + TimeDelta::days(1) + TimeDelta::minutes(self.value as i64)).to_rfc3339(),
+        }
+    }
+
+    fn step(&mut self) {
+        let world = self.random.below(self.worlds.len());
+        match self.random.below(100) {
+            0..20 => self.add(world),
+            20..65 => self.edit(world),
+            65..75 => self.delete(world),
+            75..80 => self.worlds[world].there.trouble(&mut self.random),
+            80..97 => self.sync(world),
+            97.. if std::env::var_os("MODEL_CALM").is_some() => self.sync(world),
+            97..99 => self.sync_for_a_moment(world),
+            _ => self.sync_for_nothing(world),
+        }
+    }
+
+    fn here(&mut self, world: usize) -> BTreeMap<usize, (usize, Way, Shown)> {
+        Here { client: &mut self.client, user: &self.worlds[world].user }.events()
+    }
+
+    fn add(&mut self, world: usize) {
+        let side = *self.random.one_of(&Side::BOTH);
+        let way = *self.random.one_of(&Way::ALL);
+        let shown: Shown = Field::ALL.into_iter().map(|field| (field, self.value(field))).collect();
+        self.number += 1;
+        let number = self.number;
+        let World { user, there, ledger, .. } = &mut self.worlds[world];
+        match side {
+            Side::Here => {
+                Here { client: &mut self.client, user }.add(number, way, &shown);
+                ledger.created(number, side, way.origin(), &shown);
+            }
+            Side::There if there.events().len() < MOST_EVENTS => {
+                there.add(number, &shown);
+                ledger.created(number, side, ledger::Origin::Either, &shown);
+            }
+            Side::There => {}
+        }
+    }
+
+    fn edit(&mut self, world: usize) {
+        let field = *self.random.one_of(&Field::ALL);
+        let value = self.value(field);
+        if self.random.chance(0.5) {
+            let all: Vec<_> = self.here(world).into_iter().collect();
+            if all.is_empty() {
+                return;
+            }
+            let (number, (_, way, before)) = self.random.one_of(&all).clone();
+            let World { user, ledger, .. } = &mut self.worlds[world];
+            Here { client: &mut self.client, user }.edit(number, way, field, &value);
+            ledger.edited(number, Side::Here, &before, field, &value);
+        } else {
+            let World { there, ledger, .. } = &mut self.worlds[world];
+            let all = there.events();
+            if all.is_empty() {
+                return;
+            }
+            let seen = self.random.one_of(&all);
+            there.edit(&seen.id, field, &value);
+            ledger.edited(seen.number, Side::There, &seen.shown, field, &value);
+        }
+    }
+
+    fn delete(&mut self, world: usize) {
+        if self.random.chance(0.5) {
+            let all: Vec<_> = self.here(world).into_iter().collect();
+            if all.is_empty() {
+                return;
+            }
+            let (number, (_, way, before)) = self.random.one_of(&all).clone();
+            let World { user, ledger, .. } = &mut self.worlds[world];
+            Here { client: &mut self.client, user }.delete(number, way, &mut self.random);
+            ledger.deleted(number, Side::Here, &before);
+        } else {
+            let World { there, ledger, .. } = &mut self.worlds[world];
+            let all = there.events();
+            if all.is_empty() {
+                return;
+            }
+            let seen = self.random.one_of(&all);
+            there.delete(&seen.id);
+            ledger.deleted(seen.number, Side::There, &seen.shown);
+        }
+    }
+
+    fn sync(&mut self, world: usize) {
+        let user = self.worlds[world].user.clone();
+        let force = self.random.chance(0.05);
+        self.client.query("select * from calendar_sync_now($1, $2)", &[&user, &force]).expect("a report");
+    }
+
+    /// Ended by a time-out, a kill of the session, or (seldom) of the whole server, wherever it is then.
+    fn sync_for_a_moment(&mut self, world: usize) {
+        let user = self.worlds[world].user.clone();
+        let patience = 1 + self.random.below(60);
+        match self.random.below(20) {
+            0 => {
+                let pid: i32 = self.client.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
+                std::thread::scope(|scope| {
+                    let (client, cluster) = (&mut self.client, &self.cluster);
+                    scope.spawn(move || {
+                        let _ = client.query("select * from calendar_sync_now($1)", &[&user]);
+                    });
+                    std::thread::sleep(std::time::Duration::from_millis(patience as u64));
+                    cluster.kill(pid);
+                });
+                self.client = self.cluster.connect("crm");
+            }
+            1..4 => {
+                let mut other = self.cluster.connect("crm");
+                let pid: i32 = other.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
+                std::thread::scope(|scope| {
+                    scope.spawn(move || {
+                        let _ = other.query("select * from calendar_sync_now($1)", &[&user]);
+                    });
+                    std::thread::sleep(std::time::Duration::from_millis(patience as u64));
+                    self.client.execute("select pg_terminate_backend($1)", &[&pid]).expect("the end of a session");
+                });
+            }
+            _ => {
+                self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
+                let _ = self.client.query("select * from calendar_sync_now($1)", &[&user]);
+                self.client.batch_execute("reset statement_timeout").expect("no time-out");
+            }
+        }
+    }
+
+    /// In a transaction that is rolled back.
+    fn sync_for_nothing(&mut self, world: usize) {
+        let user = self.worlds[world].user.clone();
+        let mut transaction = self.client.transaction().expect("a transaction");
+        transaction.query("select * from calendar_sync_now($1)", &[&user]).expect("a report");
+        transaction.rollback().expect("rolled back");
+    }
+
+    /// Nothing goes wrong any more, and all is synced until nothing is left to do; then both sides are compared.
+    fn rest(&mut self, step: usize) {
+        for world in 0..self.worlds.len() {
+            self.worlds[world].there.no_trouble();
+            let mut quiet = 0;
+            for round in 0.. {
+                assert!(round < 40, "step {step}: no rest is found: {}", self.unrest(world));
+                quiet = if self.sync_once(world) { quiet + 1 } else { 0 };
+                if quiet == 2 {
+                    break;
+                }
+            }
+            self.compare(world, step);
+        }
+    }
+
+    /// Whether there was nothing to do.
+    fn sync_once(&mut self, world: usize) -> bool {
+        let user = self.worlds[world].user.clone();
+        // What failed for good while things went wrong is tried again, as a DBA would.
+        self.client
+            .batch_execute(
+                "select calendar_queue_retry(queue_id) from calendar_sync_queue where status = 'failed';
+                 update calendar_sync_queue set scheduled_for = now() where status = 'pending';
+                 update calendar_accounts set refresh_not_before = null",
+            )
+            .expect("everything is tried again");
+        let row = self
+            .client
+            .query_one(
+                "select status, coalesce(error, ''), created + updated + deleted + pushed from calendar_sync_now($1)",
+                &[&user],
+            )
+            .expect("a report");
+        let (status, done): (String, i32) = (row.get(0), row.get(2));
+        let left: i64 = self
+            .client
+            .query_one(
+                "select count(*) from calendar_sync_queue q join calendar_connections c using (connection_id)
+                 where c.user_id = $1 and q.status <> 'completed'",
+                &[&user],
+            )
+            .expect("what is left")
+            .get(0);
+        status == "success" && done == 0 && left == 0
+    }
+
+    fn unrest(&mut self, world: usize) -> String {
+        let user = self.worlds[world].user.clone();
+        let row = self
+            .client
+            .query_one(
+                "select (select string_agg(r::text, '; ') from calendar_sync_now($1) r)
+                        || ' queue: ' || coalesce((select string_agg(q::text, '; ') from calendar_sync_queue q
+                                                   join calendar_connections c using (connection_id)
+                                                   where c.user_id = $1 and q.status <> 'completed'), '')",
+                &[&user],
+            )
+            .expect("what is left");
+        row.get::<_, Option<String>>(0).unwrap_or_default()
+    }
+
+    /// Links, operations and log of a user, for whoever looks into a failure.
+    fn trace(&mut self, user: &str) -> String {
+        let queries = [
+            "select to_jsonb(l)::text from calendar_event_links l join calendar_connections c using (connection_id)
+             where c.user_id = $1",
+            "select to_jsonb(q)::text from calendar_sync_queue q join calendar_connections c using (connection_id)
+             where c.user_id = $1 order by queue_id",
+            "select to_jsonb(g)::text from calendar_sync_log g where user_id = $1 order by log_id",
+            "select to_jsonb(e)::text from calendar_events e where user_id = $1",
+        ];
+        let all = queries.iter().flat_map(|query| self.client.query(*query, &[&user]).expect(query));
+        all.map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn compare(&mut self, world: usize, step: usize) {
+        let user = self.worlds[world].user.clone();
+        // What lost.
+        let conflicts: String = self
+            .client
+            .query_one(
+                "select coalesce(string_agg((f -> (case when details ->> 'winner' = 'local' then 'remote' else 'local' end))::text,
+                                            ' '), '')
+                 from calendar_sync_log, jsonb_array_elements(details -> 'fields') f
+                 where user_id = $1 and action = 'conflict'",
+                &[&user],
+            )
+            .expect("conflicts")
+            .get(0);
+        let all_here = self.here(world);
+        let World { there, ledger, policy, .. } = &mut self.worlds[world];
+        let mut wrong = Vec::new();
+        let twice_here = all_here.iter().filter(|(_, (times, ..))| *times > 1);
+        wrong.extend(twice_here.map(|(number, (times, ..))| format!("event {number} is here {times} times")));
+        let mut all_there: BTreeMap<usize, Shown> = BTreeMap::new();
+        for seen in there.events() {
+            if all_there.insert(seen.number, seen.shown).is_some() {
+                wrong.push(format!("event {} is there twice", seen.number));
+            }
+        }
+        let here = all_here.into_iter().map(|(number, (_, _, shown))| (number, shown)).collect();
+        wrong.extend(ledger.settle(&here, &all_there, &conflicts));
+        let whose = format!("step {step}, {} with {policy}", there.provider());
+        assert!(wrong.is_empty(), "{whose}:\n{}\n{}", wrong.join("\n"), self.trace(&user));
+        // Old ones are looked through no more.
+        self.client.execute("delete from calendar_sync_log where user_id = $1", &[&user]).expect("an empty log");
+    }
+}
