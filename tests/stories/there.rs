@@ -54,6 +54,14 @@ pub trait There {
     /// Requests of its API since they were last counted, those for tokens apart.
     fn count_requests(&self) -> usize;
 
+    /// What a sync asks where nothing has changed.
+    fn least_requests(&self) -> usize {
+        1
+    }
+
+    /// Lets the time pass after which what was edited so far is no longer asked for again.
+    fn rest(&self) {}
+
     /// Something goes wrong with what is asked next.
     fn trouble(&self, random: &mut Random);
     fn no_trouble(&self);
@@ -383,6 +391,16 @@ impl There for Notion {
         let requests = self.fake.count_requests();
         self.fake.forget_requests();
         requests
+    }
+
+    /// Rows in the trash are a list of their own.
+    fn least_requests(&self) -> usize {
+        2
+    }
+
+    fn rest(&self) {
+        self.fake.advance(TimeDelta::minutes(10));
+        self.fake.add_page(&self.data_source, &json!({ "Name": title_of("Not an event") }));
     }
 
     fn trouble(&self, random: &mut Random) {
