@@ -376,13 +376,14 @@ impl There for Notion {
                 let items = page["properties"][name][kind].as_array().map_or(&[][..], Vec::as_slice);
                 items.iter().filter_map(|item| item["plain_text"].as_str()).collect()
             };
+            let number = number_of(&texts("Notes", "rich_text"))?;
             let shown = BTreeMap::from([
                 (Field::Title, texts("Name", "title")),
                 (Field::Location, texts("Where", "rich_text")),
                 (Field::Start, start_text(&page["properties"]["When"]["date"]["start"])),
             ]);
             let id = page["id"].as_str().unwrap_or_default().to_owned();
-            Some(Seen { number: number_of(&texts("Notes", "rich_text"))?, id, shown })
+            Some(Seen { number, id, shown })
         });
         seen.collect()
     }

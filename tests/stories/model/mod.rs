@@ -8,9 +8,10 @@ mod ledger;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use calendar_sync_e2e::{Cluster, FakeGoogle, Random};
+use calendar_sync_e2e::{Cluster, FakeGoogle, Random, eventually, worker_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::json;
@@ -115,8 +116,8 @@ impl Model {
             65..75 => self.delete(world),
             75..80 => self.worlds[world].there.trouble(&mut self.random),
             80..97 => self.sync(world),
-            97.. if std::env::var_os("MODEL_CALM").is_some() => self.sync(world),
-            97..99 => self.sync_for_a_moment(world),
+            97 | 98 => self.sync_for_a_moment(world),
+            _ if self.random.chance(0.15) => self.crash(),
             _ => self.sync_for_nothing(world),
         }
     }
@@ -197,40 +198,45 @@ impl Model {
         self.client.query("select * from calendar_sync_now($1, $2)", &[&user, &force]).expect("a report");
     }
 
-    /// Ended by a time-out, a kill of the session, or (seldom) of the whole server, wherever it is then.
+    /// Ended by a time-out or the end of the session, wherever it is then.
     fn sync_for_a_moment(&mut self, world: usize) {
         let user = self.worlds[world].user.clone();
         let patience = 1 + self.random.below(60);
-        match self.random.below(20) {
-            0 => {
-                let pid: i32 = self.client.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
-                std::thread::scope(|scope| {
-                    let (client, cluster) = (&mut self.client, &self.cluster);
-                    scope.spawn(move || {
-                        let _ = client.query("select * from calendar_sync_now($1)", &[&user]);
-                    });
-                    std::thread::sleep(std::time::Duration::from_millis(patience as u64));
-                    cluster.kill(pid);
+        if self.random.chance(0.2) {
+            let mut other = self.cluster.connect("crm");
+            let pid: i32 = other.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    let _ = other.query("select * from calendar_sync_now($1)", &[&user]);
                 });
-                self.client = self.cluster.connect("crm");
-            }
-            1..4 => {
-                let mut other = self.cluster.connect("crm");
-                let pid: i32 = other.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
-                std::thread::scope(|scope| {
-                    scope.spawn(move || {
-                        let _ = other.query("select * from calendar_sync_now($1)", &[&user]);
-                    });
-                    std::thread::sleep(std::time::Duration::from_millis(patience as u64));
-                    self.client.execute("select pg_terminate_backend($1)", &[&pid]).expect("the end of a session");
-                });
-            }
-            _ => {
-                self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
-                let _ = self.client.query("select * from calendar_sync_now($1)", &[&user]);
-                self.client.batch_execute("reset statement_timeout").expect("no time-out");
-            }
+                sleep(Duration::from_millis(patience as u64));
+                self.client.execute("select pg_terminate_backend($1)", &[&pid]).expect("the end of a session");
+            });
+        } else {
+            self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
+            let _ = self.client.query("select * from calendar_sync_now($1)", &[&user]);
+            self.client.batch_execute("reset statement_timeout").expect("no time-out");
         }
+        self.sync(world);
+    }
+
+    /// The worker is at all calendars when it, or the whole server, is killed.
+    fn crash(&mut self) {
+        self.cluster.set("calendar_sync.worker", "on");
+        self.client.batch_execute("select calendar_sync_request()").expect("all are due");
+        let client = &mut self.client;
+        eventually("the worker is there", || worker_of(client, "crm").is_some());
+        let victim = worker_of(&mut self.client, "crm").expect("its pid");
+        sleep(Duration::from_millis(self.random.below(150) as u64));
+        if self.random.chance(0.3) {
+            self.cluster.kill_server();
+        } else {
+            self.cluster.kill(victim);
+        }
+        self.cluster.set("calendar_sync.worker", "off");
+        self.client = self.cluster.connect("crm");
+        let client = &mut self.client;
+        eventually("the worker is gone", || worker_of(client, "crm").is_none());
     }
 
     /// In a transaction that is rolled back.
@@ -239,6 +245,7 @@ impl Model {
         let mut transaction = self.client.transaction().expect("a transaction");
         transaction.query("select * from calendar_sync_now($1)", &[&user]).expect("a report");
         transaction.rollback().expect("rolled back");
+        self.sync(world);
     }
 
     /// Nothing goes wrong any more, and all is synced until nothing is left to do; then both sides are compared.
