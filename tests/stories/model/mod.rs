@@ -237,6 +237,8 @@ impl Model {
         self.client = self.cluster.connect("crm");
         let client = &mut self.client;
         eventually("the worker is gone", || worker_of(client, "crm").is_none());
+        // Nobody waits for as long as a dead process may have been at it.
+        self.client.batch_execute("update calendar_accounts set refresh_until = null").expect("tokens are free");
     }
 
     /// In a transaction that is rolled back.
@@ -267,6 +269,7 @@ impl Model {
     /// Whether there was nothing to do.
     fn sync_once(&mut self, world: usize) -> bool {
         let user = self.worlds[world].user.clone();
+        self.log_in_again(world);
         // What failed for good while things went wrong is tried again, as a DBA would.
         self.client
             .batch_execute(
@@ -293,6 +296,18 @@ impl Model {
             .expect("what is left")
             .get(0);
         status == "success" && done == 0 && left == 0
+    }
+
+    /// A user whose tokens were refused for good while things went wrong.
+    fn log_in_again(&mut self, world: usize) {
+        let World { user, there, .. } = &self.worlds[world];
+        let waits = "select from calendar_accounts where user_id = $1 and status = 'reauth_required'";
+        if self.client.execute(waits, &[user]).expect("the account") > 0 {
+            let (access, refresh) = there.tokens();
+            self.client
+                .execute("select calendar_account_add($1, $2, $3, $4)", &[user, &there.provider(), &access, &refresh])
+                .expect("a new login");
+        }
     }
 
     fn unrest(&mut self, world: usize) -> String {
