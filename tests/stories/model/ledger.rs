@@ -223,7 +223,10 @@ impl Item {
                 return Some(format!("{field:?} is {value}, and the interaction says {said}"));
             }
         }
-        let unseen = |seen: &BTreeSet<String>| self.edits_of(Side::Here).iter().any(|edit| !seen.contains(&edit.value));
+        let unseen = |seen: &BTreeSet<String>| {
+            let last = |field| self.last(Side::Here, field);
+            Field::ALL.into_iter().any(|field| last(field).is_some_and(|value| !seen.contains(value)))
+        };
         match (shown.there, self.deleted.get(&Side::There)) {
             (Some(there), _) if there != here => Some(format!("here {here:?}, there {there:?}")),
             (None, None) => Some("it is not there, though nobody deleted it there".to_owned()),

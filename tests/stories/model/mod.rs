@@ -60,6 +60,9 @@ fn whatever_is_done_on_both_sides_and_goes_wrong_between_them_they_come_to_agree
         if step % STRETCH == 0 || step == steps {
             model.rest(step);
         }
+        if step % 1_000 == 0 {
+            println!("{step} steps");
+        }
     }
 }
 
