@@ -12,8 +12,10 @@
 //! eventually("the calendar is pulled", || count(&mut client, "select count(*) from calendar_events") > 0);
 //! ```
 
+mod clock;
 mod cluster;
 mod crm;
+mod faults;
 mod flow;
 mod front_end;
 mod golden;

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::resource::{Resource, is_cancelled, merge, settle, text};
 use super::series;
 use super::when::{When, basic};
-use super::world::Clock;
+use crate::clock::Clock;
 
 /// What somebody may do with a calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,7 @@ impl Calendar {
     pub fn insert(&mut self, mut resource: Resource, by: &str, clock: &mut Clock) -> Result<String, Refusal> {
         let id = match text(&resource, "id") {
             Some(id) => id.to_owned(),
-            None => clock.new_id(),
+            None => new_id(clock),
         };
         if self.events.contains_key(&id) {
             return Err(Refusal::new(409, "duplicate", "The requested identifier already exists."));
@@ -191,7 +191,8 @@ impl Calendar {
 
     /// Writes a version as it is, with a new etag.
     pub fn put(&mut self, mut resource: Resource, clock: &mut Clock) {
-        let (now, etag) = clock.stamp();
+        let now = clock.tick();
+        let etag = format!("\"{}\"", now.timestamp_millis() * 2);
         resource.insert("updated".into(), json!(now.to_rfc3339_opts(SecondsFormat::Millis, true)));
         resource.insert("etag".into(), json!(etag));
         let id = text(&resource, "id").unwrap_or_default().to_owned();
@@ -222,4 +223,9 @@ impl Calendar {
         }
         self.forgotten = self.version;
     }
+}
+
+/// As Google makes them: 26 characters of base32hex.
+fn new_id(clock: &mut Clock) -> String {
+    format!("{:026}", clock.new_number())
 }

@@ -1,6 +1,5 @@
 //! What goes wrong on demand, and what is noted of every request.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::refusal::Refusal;
@@ -87,31 +86,4 @@ impl GoogleRequest {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Faults {
-    /// In their order: which call (`None`: any), how often yet, what.
-    planned: Vec<(Option<GoogleCall>, usize, GoogleFault)>,
-    pub requests: Vec<GoogleRequest>,
-    pub counts: HashMap<GoogleCall, usize>,
-}
-
-impl Faults {
-    pub fn plan(&mut self, call: Option<GoogleCall>, times: usize, fault: GoogleFault) {
-        self.planned.push((call, times, fault));
-    }
-
-    pub fn clear(&mut self) {
-        self.planned.clear();
-    }
-
-    /// The first that is planned for this call.
-    pub fn next(&mut self, call: GoogleCall) -> Option<GoogleFault> {
-        let at = self.planned.iter().position(|(of, times, _)| *times > 0 && of.is_none_or(|of| of == call))?;
-        self.planned[at].1 -= 1;
-        let fault = self.planned[at].2.clone();
-        if self.planned[at].1 == 0 {
-            self.planned.remove(at);
-        }
-        Some(fault)
-    }
-}
+pub(super) type Faults = crate::faults::Faults<GoogleCall, GoogleFault, GoogleRequest>;

@@ -206,20 +206,16 @@ impl FakeGoogle {
 
     /// How many requests of this kind there were since they were last forgotten.
     pub fn count(&self, call: GoogleCall) -> usize {
-        self.world().faults.counts.get(&call).copied().unwrap_or_default()
+        self.world().faults.count(call)
     }
 
     /// How many requests of the API there were, tokens' apart, since they were last forgotten.
     pub fn calls(&self) -> usize {
-        let world = self.world();
-        let counted = world.faults.counts.iter().filter(|(call, _)| **call != GoogleCall::Token);
-        counted.map(|(_, count)| count).sum()
+        self.world().faults.count_others(GoogleCall::Token)
     }
 
     pub fn forget_requests(&self) {
-        let mut world = self.world();
-        world.faults.requests.clear();
-        world.faults.counts.clear();
+        self.world().faults.forget_requests();
     }
 
     /// What becomes of notifications from now on.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::world::Clock;
+use crate::clock::Clock;
 
 /// The application that the fake knows.
 pub const GOOGLE_CLIENT: (&str, &str) = ("fake-client.apps.googleusercontent.com", "GOCSPX-fake-client-secret-5d1c");

@@ -84,8 +84,7 @@ pub(super) fn respond(world: &mut World, request: &Request) -> Response {
 }
 
 fn note(world: &mut World, asked: &Asked, status: u16) {
-    *world.faults.counts.entry(asked.call).or_default() += 1;
-    world.faults.requests.push(GoogleRequest {
+    let request = GoogleRequest {
         call: asked.call,
         method: asked.request.method.clone(),
         path: asked.request.path().to_owned(),
@@ -94,7 +93,8 @@ fn note(world: &mut World, asked: &Asked, status: u16) {
         // Forms hold secrets, which tests look for in what others keep.
         body: if asked.call == GoogleCall::Token { String::new() } else { asked.request.body.clone() },
         status,
-    });
+    };
+    world.faults.note(asked.call, request);
 }
 
 fn take_apart(request: &Request) -> Asked<'_> {

@@ -11,7 +11,8 @@ use super::refusal::Refusal;
 use super::resource::{Resource, View, is_cancelled, with_end};
 use super::series;
 use super::when::When;
-use super::world::{Clock, World};
+use super::world::World;
+use crate::clock::Clock;
 
 /// A calendar in a person's hands. Everything changes etags and is announced, as everything done through the API.
 pub struct GoogleCalendar<'g> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Entry, Facts, Stamp};
 use super::pattern::Pattern;
 use super::refusal::Refusal;
-use super::world::Clock;
+use crate::clock::Clock;
 
 pub(super) struct Calendar {
     pub id: String,
@@ -86,7 +86,7 @@ impl Calendar {
         let facts = Facts::new(given, || clock_url(given))?;
         let recurrence = given.get("recurrence").filter(|it| !it.is_null()).map(Pattern::read).transpose()?;
         check_start(&facts, recurrence.as_ref())?;
-        let (id, stamp) = (clock.new_id(), clock.stamp());
+        let (id, stamp) = (new_id(clock), Stamp::of(clock.tick()));
         let entry = Entry {
             id: id.clone(),
             facts,
@@ -151,7 +151,7 @@ impl Calendar {
             return Err(Refusal::new(400, "ErrorOccurrenceCrossingBoundary", message));
         }
         let mut changed = entry.clone();
-        changed.exceptions.insert(day, (facts, clock.stamp()));
+        changed.exceptions.insert(day, (facts, Stamp::of(clock.tick())));
         self.replace(changed, clock);
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Calendar {
             Named::Occurrence(_, day) => {
                 let mut facts = changed.occurrence(day);
                 facts.cancelled = true;
-                changed.exceptions.insert(day, (facts, clock.stamp()));
+                changed.exceptions.insert(day, (facts, Stamp::of(clock.tick())));
             }
         }
         self.replace(changed, clock);
@@ -200,7 +200,7 @@ impl Calendar {
 
     fn replace(&mut self, mut entry: Entry, clock: &mut Clock) {
         let id = entry.id.clone();
-        entry.stamp = clock.stamp();
+        entry.stamp = Stamp::of(clock.tick());
         if let Some(before) = self.entries.insert(id.clone(), entry) {
             self.before.insert(id.clone(), before);
         }
@@ -210,7 +210,7 @@ impl Calendar {
     /// Another change key, though nothing has changed that anybody sees.
     pub fn touch_key(&mut self, id: &str, clock: &mut Clock) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.stamp = Stamp { at: entry.stamp.at, ..clock.stamp() };
+            entry.stamp = Stamp { at: entry.stamp.at, ..Stamp::of(clock.tick()) };
         }
         self.touch(id);
     }
@@ -254,4 +254,9 @@ fn crosses(entry: &Entry, day: NaiveDate, facts: &Facts) -> bool {
     let after = days.iter().find(|other| **other > day && !entry.deleted.contains(other));
     before.is_some_and(|other| facts.start.date() <= at(other))
         || after.is_some_and(|other| facts.start.date() >= at(other))
+}
+
+/// In upper and lower case, which are not the same.
+pub(super) fn new_id(clock: &mut Clock) -> String {
+    format!("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{:012}aB=", clock.new_number())
 }

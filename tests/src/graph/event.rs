@@ -61,6 +61,13 @@ pub(super) struct Stamp {
     pub at: DateTime<Utc>,
 }
 
+impl Stamp {
+    /// Of a change at that time; no other has the same.
+    pub fn of(at: DateTime<Utc>) -> Self {
+        Self { key: format!("DwAAABYAAAD{:016X}", at.timestamp_millis()), at }
+    }
+}
+
 /// An event or a series.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {

@@ -1,6 +1,5 @@
 //! What goes wrong on demand, and what is noted of every request.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::refusal::Refusal;
@@ -85,31 +84,4 @@ impl GraphRequest {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Faults {
-    /// In their order: which call (`None`: any), how often yet, what.
-    planned: Vec<(Option<GraphCall>, usize, GraphFault)>,
-    pub requests: Vec<GraphRequest>,
-    pub counts: HashMap<GraphCall, usize>,
-}
-
-impl Faults {
-    pub fn plan(&mut self, call: Option<GraphCall>, times: usize, fault: GraphFault) {
-        self.planned.push((call, times, fault));
-    }
-
-    pub fn clear(&mut self) {
-        self.planned.clear();
-    }
-
-    /// The first that is planned for this call.
-    pub fn next(&mut self, call: GraphCall) -> Option<GraphFault> {
-        let at = self.planned.iter().position(|(of, times, _)| *times > 0 && of.is_none_or(|of| of == call))?;
-        self.planned[at].1 -= 1;
-        let fault = self.planned[at].2.clone();
-        if self.planned[at].1 == 0 {
-            self.planned.remove(at);
-        }
-        Some(fault)
-    }
-}
+pub(super) type Faults = crate::faults::Faults<GraphCall, GraphFault, GraphRequest>;

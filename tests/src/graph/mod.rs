@@ -93,7 +93,7 @@ impl FakeGraph {
 
     fn add(&self, mailbox: &str, name: &str, is_default: bool) -> String {
         let mut world = self.world();
-        let id = world.clock.new_id();
+        let id = calendar::new_id(&mut world.clock);
         world.calendars.insert(id.clone(), Calendar::new(&id, name, mailbox, is_default));
         id
     }
@@ -199,20 +199,16 @@ impl FakeGraph {
 
     /// How many requests of this kind there were since they were last forgotten.
     pub fn count(&self, call: GraphCall) -> usize {
-        self.world().faults.counts.get(&call).copied().unwrap_or_default()
+        self.world().faults.count(call)
     }
 
     /// How many requests of the API there were, tokens' apart, since they were last forgotten.
     pub fn calls(&self) -> usize {
-        let world = self.world();
-        let counted = world.faults.counts.iter().filter(|(call, _)| **call != GraphCall::Token);
-        counted.map(|(_, count)| count).sum()
+        self.world().faults.count_others(GraphCall::Token)
     }
 
     pub fn forget_requests(&self) {
-        let mut world = self.world();
-        world.faults.requests.clear();
-        world.faults.counts.clear();
+        self.world().faults.forget_requests();
     }
 
     /// What becomes of notifications from now on.

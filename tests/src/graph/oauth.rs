@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::world::Clock;
+use crate::clock::Clock;
 
 /// The application that the fake knows.
 pub const GRAPH_CLIENT: (&str, &str) = ("24d3b144-21ae-4080-943f-7067b395b913", "fake~client.secret-5d1c");

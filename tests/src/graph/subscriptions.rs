@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::refusal::Refusal;
 use super::when;
-use super::world::Clock;
+use crate::clock::Clock;
 use crate::web::post;
 
 const LONGEST: TimeDelta = TimeDelta::minutes(10_080);

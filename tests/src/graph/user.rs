@@ -8,7 +8,8 @@ use super::calendar::Calendar;
 use super::event::{Entry, View};
 use super::refusal::Refusal;
 use super::when::Zone;
-use super::world::{Clock, World};
+use super::world::World;
+use crate::clock::Clock;
 
 /// A calendar in a person's hands. Everything changes versions and is announced, as everything done through the API.
 pub struct GraphCalendar<'g> {

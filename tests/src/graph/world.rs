@@ -1,59 +1,13 @@
 //! All that the fake knows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calendar::Calendar;
 use super::delta::Rounds;
-use super::event::Stamp;
 use super::faults::Faults;
 use super::oauth::OAuth;
 use super::subscriptions::Subscriptions;
-
-/// Real time and what tests add to it; never twice the same stamp.
-pub(super) struct Clock {
-    ahead: TimeDelta,
-    last: i64,
-    ids: u64,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self { ahead: TimeDelta::zero(), last: 0, ids: 0 }
-    }
-
-    pub fn now(&self) -> DateTime<Utc> {
-        let real = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let real = i64::try_from(real).unwrap_or(i64::MAX);
-        let now = real.saturating_add(self.ahead.num_milliseconds()).max(self.last);
-        DateTime::from_timestamp_millis(now).unwrap_or_default()
-    }
-
-    pub fn advance(&mut self, by: TimeDelta) {
-        self.ahead += by;
-    }
-
-    /// The time of a change, and a change key.
-    pub fn stamp(&mut self) -> Stamp {
-        self.last = self.now().timestamp_millis().max(self.last + 1);
-        let at = DateTime::from_timestamp_millis(self.last).unwrap_or_default();
-        Stamp { key: format!("DwAAABYAAAD{:016X}", self.last), at }
-    }
-
-    /// In upper and lower case, which are not the same.
-    pub fn new_id(&mut self) -> String {
-        self.ids += 1;
-        format!("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{:012}aB=", self.ids)
-    }
-
-    /// A word that nobody can guess, as far as tests go.
-    pub fn new_word(&mut self, prefix: &str) -> String {
-        self.ids += 1;
-        format!("{prefix}{}-{}", uuid::Uuid::new_v4().simple(), self.ids)
-    }
-}
+use crate::clock::Clock;
 
 pub(super) struct World {
     pub clock: Clock,
@@ -77,7 +31,7 @@ pub(super) struct World {
 impl World {
     pub fn new(subscriptions: Subscriptions) -> Self {
         Self {
-            clock: Clock::new(),
+            clock: Clock::default(),
             calendars: BTreeMap::new(),
             oauth: OAuth::default(),
             subscriptions,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -13,28 +12,8 @@ use super::schema::Schema;
 use super::table::{Row, Table};
 use super::values::{self, User};
 use super::webhooks::{Happened, Webhooks};
+use crate::clock::Clock;
 use crate::web::Request;
-
-/// The clock that all stamps come from; tests move it.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    ahead: TimeDelta,
-    frozen: Option<DateTime<Utc>>,
-}
-
-impl Clock {
-    pub fn now(&self) -> DateTime<Utc> {
-        self.frozen.unwrap_or_else(Utc::now) + self.ahead
-    }
-
-    pub fn freeze(&mut self, at: DateTime<Utc>) {
-        *self = Self { ahead: TimeDelta::zero(), frozen: Some(at) };
-    }
-
-    pub fn advance(&mut self, by: TimeDelta) {
-        self.ahead += by;
-    }
-}
 
 /// Who changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
