@@ -8,7 +8,7 @@ pub enum Level {
     Reader,
     /// Acts for one user.
     User,
-    /// Hands out what is published to whoever knows a token.
+    /// Hands out what is published to whoever knows a token, and takes providers' calls.
     Web,
     /// Acts for everybody. Sees no secret, grants nothing.
     Admin,
