@@ -4,16 +4,17 @@
 //! are what sees every change (statement triggers do not fire for an INSERT straight into a partition, nor in logical
 //! replication apply): one that finds no batch of its table at its query level writes its row at once.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 use super::apply::apply;
 use super::layout::Layout;
 use super::names::NameBook;
 use super::row::{Change, Row};
 use crate::errors::SqlResult;
+use crate::store::transaction_end::Keeper;
 
 /// Rows written at once: each write is one subtransaction, of which a transaction should not have many (64 are cached
 /// for other sessions' snapshots), and what is collected must fit in memory.
@@ -35,8 +36,13 @@ struct Batch {
 thread_local! {
     /// Open batches, the innermost statement's last.
     static OPEN: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
-    static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Nothing is open beyond its transaction; the batches' memory goes with that.
+static KEEPER: Keeper = Keeper::new(
+    || OPEN.with_borrow_mut(Vec::clear),
+    |ended| OPEN.with_borrow_mut(|open| open.retain(|batch| batch.subtransaction != ended)),
+);
 
 /// Where a trigger stands: in which subtransaction, in which command.
 fn level() -> (pg_sys::SubTransactionId, pg_sys::CommandId) {
@@ -62,7 +68,7 @@ fn place(root: pg_sys::Oid) -> Option<usize> {
 
 /// A statement on `root` begins.
 pub fn open(root: pg_sys::Oid) -> SqlResult<()> {
-    register();
+    KEEPER.register();
     let (subtransaction, command) = level();
     let again = OPEN.with_borrow_mut(|open| {
         let batch = open
@@ -167,37 +173,5 @@ fn in_context<T>(memory: pg_sys::MemoryContext, work: impl FnOnce() -> T) -> T {
         let result = work();
         pg_sys::MemoryContextSwitchTo(before);
         result
-    }
-}
-
-fn register() {
-    if !REGISTERED.replace(true) {
-        // SAFETY: registered once per backend.
-        unsafe {
-            pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
-            pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
-        }
-    }
-}
-
-/// Nothing is open beyond its transaction; the memory goes with it.
-#[pg_guard]
-extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
-    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PREPARE};
-    if matches!(event, XACT_EVENT_ABORT | XACT_EVENT_COMMIT | XACT_EVENT_PREPARE) {
-        OPEN.with_borrow_mut(Vec::clear);
-    }
-}
-
-/// What was collected in a subtransaction that is rolled back has not happened.
-#[pg_guard]
-extern "C-unwind" fn subtransaction_ends(
-    event: pg_sys::SubXactEvent::Type,
-    ended: pg_sys::SubTransactionId,
-    _parent: pg_sys::SubTransactionId,
-    _argument: *mut std::ffi::c_void,
-) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        OPEN.with_borrow_mut(|open| open.retain(|batch| batch.subtransaction != ended));
     }
 }

@@ -55,6 +55,7 @@ mod subtransaction;
 pub mod tokens;
 pub mod tracked;
 mod transaction;
+pub mod transaction_end;
 pub mod tuples;
 pub mod twins;
 pub mod unbound;

@@ -11,7 +11,7 @@ use crate::providers::api::{ApiError, Failure};
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
         Change::Create { key, payload, instances } => create::create(ask, key, payload, instances),
-        Change::Update { external_id, etag, payload, instances, .. } => {
+        Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
         Change::Delete { external_id, etag } => {

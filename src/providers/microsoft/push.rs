@@ -13,10 +13,11 @@ use crate::providers::api::{ApiError, Failure};
 
 /// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
 const MAX_TRIES: usize = 3;
+
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
         Change::Create { key, payload, instances } => create(ask, key, payload, instances),
-        Change::Update { external_id, etag, payload, instances, .. } => {
+        Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
         Change::Delete { external_id, etag } => delete(ask, external_id, etag.as_deref()),
