@@ -136,9 +136,12 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Whatever scheme and port.
-    pub fn is_same_host(&self, other: &Self) -> bool {
-        self.url.host() == other.url.host()
+    /// Whether what is meant for the other may be said here: it is the same server, or its https after its http. Another
+    /// port is another server, whose host may be another's, too.
+    pub fn may_hear_what_is_for(&self, other: &Self) -> bool {
+        let has_usual_ports = self.url.port().is_none() && other.url.port().is_none();
+        self.url.origin() == other.url.origin()
+            || (has_usual_ports && self.is_https() && self.url.host() == other.url.host())
     }
 
     pub fn is_https(&self) -> bool {
@@ -247,6 +250,23 @@ mod tests {
             assert!(address.redirect(other).unwrap().authorization().is_none(), "{other}");
         }
         assert_eq!(address.redirect("file:///etc/passwd"), Err(AddressError::Scheme));
+    }
+
+    #[test]
+    fn another_port_is_another_server_but_for_the_usual_one_of_https() {
+        let hears =
+            |text: &str, of: &str| Address::parse(text).unwrap().may_hear_what_is_for(&Address::parse(of).unwrap());
+        assert!(hears("https://example.com:443/b", "https://example.com/a"));
+        assert!(hears("https://example.com/", "http://example.com/"));
+        for (text, of) in [
+            ("https://example.com:8443/", "https://example.com/"),
+            ("https://example.com/", "https://example.com:8443/"),
+            ("https://example.com/", "http://example.com:8080/"),
+            ("http://example.com/", "https://example.com/"),
+            ("https://sub.example.com/", "https://example.com/"),
+        ] {
+            assert!(!hears(text, of), "{text} {of}");
+        }
     }
 
     #[test]

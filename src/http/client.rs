@@ -57,7 +57,7 @@ pub struct Request {
 /// What is unlike a plain GET.
 #[derive(Debug, Clone, Default)]
 pub struct Manner<'a> {
-    /// `None`: GET without a body, POST with one. What is no GET goes to no host but the one that is asked.
+    /// `None`: GET without a body, POST with one. What is no GET goes to no server but the one that is asked.
     pub method: Option<Method>,
     pub body: Option<Payload<'a>>,
     /// When the answer must be there, if that is before the time-out.
@@ -197,7 +197,7 @@ impl Client {
         let deadline = manner.deadline.unwrap_or_else(|| self.deadline());
         let mut address = request.address.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let from_elsewhere = !address.is_same_host(&request.address);
+            let from_elsewhere = !address.may_hear_what_is_for(&request.address);
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
             let answer = self.ask(&address, headers, manner, left)?;
@@ -211,7 +211,7 @@ impl Client {
                 return Err(HttpError::Downgrade(address));
             }
             // Of the others, browsers make a GET.
-            let may_be_repeated = matches!(status, 307 | 308) && next.is_same_host(&request.address);
+            let may_be_repeated = matches!(status, 307 | 308) && next.may_hear_what_is_for(&request.address);
             if manner.method() != Method::GET && !may_be_repeated {
                 return Err(HttpError::RedirectedWrite(address));
             }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::address::Address;
-use super::client::{Client, Options, Request};
+use super::client::{Client, Manner, Options, Payload, Request};
 use super::error::HttpError;
 use super::guard::Policy;
 use super::names::{Addresses, NAMES, Names};
@@ -229,6 +229,25 @@ fn what_belongs_to_a_host_does_not_follow_to_another_and_comes_back_on_the_same(
     for header in ["authorization", "if-none-match", "if-modified-since", "cookie", "referer"] {
         assert!(!request.contains(header), "{header}: {request}");
     }
+}
+
+#[test]
+fn neither_a_token_nor_a_form_follows_to_another_port_of_the_host() {
+    let (other, asked_other) = server(Ipv4Addr::LOCALHOST, |_| answer("", b"a"));
+    let (first, _asked) = server(Ipv4Addr::LOCALHOST, move |_| {
+        format!("HTTP/1.1 307 Go\r\nConnection: close\r\nLocation: http://{other}/c\r\n\r\n").into()
+    });
+    let request = Request {
+        address: Address::parse(&format!("http://{first}/token")).unwrap(),
+        headers: vec![("authorization", "Bearer token".to_owned())],
+    };
+    let client = client(|_| (), &NAMES);
+    let form = Manner { body: Some(Payload::Form("client_secret=secret")), ..Manner::default() };
+    assert!(matches!(client.exchange(&request, &form), Err(HttpError::RedirectedWrite(_))));
+    assert!(asked_other.try_recv().is_err(), "a form is sent on");
+    assert_eq!(client.get(&request).unwrap().status, 200);
+    let asked = asked_other.recv().unwrap();
+    assert!(!asked.contains("authorization"), "{asked}");
 }
 
 #[test]

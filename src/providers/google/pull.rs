@@ -56,30 +56,37 @@ impl List {
     fn read(ask: &Ask, parameters: &[(&str, &str)], max_events: usize) -> Result<Self, ApiError> {
         let mut list = Self::default();
         let mut next: Option<String> = None;
+        let mut seen = 0;
+        let mut tokens = HashSet::new();
         loop {
             let mut query = [&PARAMETERS, parameters].concat();
             query.extend(next.as_deref().map(|token| ("pageToken", token)));
             let address = api::events(ask, &[], &query);
             let mut page = api::get(ask, address.clone())?;
-            // A page may be empty and not the last.
+            // A page may be empty and not the last; there are no more of these than events.
+            seen += 1;
             if let Value::Array(values) = page["items"].take() {
+                seen += values.len().saturating_sub(1);
                 list.values.extend(values);
             }
-            if list.values.len() > max_events {
+            if seen > max_events {
                 return Err(ApiError::Unexpected(address, format!("the calendar has more than {max_events} events")));
             }
             let text = |key: &str| page[key].as_str().map(str::to_owned);
             list.name = text("summary").or(list.name);
             list.time_zone = text("timeZone").or(list.time_zone);
-            let before = std::mem::replace(&mut next, text("nextPageToken"));
             list.token = text("nextSyncToken");
             if list.token.is_some() {
                 return Ok(list);
             }
-            if next.is_none() || next == before {
+            let Some(token) = text("nextPageToken") else {
                 let message = "the answer says neither how to go on nor that it ends";
                 return Err(ApiError::Unexpected(address, message.into()));
+            };
+            if !tokens.insert(token.clone()) {
+                return Err(ApiError::Unexpected(address, "its pages lead in a circle".into()));
             }
+            next = Some(token);
         }
     }
 

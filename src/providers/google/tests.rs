@@ -1,9 +1,10 @@
 //! The network side with a fake Google.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use calendar_sync_core::providers::google::{event_id, instance_id};
-use calendar_sync_e2e::{FakeGoogle, GoogleCall, GoogleFault, GoogleListing, GoogleRole};
+use calendar_sync_e2e::{FakeGoogle, GoogleCall, GoogleFault, GoogleListing, GoogleRole, Reply};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -109,6 +110,30 @@ fn pages_are_followed_to_the_last_whatever_they_are_like() {
     assert!(first.complete && !first.partial_series && first.deleted.is_empty());
     assert_eq!((first.name.as_deref(), first.time_zone.as_deref()), (Some(ADA), Some("Europe/Berlin")));
     assert_eq!(google.count(GoogleCall::NextPage), 7);
+}
+
+#[test]
+fn pages_that_lead_in_a_circle_are_not_followed_for_ever() {
+    let asked = AtomicUsize::new(0);
+    let circle = calendar_sync_e2e::serve(move |_| {
+        let token = ["a", "b"][asked.fetch_add(1, Ordering::Relaxed) % 2];
+        Some(Reply::json(200, &json!({ "items": [], "nextPageToken": token })))
+    });
+    let (_google, mut ask) = google();
+    ask.api = Address::parse(&format!("http://{circle}/calendar/v3")).unwrap();
+    assert!(pull(&ask, None).unwrap_err().to_string().contains("in a circle"));
+}
+
+#[test]
+fn empty_pages_without_end_count_as_events() {
+    let asked = AtomicUsize::new(0);
+    let endless = calendar_sync_e2e::serve(move |_| {
+        let token = asked.fetch_add(1, Ordering::Relaxed).to_string();
+        Some(Reply::json(200, &json!({ "items": [], "nextPageToken": token })))
+    });
+    let (_google, mut ask) = google();
+    ask.api = Address::parse(&format!("http://{endless}/calendar/v3")).unwrap();
+    assert!(pull(&ask, None).unwrap_err().to_string().contains("more than 1000 events"));
 }
 
 /// Hardest point 2: what was deleted is said to be, and only then.

@@ -1,6 +1,6 @@
 //! Changes of a calendar: rounds of delta over one span of time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -68,12 +68,14 @@ impl Round {
         let mut round = Self::default();
         let mut address = first;
         let mut seen = 0;
+        let mut links = HashSet::new();
         loop {
             let mut page = api::get_page(ask, address.clone(), PAGE_SIZE)?;
             let Value::Array(values) = page["value"].take() else {
                 return Err(ApiError::Unexpected(address, "the answer is no page of events".into()));
             };
-            seen += values.len();
+            // A page may be empty and not the last; there are no more of these than events.
+            seen += values.len().max(1);
             if seen > max_events {
                 return Err(ApiError::Unexpected(address, format!("the calendar has more than {max_events} events")));
             }
@@ -88,6 +90,9 @@ impl Round {
                     "the answer says neither how to go on nor that it ends".into(),
                 ));
             };
+            if !links.insert(link.to_owned()) {
+                return Err(ApiError::Unexpected(address, "its pages lead in a circle".into()));
+            }
             address = api::link(ask, link)?;
         }
     }

@@ -1,8 +1,9 @@
 //! The network side with a fake Graph.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use calendar_sync_e2e::{FakeGraph, GraphCall, GraphFault, GraphPages};
+use calendar_sync_e2e::{FakeGraph, GraphCall, GraphFault, GraphPages, Reply};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -126,6 +127,19 @@ fn ids(values: &[Value]) -> Vec<&str> {
     let mut ids: Vec<&str> = values.iter().map(|value| value["id"].as_str().unwrap()).collect();
     ids.sort_unstable();
     ids
+}
+
+#[test]
+fn pages_that_lead_in_a_circle_are_not_followed_for_ever() {
+    let asked = AtomicUsize::new(0);
+    let circle = calendar_sync_e2e::serve(move |request| {
+        let link =
+            format!("http://{}/v1.0/page?of={}", request.headers["host"], asked.fetch_add(1, Ordering::Relaxed) % 2);
+        Some(Reply::json(200, &json!({ "value": [], "@odata.nextLink": link })))
+    });
+    let (_graph, mut ask) = graph();
+    ask.api = Address::parse(&format!("http://{circle}/v1.0")).unwrap();
+    assert!(pull(&ask, None).unwrap_err().to_string().contains("in a circle"));
 }
 
 /// Hardest point 7.
