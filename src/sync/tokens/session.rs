@@ -132,12 +132,6 @@ impl State {
 }
 
 impl Refusal {
-    pub fn message(&self) -> &str {
-        match self {
-            Self::LoginRequired(why) | Self::Trouble(why) => why,
-        }
-    }
-
     pub fn into_error(self) -> ErrorReport {
         match self {
             Self::LoginRequired(why) => error(
