@@ -70,7 +70,6 @@ create table calendar_accounts (
     refresh_not_before timestamptz,
     refresh_failures int not null default 0,
     rejected_generation bigint,
-    rejected_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );
@@ -94,7 +93,7 @@ comment on column calendar_accounts.token_generation is 'counts the tokens; who 
 comment on column calendar_accounts.refresh_until is 'somebody renews the tokens until then at the latest';
 comment on column calendar_accounts.refresh_not_before is 'not renewed before then, since it failed';
 comment on column calendar_accounts.refresh_failures is 'failures in a row';
-comment on column calendar_accounts.rejected_generation is 'generation of the tokens that the provider refused last';
-comment on column calendar_accounts.rejected_at is 'when that was';
+comment on column calendar_accounts.rejected_generation is
+    'generation of the tokens that the provider refused last; NULL once those that came after have worked';
 comment on column calendar_accounts.created_at is 'when it was added';
 comment on column calendar_accounts.updated_at is 'when it was last added or renewed';

@@ -4,7 +4,7 @@ create function calendar_grant(role regrole, level text, user_id text default nu
     volatile parallel unsafe
     language c as 'MODULE_PATHNAME', 'calendar_grant_wrapper';
 comment on function calendar_grant(regrole, text, text) is
-    'gives a role what a level needs: reader (the status views), user (one user''s own calendar; user_id says whose, else the role''s calendar_sync.user_id does), web (published feeds) or admin (everybody''s calendars); none takes all of it away. Levels add up; a role called user again stands for that user from then on';
+    'gives a role what a level needs: reader (the status views), user (one user''s own calendar; user_id says whose, else the role''s calendar_sync.user_id does), web (published feeds, providers'' calls) or admin (everybody''s calendars); none takes all of it away. Levels add up; a role called user again stands for that user from then on';
 
 -- An event that a statement changes is still as it was for a query inside that statement: so this compares the two. By
 -- the rights of who asks, hence none but the rows that it may see.

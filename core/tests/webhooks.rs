@@ -118,7 +118,12 @@ fn a_call_of_notion_says_what_it_is_about_or_is_the_first_of_all() {
         let body = body.to_string();
         let call = Call::new(&headers, &Value::Null, &body).expect("a call");
         match notion::read(&call) {
-            Ok(notion::Told::Signed(signed)) => Ok((None, signed.about)),
+            Ok(notion::Told::Signed(signed)) => {
+                let mut about = signed.about;
+                about.sort();
+                about.extend(signed.names_data_source.then(|| "precise".to_owned()));
+                Ok((None, about))
+            }
             Ok(notion::Told::Verification(token)) => Ok((Some(token), vec![])),
             Err(error) => Err(error),
         }
@@ -126,7 +131,12 @@ fn a_call_of_notion_says_what_it_is_about_or_is_the_first_of_all() {
     let signature = json!({"x-notion-signature": SIGNATURE});
     let event =
         json!({"entity": {"id": "AB-cd", "type": "page"}, "data": {"parent": {"id": "1-2", "data_source_id": "3"}}});
-    assert_eq!(read(signature.clone(), event), Ok((None, ["abcd", "12", "3"].map(String::from).to_vec())));
+    assert_eq!(read(signature.clone(), event), Ok((None, ["12", "3", "abcd", "precise"].map(String::from).to_vec())));
+    let source =
+        json!({"entity": {"id": "4", "type": "data_source"}, "data": {"parent": {"id": "5", "type": "database"}}});
+    assert_eq!(read(signature.clone(), source), Ok((None, ["4", "5", "precise"].map(String::from).to_vec())));
+    let of_old = json!({"entity": {"id": "6", "type": "page"}, "data": {"parent": {"id": "5", "type": "database"}}});
+    assert_eq!(read(signature.clone(), of_old), Ok((None, ["5", "6"].map(String::from).to_vec())));
     assert_eq!(read(signature, json!({"entity": 7, "data": []})), Ok((None, vec![])));
     let token = json!({"verification_token": "secret_x"});
     for headers in [json!({}), json!({"X-Notion-Signature": SIGNATURE})] {

@@ -143,9 +143,13 @@ select pg_temp.of_notion('{"entity": {"id": "p"}, "data": {"parent": {"data_sour
 from generate_series(1, 20);
 table due;
 select calendar_webhook_token(webhook_id) is null as hidden from made;
-select count(*) as channels, bool_and(last_notification_at is not null) as heard from calendar_webhook_subscriptions;
+select count(*) as channels, count(last_notification_at) as heard from calendar_webhook_subscriptions;
 
--- What it is about may stand in any calendar.
+-- What stands in a data source that is none of ours concerns nobody; what names none may be about any calendar.
+update calendar_connections set next_poll_at = 'infinity', announced_for = null;
+select pg_temp.of_notion('{"entity": {"id": "p"}, "data": {"parent": {"data_source_id": "33333333333341338333333333333333"}}}',
+    'secret_of_ada', '{"of": "ada"}');
+table due;
 update calendar_connections set next_poll_at = 'infinity', announced_for = null;
 select pg_temp.of_notion('{"entity": {"id": "elsewhere", "type": "page"}}', 'secret_of_ada', '{"of": "ada"}');
 table due order by name;

@@ -63,7 +63,6 @@ thread_local! {
              refresh_not_before = null,
              refresh_failures = 0,
              rejected_generation = null,
-             rejected_at = null,
              updated_at = clock_timestamp()
          where account_id = $1",
         &[

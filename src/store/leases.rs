@@ -206,9 +206,14 @@ thread_local! {
                  (select min((
                       select min(q.scheduled_for)
                       from @calendar_sync_queue q
-                      where q.connection_id = queued.connection_id and q.status = 'pending' and q.scheduled_for > now()
+                      where q.connection_id = queued.connection_id and q.status = 'pending'
                   ))
-                  from queued)
+                  from queued
+                  where not exists (
+                      select
+                      from @calendar_sync_queue q
+                      where q.connection_id = queued.connection_id and q.status = 'pending' and q.scheduled_for <= now()
+                  ))
              ) - clock_timestamp())::float8"
         ),
         &[],

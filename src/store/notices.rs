@@ -121,6 +121,9 @@ thread_local! {
 
 /// Something has changed in these connections' calendars. Never waits.
 pub fn announce(installation: &Installation, connections: &[Uuid]) -> SqlResult<()> {
+    if connections.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<_> = connections.iter().map(|id| uuid(*id)).collect();
     // Under a snapshot for the whole transaction others' writes of these rows would be an error.
     let statement = if can_write_in_passing() { &ANNOUNCE } else { &LEAVE };

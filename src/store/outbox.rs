@@ -24,8 +24,6 @@ pub struct Taken {
     pub item: ItemId,
     /// See [`Intent`]; of a delete what is needed when the item is here no more.
     pub payload: Option<Value>,
-    /// Whoever took it before did not come to an end with it: it may have been sent.
-    pub was_under_way: bool,
     pub retries: i32,
     pub max_retries: i32,
 }
@@ -126,10 +124,10 @@ thread_local! {
          taken as (
              update @calendar_sync_queue q
              set status = 'processing'
-             from chosen c
-             where q.queue_id = c.queue_id
-             returning q.queue_id, q.operation, q.event_id, q.series_id, q.payload::text, c.was_under_way,
-                 q.retry_count, q.max_retries, q.priority, q.scheduled_for
+             where q.queue_id = any (array(select queue_id from chosen))
+             returning q.queue_id, q.operation, q.event_id, q.series_id, q.payload::text, q.retry_count, q.max_retries,
+                 q.queue_id = any (array(select queue_id from chosen where was_under_way)) as was_under_way,
+                 q.priority, q.scheduled_for
          )
          select *
          from taken
@@ -160,13 +158,24 @@ thread_local! {
          where queue_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
     ) };
-    // Where the item was changed again meanwhile, that change goes in its place.
+    // Where the item was changed again meanwhile, that change goes in its place; where it was deleted, with the intent.
     static PUT_BACK: Statement = const { Statement::new(
         "with missed as (
              delete from @calendar_sync_queue q
              using unnest($1, $2, $3, $4, $5) r (queue_id, error, counts, again_in, operation)
              where q.queue_id = r.queue_id
              returning q.*, r.error, r.counts, r.again_in, coalesce(r.operation, q.operation) next_operation
+         ),
+         deletes as (
+             update @calendar_sync_queue p
+             set payload = m.payload
+             from missed m
+             where p.connection_id = m.connection_id
+               and (p.event_id = m.event_id or p.series_id = m.series_id)
+               and p.status = 'pending'
+               and p.operation = 'delete'
+               and p.payload ->> 'external_id' is null
+               and m.payload is not null
          )
          insert into @calendar_sync_queue (queue_id, operation, event_id, series_id, connection_id, payload, status, priority,
              retry_count, max_retries, last_error, scheduled_for, created_at)
@@ -277,7 +286,6 @@ fn read(columns: &mut Columns) -> SpiResult<Taken> {
         operation: Operation::named(&columns.word()?),
         item: ItemId::of(columns.uuid()?, columns.uuid()?),
         payload: columns.json()?,
-        was_under_way: columns.flag()?,
         retries: columns.int()?.unwrap_or_default(),
         max_retries: columns.int()?.unwrap_or_default(),
     })

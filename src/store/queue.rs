@@ -4,12 +4,13 @@
 //! that sends, an item that belongs there and one that is there already (its link) are compared. So it does not matter how
 //! often, in what order or by whom a change is noted, and an operation that waits becomes what the newest state asks for.
 //!
-//! Who sends works the same way: an operation is a hint that its item and its link are to be looked at. A 'create' whose
-//! link has an external_id by then is an update, and the other way round; a 'delete' goes by its link, and by its payload
-//! where that is gone.
+//! Who sends works the same way: an operation is a hint that its item and its link are to be looked at, and whether the item
+//! still belongs there ([`belonging`]). A 'create' whose link has an external_id by then is an update, and the other way
+//! round; a 'delete' goes by its link, and by its payload where that is gone.
 //!
 //! Rows of links are never written here: whoever sends must not wait for the end of somebody's transaction.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::thread::LocalKey;
 
@@ -94,7 +95,7 @@ macro_rules! belonging {
 macro_rules! operations {
     (
         id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
-        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:literal, joins: $joins:literal
+        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:expr, joins: $joins:literal
     ) => {
         concat!(
             "with item (id) as materialized (", $item, "),
@@ -188,8 +189,13 @@ macro_rules! changed {
             item: "select distinct id from unnest($5) u (id)",
             noted: "true",
             // Another change is another reason to try.
+            // What may have been created there, and under which identifier, is known by what was about to be sent alone.
             joins: "set operation = excluded.operation,
-                        payload = excluded.payload,
+                        payload = case
+                            when excluded.operation = 'delete' and excluded.payload ->> 'external_id' is null
+                                then coalesce(q.payload, excluded.payload)
+                            else excluded.payload
+                        end,
                         priority = greatest(q.priority, excluded.priority),
                         retry_count = 0,
                         max_retries = excluded.max_retries,
@@ -208,7 +214,16 @@ macro_rules! reconciled {
             lives: "(t.event_status <> 'cancelled' or t.connection_id = c.connection_id)",
             which: "= $1",
             item: $item,
-            noted: "(operation <> 'update' or is_newer) and (not is_troubled or $5)",
+            // What is on its way says by itself what came of it.
+            noted: concat!(
+                "(operation <> 'update' or is_newer)
+                 and (not is_troubled or $5)
+                 and id not in (
+                     select ", $id, "
+                     from @calendar_sync_queue
+                     where connection_id = $1 and status = 'processing' and ", $id, " is not null
+                 )"
+            ),
             joins: "set operation = excluded.operation, payload = excluded.payload
                     where q.operation <> excluded.operation"
         )
@@ -220,7 +235,28 @@ const CHANGED: &[pg_sys::Oid] =
 const RECONCILED: &[pg_sys::Oid] =
     &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::BOOLOID];
 
+/// Of the items `$2` those that belong to the calendar of the connection `$1`, as far as its filter and its owner go.
+macro_rules! of_connection {
+    (id: $id:literal, table: $table:literal, single: $single:literal) => {
+        concat!(
+            "select t.",
+            $id,
+            " ",
+            belonging!(id: $id, table: $table, single: $single, lives: "true", item: "unnest($2) i (id)"),
+            " and c.connection_id = $1"
+        )
+    };
+}
+
 thread_local! {
+    static EVENTS_BELONGING: Statement = const { Statement::new(
+        of_connection!(id: "event_id", table: "calendar_events", single: "t.series_id is null"),
+        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static SERIES_BELONGING: Statement = const { Statement::new(
+        of_connection!(id: "series_id", table: "calendar_series", single: "true"),
+        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID],
+    ) };
     // Nothing is linked or queued of what is new.
     static EVENTS_MADE: Statement = const { Statement::new(
         concat!(
@@ -416,6 +452,25 @@ pub fn reconcile(installation: &Installation, connection: Uuid, again: bool) -> 
         queue(installation, statement, Some(connection), BACKFILL, || again.into())?;
     }
     Ok(())
+}
+
+/// Those of these items that belong to a connection's calendar; what else is there of them is to be deleted there.
+pub fn belonging(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<HashSet<ItemId>> {
+    let mut found = HashSet::with_capacity(items.len());
+    let mut take = |statement: &'static LocalKey<Statement>, ids: Vec<Uuid>, item: fn(Uuid) -> ItemId| {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let rows = within_scratch(|| {
+            let arguments = [uuid(connection).into(), column(&ids, |id| uuid(*id))];
+            statement.with(|statement| statement.rows(installation, &arguments, Columns::uuid))
+        })?;
+        found.extend(rows.into_iter().flatten().map(item));
+        Ok(())
+    };
+    take(&EVENTS_BELONGING, items.iter().copied().filter_map(ItemId::event).collect(), ItemId::Event)?;
+    take(&SERIES_BELONGING, items.iter().copied().filter_map(ItemId::series).collect(), ItemId::Series)?;
+    Ok(found)
 }
 
 /// The connections that changes are sent to.

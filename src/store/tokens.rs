@@ -30,6 +30,8 @@ pub struct Account {
     pub generation: i64,
     /// The provider has refused these tokens.
     pub is_rejected: bool,
+    /// They came in the place of some that it has refused, and it is not known that they are better.
+    pub is_on_trial: bool,
     /// Somebody renews them, for so long at most.
     pub renewed_for: Option<Duration>,
     /// They are not to be renewed before that: it failed.
@@ -43,6 +45,7 @@ thread_local! {
         "select account_id, user_id, provider, access_token, refresh_token is not null,
              extract(epoch from token_expires_at - clock_timestamp())::float8, status = 'active', last_error,
              token_generation, coalesce(rejected_generation = token_generation, false),
+             coalesce(rejected_generation = token_generation - 1, false),
              extract(epoch from refresh_until - clock_timestamp())::float8,
              extract(epoch from refresh_not_before - clock_timestamp())::float8, refresh_failures,
              extract(epoch from clock_timestamp() - updated_at)::float8
@@ -142,14 +145,13 @@ thread_local! {
          ))",
         &[pg_sys::UUIDOID, pg_sys::TEXTOID],
     ) };
-    // The second time in a row within ten minutes, new tokens do not help either.
+    // New tokens that are refused, too, before anything was done with them do not help.
     static REJECTED: Statement = const { Statement::new(
         "update @calendar_accounts a
          set rejected_generation = $2,
-             rejected_at = clock_timestamp(),
              token_expires_at = least(a.token_expires_at, clock_timestamp())
          from (
-             select account_id, rejected_generation, rejected_at, refresh_token is not null as renewable
+             select account_id, rejected_generation, updated_at, refresh_token is not null as renewable
              from @calendar_accounts
              where account_id = $1
                and token_generation = $2
@@ -158,8 +160,36 @@ thread_local! {
          ) before
          where a.account_id = before.account_id
          returning before.renewable
-             and (before.rejected_generation is distinct from $2 - 1
-                 or before.rejected_at < clock_timestamp() - interval '10 minutes')",
+             and (
+                 before.rejected_generation is distinct from $2 - 1
+                 or before.updated_at < clock_timestamp() - interval '1 minute'
+                 or exists (
+                     select
+                     from @calendar_connections c
+                     where c.account_id = $1
+                       and (
+                           c.last_synced_at > before.updated_at
+                           or exists (
+                               select
+                               from @calendar_event_links l
+                               where l.connection_id = c.connection_id
+                                 and l.last_sync_at > before.updated_at
+                           )
+                       )
+                 )
+             )",
+        &[pg_sys::UUIDOID, pg_sys::INT8OID],
+    ) };
+    static WORKED: Statement = const { Statement::new(
+        "update @calendar_accounts
+         set rejected_generation = null
+         where account_id = any (array(
+             select account_id
+             from @calendar_accounts
+             where account_id = $1
+               and token_generation = $2
+             for update skip locked
+         ))",
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
     static LOG: Statement = const { Statement::new(
@@ -193,6 +223,7 @@ fn account(row: &mut Columns) -> SpiResult<Account> {
         last_error: row.text()?,
         generation: row.long()?.unwrap_or_default(),
         is_rejected: row.flag()?,
+        is_on_trial: row.flag()?,
         renewed_for: left(row)?,
         not_before: left(row)?,
         failures: row.int()?.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
@@ -270,6 +301,12 @@ pub fn rejected(installation: &Installation, id: Uuid, generation: i64) -> SqlRe
             None => Ok(None),
         })
     })
+}
+
+/// Something was done with these tokens, which are on trial. Nothing happens where somebody else is at the account.
+pub fn worked(installation: &Installation, id: Uuid, generation: i64) -> SqlResult<()> {
+    WORKED.with(|statement| statement.execute(installation, &[uuid(id).into(), generation.into()]))?;
+    Ok(())
 }
 
 /// A row of the log about renewing an account's tokens.

@@ -181,6 +181,25 @@ fn tokens_that_last_for_seconds_are_not_renewed_for_each_request() {
 }
 
 #[test]
+fn tokens_are_renewed_five_minutes_before_they_expire() {
+    let (_cluster, mut client, login) = start();
+    assert_eq!(calendars(&mut client), 3);
+    for (left, renewed) in [("6 minutes", 0), ("4 minutes", 1)] {
+        let update = "update calendar_accounts
+                      set token_expires_at = now() + $1::text::interval, updated_at = now() - interval '55 minutes'";
+        client.execute(update, &[&left]).expect("update");
+        let before = login.refreshes();
+        assert_eq!(calendars(&mut client), 3);
+        assert_eq!(login.refreshes(), before + renewed, "{left}");
+    }
+    // Where that fails, the old ones are as good as before.
+    client.execute("update calendar_accounts set token_expires_at = now() + interval '3 minutes', updated_at = now() - interval '1 hour'", &[]).expect("update");
+    login.refuse(503, json!({"error": "temporarily_unavailable"}));
+    assert_eq!(calendars(&mut client), 3);
+    assert!(state(&mut client).contains("temporarily_unavailable"));
+}
+
+#[test]
 fn without_a_refresh_token_or_a_registration_the_trouble_is_said() {
     let (_cluster, mut client, login) = start();
     client.execute("delete from calendar_oauth_clients", &[]).expect("delete");

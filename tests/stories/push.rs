@@ -130,3 +130,32 @@ fn two_calendars_of_one_account_get_the_same_events_each_once() {
     assert_eq!(pushed, 0);
     assert_eq!(count(&mut linked.client, "select count(*) from calendar_events"), 1);
 }
+
+#[test]
+fn what_belongs_to_a_calendar_no_more_is_deleted_there_although_it_is_still_here() {
+    let mut linked = Linked::start(false, "both");
+    for (id, title) in [("1", "One"), ("2", "Two"), ("3", "Three")] {
+        linked.upsert_titled(id, title);
+    }
+    linked.sync_now();
+    linked
+        .client
+        .batch_execute(
+            "update calendar_connections set filter = '{\"event_type\": [\"visit\"]}';
+             update calendar_events set event_type = 'visit' where title = 'One';
+             update calendar_events set location = 'Here' where title = 'Two';
+             update calendar_events set user_id = 'eve@example.com' where title = 'Three'",
+        )
+        .expect("a filter, and another owner");
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["One"]);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 3);
+    // What had never been sent is not sent now.
+    linked.upsert_titled("4", "Four");
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["One"]);
+    linked.client.batch_execute("update calendar_connections set filter = '{}'").expect("no filter");
+    linked.client.batch_execute("select calendar_resume()").expect("compared");
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["Four", "One", "Two"]);
+}

@@ -40,6 +40,24 @@ fn a_create_whose_answer_was_lost_makes_no_second_event() {
 
 /// Hardest point 9.
 #[test]
+fn what_is_deleted_after_the_answer_to_its_create_was_lost_is_deleted_there() {
+    let mut linked = Linked::start(false, "push");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
+    let event = linked.upsert_titled("1", "One");
+    linked.sync_now();
+    assert_eq!(linked.remote().len(), 1);
+    linked.client.execute("delete from calendar_events where event_id = $1", &[&event]).expect("delete");
+    for _ in 0..2 {
+        make_due(&mut linked);
+        linked.client.batch_execute("update calendar_connections set consecutive_failures = 0").expect("no pause");
+        linked.sync_now();
+    }
+    assert_eq!(linked.remote().len(), 0);
+    assert_eq!(linked.operations("pending"), 0);
+}
+
+/// Hardest point 9.
+#[test]
 fn what_was_sent_in_a_transaction_that_was_rolled_back_is_found_again() {
     let mut linked = Linked::start(false, "both");
     for (number, title) in [("1", "One"), ("2", "Two"), ("3", "Three")] {
@@ -104,7 +122,12 @@ fn a_calendar_that_is_asked_too_often_is_left_alone_and_no_operation_pays_for_it
     for number in 0..5 {
         linked.upsert_titled(&number.to_string(), "One");
     }
-    assert_eq!(linked.sync_now().0, "error");
+    let handled = process(&mut linked);
+    assert_eq!(handled.len(), 5);
+    for (operation, status, error) in handled {
+        assert_eq!((operation.as_str(), status.as_str()), ("create", "pending"));
+        assert!(error.contains("too often"), "{error}");
+    }
     assert_eq!(linked.google.count(GoogleCall::Insert), 1);
     let untouched = "select count(*) from calendar_sync_queue where status = 'pending' and retry_count = 0";
     assert_eq!(count(&mut linked.client, untouched), 5);

@@ -19,6 +19,7 @@ fn crm() -> (Cluster, Client) {
     client
         .batch_execute(
             "select calendar_subscribe('ada@example.com', 'https://calendar.example.com/team.ics');
+             select calendar_account_add('ada@example.com', 'notion', 'token');
              select calendar_feed_create('ada@example.com', 'feed');
              set session_replication_role = replica;
              update interaction set subject = 'Changed behind the back' where subject like '%1';
@@ -67,9 +68,13 @@ fn no_view_takes_a_lock_that_a_writer_would_wait_for() {
 
 /// Each function that writes, called with what there is.
 const WRITING: &[&str] = &[
+    "calendar_account_add('ada@example.com', 'notion', 'token')",
+    "calendar_account_calendars(account_id) from calendar_account_status",
+    "calendar_account_remove(account_id) from calendar_account_status",
     "calendar_attach('interaction')",
     "calendar_backfill()",
     "calendar_cleanup()",
+    "calendar_connect(account_id, 'tasks') from calendar_account_status",
     "calendar_continue(connection_id) from calendar_connections",
     "calendar_delete_event('ada@example.com', 'app', '1')",
     "calendar_detach('interaction')",
@@ -78,6 +83,9 @@ const WRITING: &[&str] = &[
     "calendar_feed_rotate(feed_id) from calendar_feeds",
     "calendar_grant('pg_monitor', 'reader')",
     "calendar_ics_import('ada@example.com', E'BEGIN:VCALENDAR\\nEND:VCALENDAR')",
+    "calendar_oauth_begin('ada@example.com', 'google', 'https://crm.example.com/callback')",
+    "calendar_oauth_finish('state', 'code', 'ada@example.com')",
+    "calendar_oauth_register('google', 'client', 'secret')",
     "calendar_pause(connection_id) from calendar_connections",
     "calendar_resume()",
     "calendar_retry_failures()",

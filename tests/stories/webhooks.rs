@@ -253,6 +253,19 @@ fn a_notification_waits_for_nobody_and_is_not_forgotten() {
     other.batch_execute("rollback").expect("rollback");
     assert_eq!(count(&mut client, IS_DUE), 0);
     assert_eq!(count(&mut client, "select count(*) from calendar_webhook_notices"), 1);
+
+    // Under a snapshot for the whole transaction others' writes would be an error.
+    client.batch_execute("delete from calendar_webhook_notices").expect("delete");
+    let channel = google.channels()[0].clone();
+    let headers = json!({ "X-Goog-Channel-ID": channel.id, "X-Goog-Channel-Token": channel.token,
+        "X-Goog-Resource-State": "exists" });
+    other.batch_execute("begin isolation level repeatable read; select count(*) from calendar_events").expect("begin");
+    client.batch_execute("update calendar_connections set updated_at = now()").expect("update");
+    let answer = other.query_one("select status from calendar_webhook_receive('google', $1, null, '')", &[&headers]);
+    assert_eq!(answer.expect("an answer").get::<_, i32>(0), 200);
+    other.batch_execute("commit").expect("commit");
+    assert_eq!(count(&mut client, "select count(*) from calendar_webhook_notices"), 1);
+
     cluster.set("calendar_sync.worker", "on");
     calendar_sync_e2e::eventually("the worker has taken the notice", || {
         count(&mut client, "select count(*) from calendar_webhook_notices") == 0

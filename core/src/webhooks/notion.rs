@@ -25,6 +25,8 @@ pub struct Signed<'a> {
     /// What it is about and what that stands in, as far as it is said: identifiers of pages, databases, data sources;
     /// see [`plain_id`].
     pub about: Vec<String>,
+    /// The data source is among them.
+    pub names_data_source: bool,
 }
 
 /// # Errors
@@ -45,11 +47,12 @@ pub fn read<'a>(call: &Call<'a>) -> Result<Told<'a>, CallError> {
     let signature = call.header("X-Notion-Signature").ok_or(CallError::Malformed("it is not signed"))?;
     let signature = signature.strip_prefix("sha256=").and_then(bytes_of_hex);
     let signature = signature.ok_or(CallError::Malformed("its signature can't be one"))?;
-    let (data, parent) = (&body["data"], &body["data"]["parent"]);
-    let named = [&body["entity"]["id"], &parent["id"], &parent["data_source_id"], &parent["database_id"]];
-    let also = [&data["data_source_id"], &data["database_id"]];
-    let about = named.into_iter().chain(also).filter_map(Value::as_str).map(plain_id).collect();
-    Ok(Told::Signed(Signed { signature, body: call.body, about }))
+    let (entity, data, parent) = (&body["entity"], &body["data"], &body["data"]["parent"]);
+    let of_data_source = [&parent["data_source_id"], &data["data_source_id"]];
+    let others = [&entity["id"], &parent["id"], &parent["database_id"], &data["database_id"]];
+    let names_data_source = entity["type"] == "data_source" || of_data_source.iter().any(|id| id.is_string());
+    let about = of_data_source.into_iter().chain(others).filter_map(Value::as_str).map(plain_id).collect();
+    Ok(Told::Signed(Signed { signature, body: call.body, about, names_data_source }))
 }
 
 impl Signed<'_> {

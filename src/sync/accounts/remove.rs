@@ -58,7 +58,10 @@ pub fn remove(installation: &Installation, account_id: Uuid) -> SqlResult<()> {
 fn revocation(installation: &Installation, account_id: Uuid, removed: &Removed) -> SqlResult<Option<Revocation>> {
     let site = Site::of(installation, &removed.provider)?;
     let Some(endpoint) = site.revoke()? else { return Ok(None) };
-    let token = match (&removed.refresh_token, &removed.access_token) {
+    // An access token may be over by now; Notion, where it never is, takes no other.
+    let wants_access = site.endpoints.client_authentication == ClientAuthentication::BasicWithJson;
+    let refresh_token = removed.refresh_token.as_ref().filter(|_| !wants_access);
+    let token = match (refresh_token, &removed.access_token) {
         (Some(sealed), _) => secrets::open(REFRESH_TOKEN.place(account_id), sealed)?,
         (None, Some(sealed)) => secrets::open(ACCESS_TOKEN.place(account_id), sealed)?,
         (None, None) => return Ok(None),

@@ -15,9 +15,14 @@ pub struct Handled {
     pub error: Option<String>,
 }
 
-/// Sends up to `limit` due operations of these connections.
+/// Sends up to `limit` due operations of these connections. What is in the way of all that waits for one is a warning.
 pub fn process(connections: Vec<Connection>, limit: usize) -> SqlResult<Vec<Handled>> {
     let reports = now::run(connections, Wish::Push { limit })?;
+    for report in &reports {
+        if let (Some(error), []) = (&report.error, report.operations.as_slice()) {
+            pgrx::warning!("calendar_sync: nothing was sent to the calendar \"{}\": {error}", report.connection.name);
+        }
+    }
     let operations = reports.into_iter().flat_map(|report| report.operations);
     let handled = operations.map(|(taken, status, error)| Handled {
         queue_id: taken.queue_id,

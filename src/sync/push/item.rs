@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::errors::SqlResult;
 use crate::store::Installation;
-use crate::store::items;
 use crate::store::links::{self, ItemId, Link};
 use crate::store::outbox::{self, Taken};
+use crate::store::{items, queue};
 
 /// All that is needed of them, read in a handful of statements.
 pub struct Items {
@@ -27,7 +27,9 @@ impl Items {
         let mut items: Vec<ItemId> = taken.iter().map(|one| read.meant(one.item)).collect();
         items.sort_unstable();
         items.dedup();
-        let standing = items::find(installation, &items)?.into_iter().filter(|one| !one.deleted);
+        let belonging = queue::belonging(installation, connection, &items)?;
+        let standing = items::find(installation, &items)?;
+        let standing = standing.into_iter().filter(|one| !one.deleted && belonging.contains(&one.item));
         read.bodies = standing.map(|one| (one.item, one.body)).collect();
         let links = links::by_item(installation, connection, &items)?;
         read.links = links.into_iter().map(|link| (link.item, link)).collect();
@@ -39,7 +41,7 @@ impl Items {
         item.event().and_then(|event| self.series.get(&event)).map_or(item, |series| ItemId::Series(*series))
     }
 
-    /// `None` where it is here no more.
+    /// `None` where it is here no more, or belongs to that calendar no more.
     pub fn body(&self, item: ItemId) -> Option<&Body> {
         self.bodies.get(&item)
     }

@@ -170,7 +170,8 @@ fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
         return Plan::Send(Change::Delete { external_id, etag }, Purpose::Delete);
     }
     match (&taken.payload, link) {
-        (Some(Value::Object(payload)), Some(link)) if taken.was_under_way && !payload.is_empty() => {
+        // An intent: it may have been sent.
+        (Some(Value::Object(payload)), Some(link)) if !payload.is_empty() && !payload.contains_key("external_id") => {
             let key = links::mark(taken.item, connection.id, link.revision);
             Plan::Send(Change::Create { key, payload: payload.clone(), instances: Vec::new() }, Purpose::Find)
         }

@@ -109,6 +109,10 @@ impl Ledger<'_> {
             Outcome::Failed(trouble) => self.failed(operation, trouble, None),
             Outcome::NotTried => {
                 self.put_back(&operation, None, None, Duration::ZERO);
+                let why = self.settled.trouble.as_ref().map(|trouble| trouble.message.clone());
+                if let Some((_, _, error)) = self.settled.operations.last_mut() {
+                    *error = why;
+                }
                 Ok(())
             }
         }
@@ -246,8 +250,9 @@ impl Ledger<'_> {
             };
             outbox::log(installation, self.connection, log)?;
         }
+        let blamed = |taken: &Taken| !self.missed.iter().any(|one| one.queue_id == taken.queue_id && !one.counts);
         for (taken, status, error) in &self.settled.operations {
-            let Some(error) = error else { continue };
+            let Some(error) = error.as_ref().filter(|_| blamed(taken)) else { continue };
             let log = PushLog {
                 item: Some(taken.item),
                 status: if *status == "failed" { "failed" } else { "retry" },

@@ -53,6 +53,7 @@ pub struct Pass {
     pub account_id: Uuid,
     /// Of its tokens; see [`rejected`].
     pub generation: i64,
+    is_on_trial: bool,
     pub api: Address,
     pub token: Token,
 }
@@ -113,6 +114,7 @@ fn pass(account: &Account, site: &Site) -> SqlResult<Pass> {
     Ok(Pass {
         account_id: account.id,
         generation: account.generation,
+        is_on_trial: account.is_on_trial,
         api: site.api.clone(),
         token: Token::new(secrets::open(ACCESS_TOKEN.place(account.id), sealed)?),
     })
@@ -211,8 +213,8 @@ pub fn finish(installation: &Installation, renewed: &Renewed) -> SqlResult<bool>
     Ok(!tokens::is_current(installation, id, generation)?)
 }
 
-/// The provider has refused an access token (401): it is renewed before the next request; if that does not help either,
-/// the user has to log in again.
+/// The provider has refused an access token (401): it is renewed before the next request; if the new one is refused, too,
+/// before it was good for anything, the user has to log in again.
 pub fn rejected(installation: &Installation, account_id: Uuid, generation: i64) -> SqlResult<()> {
     if tokens::rejected(installation, account_id, generation)? == Some(false) {
         tokens::lost(installation, account_id, generation, REFUSED)?;

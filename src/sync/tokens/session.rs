@@ -17,7 +17,7 @@ use crate::providers::account::{AccountProvider, Ask};
 use crate::providers::api::ApiError;
 use crate::store::installation_row::{self, Standing};
 use crate::store::tokens::{self, Account};
-use crate::store::{self, Installation};
+use crate::store::{self, Installation, can_write_in_passing};
 use crate::sync::accounts::site::Site;
 use crate::sync::aside::aside;
 use crate::sync::fetch::http_options;
@@ -62,14 +62,19 @@ pub fn ask<T: Send + 'static>(
             Ok(entry) => entry,
             Err(refusal) => return Err(refusal.into_error()),
         };
-        let generation = pass.generation;
+        let (generation, is_on_trial) = (pass.generation, pass.is_on_trial);
         let (options, about, request) = (http_options(), about.clone(), request.clone());
         let answer = aside(move || {
             let ask = pass.ask(Client::with(options)?, about.calendar, about.mailbox, about.options);
             request(provider, &ask)
         })?;
         match answer {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                if is_on_trial && can_write_in_passing() {
+                    store::as_owner(|installation| tokens::worked(installation, account_id, generation))?;
+                }
+                return Ok(answer);
+            }
             // Each time that it is asked again its tokens are others; a second refusal ends in 'reauth_required'.
             Err(error) if error.is_unauthorized() && refused != Some(generation) => refused = Some(generation),
             Err(error) => return Err(failed(&error)),

@@ -53,17 +53,17 @@ pub fn notification(installation: &Installation, call: &Call, signed: &Signed) -
     forbidden(installation, "notion", WRONG_SECRET, None)
 }
 
-/// Notion says which page it is about and what that stands in. Where that is none of the calendars that we know, or by a
-/// name that we do not know them by, it may be any of them.
+/// Notion says which page it is about and what that stands in: a calendar is a data source. Where it names none, as older
+/// webhooks do, and nothing else that we know, it may be any of them.
 fn take(installation: &Installation, signed: &Signed, channels: &[Channel]) -> SqlResult<Answer> {
     let is_meant = |channel: &&Channel| signed.about.contains(&plain_id(&channel.calendar));
     let mut meant: Vec<&Channel> = channels.iter().filter(is_meant).collect();
-    if meant.is_empty() {
+    if meant.is_empty() && !signed.names_data_source {
         meant = channels.iter().collect();
     }
     let connections: Vec<Uuid> = meant.iter().map(|channel| channel.connection_id).collect();
     let heard: Vec<Noted> =
-        channels.iter().map(|channel| Noted { webhook_id: channel.webhook_id, number: None }).collect();
+        meant.iter().map(|channel| Noted { webhook_id: channel.webhook_id, number: None }).collect();
     notices::announce(installation, &connections)?;
     webhooks::note(installation, &heard)?;
     Ok(Answer::new(200, ""))

@@ -142,9 +142,7 @@ impl Proved {
     }
 
     fn note(&self, installation: &Installation) -> SqlResult<()> {
-        if !self.changed.is_empty() {
-            notices::announce(installation, &self.changed)?;
-        }
+        notices::announce(installation, &self.changed)?;
         webhooks::note(installation, &self.heard)?;
         webhooks::ends(installation, &self.end_soon, false)?;
         webhooks::ends(installation, &self.ended, true)
