@@ -5,7 +5,9 @@ mod common;
 use calendar_sync_core::event::{
     Attendee, Body, Details, Event, EventStatus, Override, Series, ShowAs, TeamsMeeting, Timing,
 };
-use calendar_sync_core::merge::{Base, Merged, Rules, Side, Treatment, assumed, rebase, three_way, with_overrides};
+use calendar_sync_core::merge::{
+    Base, Merged, Occurrence, Rules, Side, Treatment, assumed, rebase, three_way, with_overrides,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::collection::vec;
 use proptest::option;
@@ -268,6 +270,26 @@ fn what_is_said_of_a_cancelled_occurrence_is_no_change() {
     };
     let merged = three_way(&both_had(&cancelled("a")), &cancelled("a"), &cancelled("b"), &Rules::MERGE);
     assert_eq!((merged.body, merged.takes_remote), (cancelled("a"), false));
+}
+
+#[test]
+fn an_occurrence_that_stands_for_itself_there_alone_keeps_what_it_says_when_its_series_changes_there() {
+    let renamed = own(1, |event| event.details.location = Some("as ever".into()));
+    let there = |title: &str| series(Series { overrides: vec![renamed.clone()], ..weekly(title) });
+    let here = series(weekly("weekly"));
+    let merged = three_way(&Base::new(here.clone(), there("weekly")), &here, &there("new"), &Rules::MERGE);
+    assert_eq!((merged.body, merged.takes_remote), (there("new"), true));
+}
+
+#[test]
+fn what_is_known_of_an_occurrence_that_follows_its_series_again_is_forgotten() {
+    let known =
+        |week: i64| Occurrence { recurrence_id: own(week, |_| ()).recurrence_id, external_id: "x".into(), etag: None };
+    let there =
+        series(Series { overrides: vec![own(1, |_| ())], exdates: vec![known(2).recurrence_id], ..weekly("weekly") });
+    let mut base = both_had(&there).with_occurrences(vec![known(1), known(2), known(3)]);
+    base.forget_ruled();
+    assert_eq!(base.occurrences, [known(1), known(2)]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod dates;
 pub mod export;
 pub mod feed;
 pub mod fetch;
+mod given;
 pub mod job;
 pub mod keys;
 pub mod now;

@@ -28,6 +28,7 @@ mod meanwhile;
 mod merge;
 mod microsoft;
 mod model;
+mod model_series;
 mod monitoring;
 mod notion;
 mod notion_model;

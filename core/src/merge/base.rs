@@ -50,6 +50,15 @@ impl Base {
         self.occurrences.push(occurrence);
     }
 
+    /// Forgets the versions of occurrences that follow the rule again: what was there under them is no more.
+    pub fn forget_ruled(&mut self) {
+        let Body::Series(there) = self.remote.as_ref().unwrap_or(&self.local) else { return };
+        self.occurrences.retain(|known| {
+            there.exdates.contains(&known.recurrence_id)
+                || there.overrides.iter().any(|one| one.recurrence_id == known.recurrence_id)
+        });
+    }
+
     /// What is known of an occurrence.
     pub fn occurrence(&self, recurrence_id: DateTime<Utc>) -> Option<&Occurrence> {
         self.occurrences.iter().find(|known| known.recurrence_id == recurrence_id)

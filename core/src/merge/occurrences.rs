@@ -64,6 +64,14 @@ impl State {
 }
 
 impl Sides<State> {
+    /// It follows its series here, as it always did since it was made one of its own there.
+    fn follow_only_here(&self) -> bool {
+        self.local == State::AsRuled
+            && self.base_local == State::AsRuled
+            && self.remote.takes_place()
+            && self.remote == self.base_remote
+    }
+
     fn is_made_own_here(&self) -> bool {
         self.local.own().is_some() && self.base_local == State::AsRuled && self.remote == State::AsRuled
     }
@@ -88,17 +96,24 @@ fn is_cancelled(one: &Override) -> bool {
 }
 
 fn edited(one: &Override) -> Override {
-    let mut one = one.clone();
-    let details = std::mem::take(&mut one.event.details);
-    one.event.details = Details {
+    Override { event: without_version(&one.event), ..one.clone() }
+}
+
+/// Two templates that say the same, whenever they take place.
+fn is_same(one: &Event, other: &Event) -> bool {
+    without_version(one).details == without_version(other).details
+}
+
+fn without_version(event: &Event) -> Event {
+    let details = Details {
         ical_uid: None,
         sequence: 0,
         last_updated: None,
         series_master_id: None,
         conversation_id: None,
-        ..details
+        ..event.details.clone()
     };
-    one
+    Event { details, ..event.clone() }
 }
 
 const fn key_of(one: &Override) -> Key {
@@ -143,6 +158,11 @@ impl Merge<'_> {
             let edited = if states.local.takes_place() { Side::Local } else { Side::Remote };
             self.conflict(name, states.as_ref(), edited);
             return states.of(edited).clone();
+        }
+        if states.follow_only_here() && !is_same(templates.base_remote, templates.remote) {
+            // Its series has changed there, and it has not.
+            self.takes_remote = true;
+            return states.remote.clone();
         }
         match states.remote {
             State::Own(_) if remote_changed && states.local != State::Gone => self.own(key, states, templates),

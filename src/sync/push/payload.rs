@@ -12,6 +12,7 @@ use super::item::main_event;
 use crate::providers::account::{AccountProvider, CannotHold, InstanceChange};
 use crate::store::links::Base;
 use crate::sync::dates::place_day;
+use crate::sync::given::gives;
 use crate::zones::PgZones;
 
 /// Writes what goes to one connection.
@@ -82,23 +83,48 @@ impl Writer<'_> {
         };
         let mut changes: BTreeMap<DateTime<Utc>, Option<Event>> = BTreeMap::new();
         for (at, event) in &now.overrides {
-            if before.overrides.get(at) != Some(event) {
+            // Excluded or cancelled is the same where nothing is excluded by a rule.
+            let was_excluded = !self.provider.excludes_by_rule() && before.excluded.contains(at);
+            if before.overrides.get(at) != Some(event) && !(was_excluded && event.is_none()) {
                 changes.insert(*at, event.cloned());
             }
         }
         for at in before.overrides.keys().filter(|at| !now.overrides.contains_key(*at)) {
-            // One that is excluded now is, by the rule's own means or below.
-            if !now.excluded.contains(at) {
+            // One that is excluded now is, by the rule's own means or below; with another rule it may be none any more.
+            if !now.excluded.contains(at) && gives(series, *at) {
                 changes.insert(*at, Some(as_ruled(series, *at)));
             }
         }
+        for at in self.follow_their_series(series, base)? {
+            if !now.overrides.contains_key(&at) && !now.excluded.contains(&at) {
+                changes.entry(at).or_insert_with(|| Some(as_ruled(series, at)));
+            }
+        }
         if !self.provider.excludes_by_rule() {
-            if before.excluded.iter().any(|at| !now.excluded.contains(at)) {
+            let takes_place = |at: &DateTime<Utc>| !now.excluded.contains(at) && now.overrides.get(at) != Some(&None);
+            if before.excluded.iter().any(takes_place) {
                 return Err(CannotHold("an occurrence that takes place again".into()));
             }
             changes.extend(now.excluded.iter().filter(|at| !before.excluded.contains(at)).map(|at| (*at, None)));
         }
         changes.into_iter().map(|(at, event)| self.occurrence(series, at, event, base)).collect()
+    }
+
+    /// Occurrences that stand for themselves there and follow the series here: what changes of that is no news for them
+    /// there. Where the rule has changed they are dealt with as that says.
+    fn follow_their_series(&self, series: &Series, base: Option<&Base>) -> Result<Vec<DateTime<Utc>>, CannotHold> {
+        let Some(base) = base else { return Ok(Vec::new()) };
+        let (Body::Series(before), Body::Series(there)) = (&base.local, base.remote()) else { return Ok(Vec::new()) };
+        let rule = |series: &Series| (series.template.timing.start, series.rrules.clone(), series.rdates.clone());
+        if rule(before) != rule(series) {
+            return Ok(Vec::new());
+        }
+        let one = |series: &Series| self.whole(&Body::Single(Box::new(as_ruled(series, series.template.timing.start))));
+        if one(before)? == one(series)? {
+            return Ok(Vec::new());
+        }
+        let own = Beside::of(there)?.overrides;
+        Ok(own.into_iter().filter_map(|(at, event)| event.map(|_| at)).collect())
     }
 
     /// `event`: `None` where it does not take place.

@@ -292,7 +292,9 @@ fn agreed_on(local: Body, remote: Option<Remote>, before: Option<&Base>) -> Base
             }
         }
     };
-    Base::new(local, there).with_occurrences(occurrences)
+    let mut agreed = Base::new(local, there).with_occurrences(occurrences);
+    agreed.forget_ruled();
+    agreed
 }
 
 /// A series with those of its overrides that its provider did not tell of: as they were there, or else are here.

@@ -36,11 +36,12 @@ pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> S
     let came: HashSet<&str> = incoming.iter().map(|one| one.external_id.as_str()).collect();
     let told: Vec<&str> = changes.deleted.iter().map(String::as_str).filter(|id| !came.contains(id)).collect();
     let mut deletes: Vec<Delete> = Vec::new();
+    let mut gone: Vec<Gone> = Vec::new();
     for told in told.chunks(AT_ONCE) {
         let found = links::by_external_id(run.installation, run.connection.id, told)?;
         let known: HashSet<String> = found.iter().filter_map(|link| link.external_id.clone()).collect();
         let unknown: Vec<&str> = told.iter().copied().filter(|id| !known.contains(&links::key(id))).collect();
-        let mut gone = occurrences_of(run, &unknown)?;
+        gone.extend(occurrences_of(run, &unknown)?);
         let occurrences = single_occurrences(run, &found)?;
         for link in found {
             match occurrences.get(&link.item) {
@@ -48,7 +49,12 @@ pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> S
                 None => deletes.push(Delete { link, is_told: true }),
             }
         }
-        leave_out(run, &gone, incoming)?;
+    }
+    // With their series they go without a word.
+    let deleted: HashSet<ItemId> = deletes.iter().map(|delete| delete.link.item).collect();
+    gone.retain(|(series, _)| !deleted.contains(series));
+    for gone in gone.chunks(AT_ONCE) {
+        leave_out(run, gone, incoming)?;
     }
     if changes.complete {
         let absent = absent::find(run, changes, incoming)?;

@@ -8,11 +8,12 @@ use calendar_sync_core::event::{Body, Item, Override, Series};
 use calendar_sync_core::merge::{Occurrence, with_overrides};
 use calendar_sync_core::providers::BadItem;
 
-use super::{Run, gives};
+use super::Run;
 use crate::providers::account::{Instance, Read, Remote};
 use crate::store::items::Standing;
 use crate::store::links::Link;
 use crate::sync::apply::{self, KnownZones};
+use crate::sync::given::gives;
 use crate::zones::PgZones;
 
 /// An item as it is there now.

@@ -14,13 +14,13 @@ mod resolve;
 mod settle;
 #[cfg(any(test, feature = "pg_test"))]
 mod stories;
+mod strays;
 mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use calendar_sync_core::providers::BadItem;
-use calendar_sync_core::recurrence::{Instances, Window};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -253,14 +253,6 @@ impl<'a> Run<'a> {
         }
         (!details.is_empty()).then_some(Value::Object(details))
     }
-}
-
-/// Whether the rules of a series give an occurrence.
-fn gives(series: &calendar_sync_core::event::Series, recurrence_id: DateTime<Utc>) -> bool {
-    let plain = calendar_sync_core::event::Series { overrides: Vec::new(), ..series.clone() };
-    let at = recurrence_id.timestamp();
-    let Ok(mut instances) = Instances::new(&plain, &PgZones, Window { from: at, to: at }) else { return true };
-    instances.any(|instance| instance.is_ok_and(|instance| instance.recurrence_id == recurrence_id))
 }
 
 /// Ids of items, each once.

@@ -5,10 +5,10 @@ use calendar_sync_core::event::{Body, EventStatus};
 use calendar_sync_core::merge::{Base, Occurrence, Rules, Side, assumed, rebase, three_way};
 use serde_json::Value;
 
-use super::Run;
 use super::conflict::{self, Policy};
 use super::incoming::Incoming;
 use super::known::Known;
+use super::{Run, strays};
 use crate::errors::SqlResult;
 use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
@@ -59,7 +59,8 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     let treatment = conflict::treatment(run.connection, run.calendar, standing);
     let winner = policy.winner(standing.changed_at, &remote.body);
     let rules = Rules { winner, treatment: &treatment };
-    let merged = three_way(&base, &standing.body, &remote.body, &rules);
+    let mut merged = three_way(&base, &standing.body, &remote.body, &rules);
+    strays::drop(&mut merged, &base);
     let is_open = policy == Policy::Manual && !merged.conflicts.is_empty();
     let conflict = conflict::data(&merged, policy, (!is_open).then_some(winner), known, &remote.body);
     if is_open {
@@ -73,6 +74,7 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     }
     let mut agreed = rebase(&base, &remote.body, &rules);
     remote.occurrences.iter().for_each(|one| agreed.learn(one.clone()));
+    agreed.forget_ruled();
     Outcome::Agreed(Box::new(Agreed {
         write: merged.takes_remote.then_some(merged.body),
         base: Some(agreed),

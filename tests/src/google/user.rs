@@ -75,6 +75,20 @@ impl GoogleCalendar<'_> {
         self.all(|one| is_cancelled(one) && one.get("recurringEventId") == Some(&json!(series)))
     }
 
+    /// What takes place of all series, those that start within a window by the rule, as instances.
+    pub fn occurrences(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Value> {
+        let world = self.google.world();
+        let Some(calendar) = world.calendars.get(&self.id) else { return vec![] };
+        let is_series = |one: &&Resource| one.contains_key("recurrence") && !is_cancelled(one);
+        let instances_of = |master: &Resource| -> Vec<Resource> {
+            let id = master.get("id").and_then(Value::as_str).unwrap_or_default();
+            let starts = series::starts(master, calendar.zone, from, to);
+            starts.iter().filter_map(|start| calendar.find(&format!("{id}_{}", start.suffix()))).collect()
+        };
+        let instances = calendar.events.values().map(|it| &it.resource).filter(is_series).flat_map(instances_of);
+        instances.filter(|one| !is_cancelled(one)).map(|one| shown(calendar, &one)).collect()
+    }
+
     fn all(&self, is_wanted: impl Fn(&Resource) -> bool) -> Vec<Value> {
         let world = self.google.world();
         let Some(calendar) = world.calendars.get(&self.id) else { return vec![] };

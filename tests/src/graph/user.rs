@@ -88,6 +88,18 @@ impl GraphCalendar<'_> {
         calendar.entries.values().map(shown).collect()
     }
 
+    /// What takes place of all series within a window, as occurrences.
+    pub fn occurrences(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Value> {
+        let world = self.graph.world();
+        let calendar = world.calendars.get(&self.id).unwrap_or_else(|| panic!("no calendar {}", self.id));
+        let view = View { zone: Zone::utc(), text: true };
+        let days = |entry: &Entry| entry.occurrences(from, to).into_iter().map(|(day, _)| day).collect::<Vec<_>>();
+        let of_entry = |entry: &Entry| -> Vec<Value> {
+            days(entry).into_iter().map(|day| entry.show_occurrence(day, &view)).collect()
+        };
+        calendar.entries.values().filter(|entry| entry.recurrence.is_some()).flat_map(of_entry).collect()
+    }
+
     fn change<T>(
         &self,
         kind: &str,

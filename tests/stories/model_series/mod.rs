@@ -1,0 +1,411 @@
+//! Series that both sides change at random, as wholes and one occurrence at a time, while requests go wrong: at rest
+//! both sides show the same, occurrence by occurrence, and what only one side has touched stands as it was left there.
+//!
+//! Some hundred steps each; MODEL_STEPS takes more, MODEL_SEED repeats a run.
+
+mod plan;
+mod there;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calendar_sync_e2e::{ADA, Cluster};
+use chrono::{DateTime, TimeDelta, Utc};
+use plan::{Dice, Plan, Seen};
+use postgres::Client;
+use serde_json::{Value, json};
+use there::{Edit, Occurrence, There};
+
+/// Steps between two rests.
+const STRETCH: usize = 12;
+/// Series that there are at most.
+const MOST: usize = 6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Here,
+    There,
+}
+
+type All = BTreeMap<(usize, String), Vec<Seen>>;
+
+/// An occurrence here.
+struct Instance {
+    id: uuid::Uuid,
+    occurrence: Occurrence,
+    is_ours: bool,
+}
+
+struct Model {
+    client: Client,
+    there: Box<dyn There>,
+    dice: Dice,
+    plans: BTreeMap<usize, Plan>,
+    /// Words that were never said before.
+    words: usize,
+    /// Who has touched a series since the last rest.
+    touched: BTreeMap<usize, BTreeSet<Side>>,
+    /// How he left it.
+    left: BTreeMap<usize, All>,
+    /// Series that were given another rule here since.
+    replanned: BTreeSet<usize>,
+    history: Vec<String>,
+    _cluster: Cluster,
+}
+
+fn setting(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
+    let seed = setting("MODEL_SEED").unwrap_or(12);
+    let steps = setting("MODEL_STEPS").unwrap_or(240) as usize;
+    let cluster = Cluster::start_with(&[
+        ("calendar_sync.worker", "off"),
+        ("calendar_sync.manual_sync_limit", "100000"),
+        ("fsync", "off"),
+    ]);
+    let mut client = cluster.create_database("crm");
+    let there = connect(&mut client, ADA);
+    let mut model = Model {
+        client,
+        there,
+        dice: Dice(seed),
+        plans: BTreeMap::new(),
+        words: 0,
+        touched: BTreeMap::new(),
+        left: BTreeMap::new(),
+        replanned: BTreeSet::new(),
+        history: Vec::new(),
+        _cluster: cluster,
+    };
+    for step in 1..=steps {
+        model.step();
+        if step % STRETCH == 0 || step == steps {
+            model.rest(&format!("seed {seed}, step {step}"));
+        }
+    }
+}
+
+#[test]
+fn whatever_both_sides_do_to_series_at_google_they_are_the_same_at_rest() {
+    run(there::google);
+}
+
+#[test]
+fn whatever_both_sides_do_to_series_in_outlook_they_are_the_same_at_rest() {
+    run(there::outlook);
+}
+
+impl Model {
+    fn step(&mut self) {
+        match self.dice.below(100) {
+            0..8 => self.add(),
+            8..20 => self.edit_series_here(),
+            20..42 => self.edit_one_here(),
+            42..58 => self.edit_series_there(),
+            58..80 => self.edit_one_there(),
+            80..86 => {
+                self.there.trouble(&mut self.dice);
+                self.history.push("trouble".into());
+            }
+            86..88 => self.delete(),
+            _ => {
+                let force = self.dice.below(10) == 0;
+                let said = self.sync(force);
+                self.history.push(format!("sync {said}"));
+            }
+        }
+    }
+
+    fn word(&mut self) -> String {
+        self.words += 1;
+        format!("w{}", self.words)
+    }
+
+    /// To be called after it.
+    fn done(&mut self, side: Side, number: usize, what: &str) {
+        self.history.push(format!("{side:?} {number}: {what}"));
+        self.touched.entry(number).or_default().insert(side);
+        let all = if side == Side::Here { self.here() } else { self.there.all() };
+        self.left.insert(number, all.into_iter().filter(|((of, _), _)| *of == number).collect());
+    }
+
+    fn add(&mut self) {
+        if self.plans.len() >= MOST {
+            return;
+        }
+        let number = self.words + 1;
+        let title = self.word();
+        let plan = Plan::roll(&mut self.dice, number, Utc::now().date_naive());
+        let side = if self.dice.below(2) == 0 { Side::Here } else { Side::There };
+        match side {
+            Side::There => self.there.add(&plan, &title),
+            Side::Here => {
+                let mut event = plan.times_here();
+                event["title"] = json!(title);
+                event["description"] = json!(plan.description());
+                event["recurrence"] = plan.rule();
+                self.upsert(number, &event);
+            }
+        }
+        self.plans.insert(number, plan.clone());
+        self.done(side, number, &format!("added {plan:?}"));
+    }
+
+    fn upsert(&mut self, number: usize, event: &Value) {
+        let statement = "select calendar_upsert_event($1, 'crm', $2, $3)";
+        let upserted = self.client.execute(statement, &[&ADA, &number.to_string(), event]);
+        upserted.unwrap_or_else(|error| panic!("{event}: {error:?}\n{}", self.trace()));
+    }
+
+    fn instances(&mut self) -> Vec<Instance> {
+        let statement = "
+            select event_id, coalesce(description, ''),
+                extract(epoch from coalesce(recurrence_id, event_date))::bigint,
+                extract(epoch from event_date)::bigint, extract(epoch from coalesce(event_end, event_date))::bigint,
+                all_day, title, coalesce(location, ''), connection_id is null
+            from calendar_events
+            where user_id = $1 and sync_status <> 'deleted' and event_status <> 'cancelled'
+            order by recurrence_id, event_id";
+        let rows = self.client.query(statement, &[&ADA]).expect("occurrences");
+        let read = |row: postgres::Row| {
+            let description: String = row.get(1);
+            let time = |column| DateTime::from_timestamp(row.get(column), 0).expect("a time");
+            let occurrence = Occurrence {
+                series: String::new(),
+                number: description.trim().strip_prefix("series ").and_then(|it| it.parse().ok()).unwrap_or_default(),
+                original: time(2),
+                start: time(3),
+                end: time(4),
+                all_day: row.get(5),
+                title: row.get(6),
+                place: row.get(7),
+            };
+            Instance { id: row.get(0), occurrence, is_ours: row.get(8) }
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn here(&mut self) -> All {
+        let mut all = All::new();
+        for one in self.instances() {
+            all.entry(one.occurrence.key()).or_default().push(one.occurrence.seen());
+        }
+        all
+    }
+
+    fn edit_series_here(&mut self) {
+        let ours: BTreeSet<usize> =
+            self.instances().iter().filter(|one| one.is_ours).map(|one| one.occurrence.number).collect();
+        let ours: Vec<usize> = ours.into_iter().filter(|number| self.plans.contains_key(number)).collect();
+        if ours.is_empty() {
+            return;
+        }
+        let number = *self.dice.one_of(&ours);
+        let word = self.word();
+        let event = match self.dice.below(8) {
+            0..4 => json!({ "title": word }),
+            4 | 5 => json!({ "location": word }),
+            6 => self.replan(number).times_here(),
+            _ => {
+                let plan = self.replan_rule(number);
+                json!({ "recurrence": plan.rule() })
+            }
+        };
+        if event.get("title").or(event.get("location")).is_none() {
+            self.replanned.insert(number);
+        }
+        self.upsert(number, &event);
+        self.done(Side::Here, number, &format!("series {event}"));
+    }
+
+    /// An hour later, and the same rule.
+    fn replan(&mut self, number: usize) -> Plan {
+        let plan = self.plans.get_mut(&number).expect("a series");
+        plan.start += if plan.all_day { TimeDelta::days(1) } else { TimeDelta::minutes(30) };
+        plan.clone()
+    }
+
+    fn replan_rule(&mut self, number: usize) -> Plan {
+        let plan = self.plans.get_mut(&number).expect("a series");
+        plan.roll_rule(&mut self.dice);
+        plan.clone()
+    }
+
+    fn edit_one_here(&mut self) {
+        let all = self.instances();
+        if all.is_empty() {
+            return;
+        }
+        let one = self.dice.one_of(&all);
+        let Occurrence { number, all_day, original, .. } = one.occurrence.clone();
+        let siblings = all.iter().filter(|other| other.occurrence.number == number).count();
+        let id = one.id;
+        let word = self.word();
+        let change = match self.dice.below(9) {
+            0..4 => format!("title = '{word}'"),
+            4..6 => format!("location = '{word}'"),
+            6 | 7 if !all_day => {
+                "event_date = event_date + interval '10 minutes', event_end = event_end + interval '20 minutes'".into()
+            }
+            8 if siblings > 3 => "event_status = 'cancelled'".into(),
+            _ => format!("location = '{word}'"),
+        };
+        let statement = format!("update calendar_events set {change} where event_id = $1");
+        self.client.execute(&statement, &[&id]).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        self.done(Side::Here, number, &format!("{original}: {change}"));
+    }
+
+    fn edit_series_there(&mut self) {
+        let all: BTreeMap<usize, String> =
+            self.there.occurrences().into_iter().map(|one| (one.number, one.series)).collect();
+        let all: Vec<_> = all.into_iter().filter(|(number, _)| self.plans.contains_key(number)).collect();
+        if all.is_empty() {
+            return;
+        }
+        let (number, series) = self.dice.one_of(&all).clone();
+        let word = self.word();
+        let what = match self.dice.below(8) {
+            0..4 => {
+                self.there.edit(&series, &Edit::Title(word.clone()));
+                format!("series title {word}")
+            }
+            4 | 5 => {
+                self.there.edit(&series, &Edit::Place(word.clone()));
+                format!("series place {word}")
+            }
+            6 => {
+                let plan = self.replan(number);
+                self.there.replan(&series, &plan);
+                format!("series {plan:?}")
+            }
+            _ => {
+                let plan = self.replan_rule(number);
+                self.there.replan(&series, &plan);
+                format!("series {plan:?}")
+            }
+        };
+        self.done(Side::There, number, &what);
+    }
+
+    fn edit_one_there(&mut self) {
+        let all = self.there.occurrences();
+        if all.is_empty() {
+            return;
+        }
+        let one = self.dice.one_of(&all).clone();
+        let siblings = all.iter().filter(|other| other.series == one.series).count();
+        let word = self.word();
+        let edit = match self.dice.below(9) {
+            0..4 => Edit::Title(word.clone()),
+            4..6 => Edit::Place(word.clone()),
+            6 | 7 if !one.all_day => Edit::Move(one.start + TimeDelta::minutes(10)),
+            8 if siblings > 3 => {
+                self.there.cancel_one(&one);
+                return self.done(Side::There, one.number, &format!("cancel {}", one.original));
+            }
+            _ => Edit::Title(word.clone()),
+        };
+        self.there.edit_one(&one, &edit);
+        let what = match edit {
+            Edit::Title(_) => format!("title {word}"),
+            Edit::Place(_) => format!("place {word}"),
+            Edit::Move(to) => format!("move to {to}"),
+        };
+        self.done(Side::There, one.number, &format!("{}: {what}", one.original));
+    }
+
+    fn delete(&mut self) {
+        if self.dice.below(2) == 0 {
+            let ours: Vec<usize> =
+                self.instances().iter().filter(|one| one.is_ours).map(|one| one.occurrence.number).collect();
+            if ours.is_empty() {
+                return;
+            }
+            let number = *self.dice.one_of(&ours);
+            let statement = "select calendar_delete_event($1, 'crm', $2)";
+            self.client.execute(statement, &[&ADA, &number.to_string()]).expect("deleted");
+            self.done(Side::Here, number, "deleted");
+        } else {
+            let all = self.there.occurrences();
+            if all.is_empty() {
+                return;
+            }
+            let one = self.dice.one_of(&all).clone();
+            self.there.delete(&one.series);
+            self.done(Side::There, one.number, "deleted");
+        }
+    }
+
+    /// What is said of it.
+    fn sync(&mut self, force: bool) -> String {
+        let statement = "select concat_ws(' ', status, created, updated, deleted, pushed, conflicts, error)
+                         from calendar_sync_now($1, force => $2)";
+        self.client.query_one(statement, &[&ADA, &force]).expect("a report").get(0)
+    }
+
+    fn rest(&mut self, when: &str) {
+        self.there.no_trouble();
+        let mut quiet = 0;
+        for round in 0.. {
+            let again = "select calendar_queue_retry(queue_id) from calendar_sync_queue where status = 'failed';
+                         update calendar_sync_queue set scheduled_for = now() where status = 'pending';";
+            self.client.batch_execute(again).expect("everything is tried again");
+            let said = self.sync(quiet == 1);
+            self.history.push(format!("rest {said}"));
+            assert!(round < 30, "{when}: no rest is found\n{}", self.trace());
+            let left = "select count(*) from calendar_sync_queue where status <> 'completed'";
+            let left: i64 = self.client.query_one(left, &[]).expect("what is left").get(0);
+            quiet = if said == "success 0 0 0 0 0" && left == 0 { quiet + 1 } else { 0 };
+            if quiet == 2 {
+                break;
+            }
+        }
+        self.compare(when);
+        self.touched.clear();
+        self.left.clear();
+        self.replanned.clear();
+        self.history.push("-- at rest".into());
+    }
+
+    fn compare(&mut self, when: &str) {
+        let (here, there) = (self.here(), self.there.all());
+        let mut wrong = Vec::new();
+        let keys: BTreeSet<_> = here.keys().chain(there.keys()).collect();
+        for key in keys {
+            let [one, other] = [&here, &there].map(|side| side.get(key).cloned().unwrap_or_default());
+            if one != other || one.len() > 1 {
+                wrong.push(format!("{key:?}: here {one:?}, there {other:?}"));
+            }
+        }
+        for (number, sides) in &self.touched {
+            let now: All = here
+                .iter()
+                .filter(|((of, _), _)| of == number)
+                .map(|(key, seen)| (key.clone(), seen.clone()))
+                .collect();
+            if sides.len() == 1 && !self.replanned.contains(number) && now != self.left[number] {
+                wrong.push(format!("{number}: only {sides:?} touched it, left {:?}, now {now:?}", self.left[number]));
+            }
+        }
+        assert!(wrong.is_empty(), "{when}:\n{}\n{}", wrong.join("\n"), self.trace());
+        let present: BTreeSet<usize> = here.keys().map(|(number, _)| *number).collect();
+        self.plans.retain(|number, _| present.contains(number));
+    }
+
+    /// For whoever looks into a failure.
+    fn trace(&mut self) -> String {
+        let queries = [
+            "select to_jsonb(l)::text from calendar_event_links l where series_id is not null",
+            "select to_jsonb(q)::text from calendar_sync_queue q where status <> 'completed' order by queue_id",
+            "select concat_ws(' ', action, status, error_message, details) from calendar_sync_log order by log_id desc limit 30",
+            "select to_jsonb(s)::text from calendar_series s",
+        ];
+        let all = queries.iter().flat_map(|query| self.client.query(*query, &[]).expect(query));
+        let rows = all.map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n");
+        let requests = self.there.requests();
+        let last = self.history.iter().rposition(|it| it.starts_with("-- at rest")).unwrap_or_default();
+        let before = self.history[..last].iter().rposition(|it| it.starts_with("-- at rest")).unwrap_or_default();
+        format!("{}\n{requests}\n{rows}", self.history[before..].join("\n"))
+    }
+}
