@@ -95,10 +95,15 @@ pub struct Agreed {
 /// What [`read`] reads of a link `l`.
 macro_rules! selected {
     ($rest:literal) => {
+        selected!(of: "@calendar_event_links", $rest)
+    };
+    (of: $links:literal, $rest:literal) => {
         concat!(
             "select l.link_id, l.connection_id, l.event_id, l.series_id, l.external_id, l.etag, l.sync_status,
                  l.local_version, l.remote_version, l.base::text, l.revision, l.deleted_at
-             from @calendar_event_links l ",
+             from ",
+            $links,
+            " l ",
             $rest
         )
     };
@@ -151,10 +156,30 @@ thread_local! {
              order by l.link_id"),
         &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
     ) };
+    // Each item is looked up in the index, whatever the planner knows of the table.
     static BY_ITEM: Statement = const { Statement::new(
-        selected!("where l.connection_id = $1
-               and (l.event_id = any ($2) or l.series_id = any ($3))
-             order by l.link_id"),
+        selected!(
+            of: "(
+                 select k.*
+                 from (select distinct id from unnest($2) u (id)) i
+                 cross join lateral (
+                     select *
+                     from @calendar_event_links
+                     where event_id = i.id and connection_id = $1
+                     offset 0
+                 ) k
+                 union all
+                 select k.*
+                 from (select distinct id from unnest($3) u (id)) i
+                 cross join lateral (
+                     select *
+                     from @calendar_event_links
+                     where series_id = i.id and connection_id = $1
+                     offset 0
+                 ) k
+             )",
+            "order by l.link_id"
+        ),
         &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
     static UNSENT: Statement = const { Statement::new(

@@ -58,11 +58,13 @@ pub fn set_search_path() {
 /// Transactions are as they must be here, whatever ALTER DATABASE or ALTER ROLE set; after these were read.
 ///
 /// They commit without waiting for the disk: what is lost with a crash is fetched again, with the validators that were
-/// lost with it. But see [`commit_durably`].
+/// lost with it. But see [`commit_durably`]. Their statements are short, however long the planner expects them to take: to
+/// compile one takes longer than to run it.
 pub fn set_transactions() {
     set(c"synchronous_commit", c"off");
     set(c"default_transaction_read_only", c"off");
     set(c"default_transaction_isolation", c"read committed");
+    set(c"jit", c"off");
 }
 
 /// Nobody's lock is waited for longer than a moment: it may be held by the session that waits for this process.
