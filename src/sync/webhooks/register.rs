@@ -62,17 +62,17 @@ pub fn register(connection_id: Uuid, notification_url: &str) -> SqlResult<Uuid> 
 
 /// Ends a channel, here and at the provider. Where that can't be reached, the worker tries again; nothing is taken from
 /// the channel meanwhile.
+///
+/// # Errors
+/// 55000 in a restored copy.
 pub fn stop(webhook_id: Uuid) -> SqlResult<()> {
-    let Some((channel, standing)) = store::as_owner(|installation| {
-        let standing = installation_row::standing(installation)?;
-        Ok(channels::one(installation, webhook_id)?.map(|channel| (channel, standing)))
-    })?
-    else {
-        return Ok(());
-    };
-    // A copy's channels are the original's.
+    let channel = store::as_owner(|installation| {
+        must_stand_here(installation)?;
+        channels::one(installation, webhook_id)
+    })?;
+    let Some(channel) = channel else { return Ok(()) };
     let ended = match &channel.registration {
-        Some(registration) if channel.client_state.is_some() && standing == Standing::Here => {
+        Some(registration) if channel.client_state.is_some() => {
             let old = watched(registration);
             ask(&channel.calendar, move |provider, ask| provider.unwatch(ask, &old))
         }
@@ -123,8 +123,14 @@ fn subject(installation: &Installation, connection_id: Uuid, notification_url: &
         return Err(error(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the connection is paused")
             .set_hint("Continue it first: calendar_continue(connection_id)."));
     }
+    must_stand_here(installation)?;
+    Ok(subject)
+}
+
+/// A copy's channels are the original's.
+fn must_stand_here(installation: &Installation) -> SqlResult<()> {
     match installation_row::standing(installation)? {
-        Standing::Here => Ok(subject),
+        Standing::Here => Ok(()),
         _ => Err(error(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "this database is a restored copy: the original's channels stay as they are",
