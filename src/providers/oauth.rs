@@ -77,6 +77,8 @@ pub enum TokenError {
     Refused(Box<Refused>),
     #[error("{0}: the answer holds no access token")]
     NoToken(Address),
+    #[error("{0}: a token in the answer holds a space, a control character or one that is not ASCII")]
+    BadToken(Address),
     #[error("the network thread failed; see the server's log")]
     Thread,
 }
@@ -101,7 +103,8 @@ impl Application {
         if response.status >= 400 || !answer["error"].is_null() {
             return Err(TokenError::Refused(Box::new(Refused::of(endpoint.clone(), &response, &answer))));
         }
-        Tokens::read(&answer).ok_or_else(|| TokenError::NoToken(endpoint.clone()))
+        let tokens = Tokens::read(&answer).ok_or_else(|| TokenError::NoToken(endpoint.clone()))?;
+        if tokens.are_tokens() { Ok(tokens) } else { Err(TokenError::BadToken(endpoint.clone())) }
     }
 
     /// Ends a token, and with it what the user has allowed.
@@ -180,6 +183,15 @@ impl Tokens {
             login: login_of(answer),
         })
     }
+
+    fn are_tokens(&self) -> bool {
+        is_token(&self.access_token) && self.refresh_token.as_ref().is_none_or(|token| is_token(token))
+    }
+}
+
+/// Whether this can be a token: it travels in a header (RFC 6750, 2.1), so nothing but visible ASCII.
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whose tokens these are. The id_token needs no check of its signature: it came from where tokens come from (OpenID
@@ -309,5 +321,15 @@ mod tests {
         assert_eq!(tokens.expires_in, Some(Duration::from_secs(3599)));
         assert_eq!(tokens.scopes, Some(vec!["x".to_owned(), "y".to_owned()]));
         assert!(tokens.refresh_token.is_none());
+    }
+
+    #[test]
+    fn what_a_header_can_not_carry_is_no_token() {
+        let are_tokens = |answer: Value| Tokens::read(&answer).unwrap().are_tokens();
+        assert!(are_tokens(json!({"access_token": "ya29.a0-_~+/=", "refresh_token": "1//0e!"})));
+        for bad in ["a b", "a\r\nX-Other: b", "a\tb", "a\0b", "a\u{7f}", "t\u{f6}ken", " a"] {
+            assert!(!are_tokens(json!({"access_token": bad})), "{bad:?}");
+            assert!(!are_tokens(json!({"access_token": "a", "refresh_token": bad})), "{bad:?}");
+        }
     }
 }

@@ -107,7 +107,7 @@ fn a_token_that_is_refused_is_renewed_once_and_then_its_user_has_to_log_in() {
         )
         .expect("a connection");
     login.expire();
-    login.refuse(200, json!({"access_token": "good for nothing", "expires_in": 3600}));
+    login.refuse(200, json!({"access_token": "good-for-nothing", "expires_in": 3600}));
     assert_eq!(failure(&mut client).0, "28000");
     assert!(state(&mut client).starts_with("reauth_required the provider refuses"), "{}", state(&mut client));
     let work = "select concat_ws(' ', status, last_error) from calendar_sync_status('ada')";

@@ -83,7 +83,7 @@ fn the_worker_renews_what_is_refused_and_waits_for_a_new_login_where_that_is_no_
     }
 
     login.expire();
-    login.refuse(200, json!({"access_token": "good for nothing", "expires_in": 3600}));
+    login.refuse(200, json!({"access_token": "good-for-nothing", "expires_in": 3600}));
     ask_again(&mut client);
     eventually("both wait for a login", || {
         text(&mut client, STATUS).matches("reauth_required the provider").count() == 2

@@ -24,8 +24,8 @@ pub fn add(
     email: Option<&str>,
 ) -> SqlResult<Uuid> {
     site::provider(provider)?;
-    let access_token = site::secret("access_token", access_token)?;
-    let refresh_token = refresh_token.map(|token| site::secret("refresh_token", token)).transpose()?;
+    let access_token = site::token("access_token", access_token)?;
+    let refresh_token = refresh_token.map(|token| site::token("refresh_token", token)).transpose()?;
     let email = email.and_then(cleaned);
     let seal = |id| sealed(installation, id, &access_token, refresh_token.as_ref(), expires_at, None);
     keep(installation, user_id, provider, email.as_deref(), seal)

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::errors::{SqlResult, error, internal, invalid_argument};
 use crate::http::Address;
 use crate::providers::account::{self, AccountProvider, Endpoints};
-use crate::providers::oauth::Application;
+use crate::providers::oauth::{Application, is_token};
 use crate::secrets;
 use crate::store::Installation;
 use crate::store::oauth::{self, Registered};
@@ -141,4 +141,15 @@ pub fn secret(name: &str, value: &str) -> SqlResult<Zeroizing<String>> {
         "" => Err(invalid_argument(format!("{name} is empty")).set_hint("Pass it as the provider gave it.")),
         value => Ok(Zeroizing::new(value.to_owned())),
     }
+}
+
+/// A token, as [`is_token`] has it.
+pub fn token(name: &str, value: &str) -> SqlResult<Zeroizing<String>> {
+    let token = secret(name, value)?;
+    if is_token(&token) {
+        return Ok(token);
+    }
+    Err(invalid_argument(format!("{name} is no token"))
+        .set_detail("It holds a space, a control character or one that is not ASCII.")
+        .set_hint("Pass it as the provider gave it, without what stands around it."))
 }
