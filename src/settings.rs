@@ -31,9 +31,9 @@ pub static JITTER: GucSetting<i32> = GucSetting::<i32>::new(10);
 pub static HTTP_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30000);
 /// Largest answer taken, counted after decompression, in kilobytes.
 pub static HTTP_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(65536);
-/// Allows calendars on loopback, private and link-local addresses.
+/// Allows calendars on loopback, private and link-local addresses, and providers over http.
 pub static HTTP_ALLOW_PRIVATE: GucSetting<bool> = GucSetting::<bool>::new(false);
-/// Hosts that may be asked, comma-separated; a leading dot takes all below; none: all.
+/// Hosts that may be asked, providers over http, too; comma-separated; a leading dot takes all below; none: all.
 pub static HTTP_ALLOW_HOSTS: Text = Text::new(None);
 /// Hosts and addresses that must not be asked, comma-separated; a leading dot takes all below.
 pub static HTTP_DENY_HOSTS: Text = Text::new(None);
@@ -128,13 +128,13 @@ pub fn register() {
     );
     flag(
         c"calendar_sync.http_allow_private",
-        c"Allows calendars on loopback, private and link-local addresses.",
+        c"Allows calendars on loopback, private and link-local addresses, and providers over http.",
         &HTTP_ALLOW_PRIVATE,
         GucContext::Suset,
     );
     text(
         c"calendar_sync.http_allow_hosts",
-        c"Hosts that may be asked, comma-separated; a leading dot takes all below; none: all.",
+        c"Hosts that may be asked, providers over http, too; comma-separated; a leading dot takes all below; none: all.",
         &HTTP_ALLOW_HOSTS,
         GucContext::Suset,
         GucFlags::default(),

@@ -20,10 +20,36 @@ select calendar_oauth_register('microsoft', 'client-1', 'secret-1', '{"redirect_
 rollback to here;
 select calendar_oauth_register('microsoft', '', 'secret-1');
 rollback to here;
+-- No secret is stored in plain or sent in clear, and users are sent back to addresses alone.
+select calendar_oauth_register('microsoft', 'client-1', null, '{"authorize_url": "https://ada:pw@login.example.com/"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"token_url": "http://login.example.com/token"}');
+rollback to here;
+set local calendar_sync.http_allow_hosts = 'login.example.com';
+select calendar_oauth_register('microsoft', 'client-1', null, '{"token_url": "http://login.example.com/token"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"redirect_uris": ["app:/back", "JavaScript:alert(1)"]}');
+rollback to here;
+select calendar_account_add('ada', 'microsoft', 'an access token');
+rollback to here;
+select calendar_account_add('ada', 'microsoft', 'token', E'refresh\r\nX-Other: token');
+rollback to here;
 \set VERBOSITY terse
 select calendar_oauth_register('microsoft', 'client-1', 'secret-1', '[]');
 rollback to here;
 select calendar_oauth_register('microsoft', null, 'secret-1');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"api_url": "https://ada@graph.example.com/"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"token_url": "https://:pw@login.example.com/"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"endpoints": {"revoke": "https://ada:pw@login.example.com/"}}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"api_url": "http://graph.example.com/"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"revoke_url": "http://login.example.com/"}');
+rollback to here;
+select calendar_oauth_register('microsoft', 'client-1', null, '{"redirect_uris": "data:text/html,x"}');
 rollback to here;
 
 select calendar_oauth_register('microsoft', 'client-1', 'secret-1',

@@ -38,6 +38,11 @@ impl Policy {
         self.refuses_host(host).or_else(of_address).or_else(of_name)
     }
 
+    /// Whether secrets may go there unencrypted: not over the public internet, unless an administrator names the host.
+    pub fn may_hear_secrets_in_clear(&self, address: &Address) -> bool {
+        self.refuses(address).is_none() && (self.allow_private || !self.allow_hosts.is_empty())
+    }
+
     /// Why this host must not be asked, whatever its address; `None`: it may.
     pub fn refuses_host(&self, host: &str) -> Option<&'static str> {
         let host = normal(host);
@@ -250,6 +255,18 @@ mod tests {
         for host in ["other.example", "feeds.example", "xfeeds.example", "bad.feeds.example", "BAD.feeds.example."] {
             assert!(policy.refuses_host(host).is_some(), "{host}");
         }
+    }
+
+    #[test]
+    fn secrets_go_in_clear_to_hosts_that_are_named_or_where_private_ones_are_allowed() {
+        let address = Address::parse("http://login.example/token").unwrap();
+        let hears = |policy: Policy| policy.may_hear_secrets_in_clear(&address);
+        assert!(!hears(Policy::default()));
+        assert!(hears(Policy { allow_private: true, ..Policy::default() }));
+        assert!(hears(Policy { allow_hosts: Policy::hosts("login.example"), ..Policy::default() }));
+        assert!(!hears(Policy { allow_hosts: Policy::hosts("other.example"), ..Policy::default() }));
+        let denied = Policy::hosts("login.example");
+        assert!(!hears(Policy { allow_private: true, deny_hosts: denied, ..Policy::default() }));
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::sync::subscribe::capitalized;
 const KEYS: &str = "The keys are redirect_uris, scopes, api_url, authorize_url, token_url, revoke_url (or endpoints, with \
                     api, authorize, token and revoke) and, for microsoft, tenant.";
 
+/// Schemes whose addresses lead nowhere: a browser runs or shows what they say.
+const RUNS_OR_SHOWS: [&str; 3] = ["javascript", "data", "vbscript"];
+
 /// Registers the application; as the extension's owner, for an administrator.
 pub fn register(
     installation: &Installation,
@@ -76,17 +79,18 @@ impl Read {
     /// An address, by our names for it or by those of RFC 8414 (authorization_endpoint).
     fn endpoint(&mut self, key: &str, value: &Value) -> SqlResult<()> {
         let name = ["_url", "_uri", "_endpoint"].iter().find_map(|end| key.strip_suffix(end)).unwrap_or(key);
-        let place = match name {
-            "api" | "api_base" | "base" => &mut self.addresses.api,
-            "authorize" | "authorization" | "auth" => &mut self.addresses.authorize,
-            "token" => &mut self.addresses.token,
-            "revoke" | "revocation" => &mut self.addresses.revoke,
+        // Whether it is sent secrets: the user's browser goes where one authorizes.
+        let (place, hears_secrets) = match name {
+            "api" | "api_base" | "base" => (&mut self.addresses.api, true),
+            "authorize" | "authorization" | "auth" => (&mut self.addresses.authorize, false),
+            "token" => (&mut self.addresses.token, true),
+            "revoke" | "revocation" => (&mut self.addresses.revoke, true),
             _ => {
                 return Err(invalid_argument(format!("options: the key \"{key}\" is not known")).set_hint(KEYS));
             }
         };
         if !value.is_null() {
-            *place = Some(address(key, value)?);
+            *place = Some(address(key, value, hears_secrets)?);
         }
         Ok(())
     }
@@ -120,8 +124,8 @@ fn texts(key: &str, value: &Value) -> SqlResult<Vec<String>> {
 fn redirect_uris(key: &str, value: &Value) -> SqlResult<Vec<String>> {
     let list = texts(key, value)?;
     for uri in &list {
-        // RFC 6749, 3.1.2.
-        if !Url::parse(uri).is_ok_and(|url| url.fragment().is_none()) {
+        // RFC 6749, 3.1.2; an application's own scheme is as good as https (RFC 8252, 7.1).
+        if !Url::parse(uri).is_ok_and(|url| url.fragment().is_none() && !RUNS_OR_SHOWS.contains(&url.scheme())) {
             return Err(invalid_argument(format!("options: \"{uri}\" is no redirect URI"))
                 .set_hint("Give the whole address that users come back to, as it is registered at the provider."));
         }
@@ -138,17 +142,29 @@ fn tenant(value: &Value) -> SqlResult<String> {
     })
 }
 
-fn address(key: &str, value: &Value) -> SqlResult<String> {
+fn address(key: &str, value: &Value, hears_secrets: bool) -> SqlResult<String> {
     let text =
         value.as_str().ok_or_else(|| invalid_argument(format!("options: {key} is not a text")).set_hint(KEYS))?;
     let address = Address::parse(text)
         .map_err(|why| bad_address(key).set_detail(format!("{}.", capitalized(&why.to_string()))))?;
-    match http_options().policy.refuses(&address) {
-        Some(why) => Err(bad_address(key).set_detail(format!("{address} must not be asked: {why}.")).set_hint(
-            "An administrator can allow it: calendar_sync.http_allow_private, http_allow_hosts, http_deny_hosts.",
-        )),
-        None => Ok(text.trim().to_owned()),
+    if address.authorization().is_some() {
+        return Err(bad_address(key)
+            .set_detail("It holds a login, which would be stored in plain.")
+            .set_hint("Leave the user name and the password out; the application's are client_id and client_secret."));
     }
+    let policy = http_options().policy;
+    if let Some(why) = policy.refuses(&address) {
+        return Err(bad_address(key).set_detail(format!("{address} must not be asked: {why}.")).set_hint(
+            "An administrator can allow it: calendar_sync.http_allow_private, http_allow_hosts, http_deny_hosts.",
+        ));
+    }
+    if hears_secrets && !address.is_https() && !policy.may_hear_secrets_in_clear(&address) {
+        return Err(bad_address(key).set_detail(format!("Secrets would go to {address} unencrypted.")).set_hint(
+            "Give an https address. A superuser can allow http: calendar_sync.http_allow_private for tests, \
+                 http_allow_hosts for hosts that are reached safely.",
+        ));
+    }
+    Ok(text.trim().to_owned())
 }
 
 fn bad_address(key: &str) -> ErrorReport {
