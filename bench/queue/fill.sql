@@ -17,7 +17,7 @@ create function connect(first int, last int) returns bigint language sql as $$
         calendar_account_add(
             user_id => 'user' || n || '@example.com',
             provider => 'google',
-            access_token => 'token ' || n,
+            access_token => 'token-' || n,
             expires_at => now() + interval '1 day',
             account_email => 'user' || n || '@example.com'
         ),
