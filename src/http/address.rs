@@ -144,6 +144,11 @@ impl Address {
             || (has_usual_ports && self.is_https() && self.url.host() == other.url.host())
     }
 
+    /// Whatever scheme and port.
+    pub fn is_same_host(&self, other: &Self) -> bool {
+        self.url.host() == other.url.host()
+    }
+
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }

@@ -197,9 +197,12 @@ impl Client {
         let deadline = manner.deadline.unwrap_or_else(|| self.deadline());
         let mut address = request.address.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let from_elsewhere = !address.may_hear_what_is_for(&request.address);
+            let is_trusted = address.may_hear_what_is_for(&request.address);
+            let from_elsewhere = !address.is_same_host(&request.address);
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let headers = request.headers.iter().filter(|(name, _)| !from_elsewhere || *name == "accept");
+            let is_validator = |name| matches!(name, "if-none-match" | "if-modified-since") && !from_elsewhere;
+            let headers =
+                request.headers.iter().filter(|(name, _)| is_trusted || *name == "accept" || is_validator(*name));
             let answer = self.ask(&address, headers, manner, left)?;
             let status = answer.status().as_u16();
             let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
