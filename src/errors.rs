@@ -13,6 +13,9 @@ pub fn error(sqlstate: PgSqlErrorCode, message: impl Into<String>) -> ErrorRepor
     ErrorReport::new(sqlstate, message.into(), function_name!())
 }
 
+/// HINT where a zone is not known.
+pub const KNOWN_ZONES: &str = "Give a name of pg_timezone_names, such as Europe/Berlin.";
+
 /// 22023: an argument whose value can't be taken.
 #[track_caller]
 pub fn invalid_argument(message: impl Into<String>) -> ErrorReport {
@@ -39,9 +42,7 @@ pub fn recurrence_error(source: RecurrenceError) -> ErrorReport {
         RecurrenceError::Rule(rule) => invalid_argument("invalid recurrence rule")
             .set_detail(format!("{}: {}.", rule.part, rule.problem))
             .set_hint(rule.hint),
-        RecurrenceError::UnknownZone(_) => {
-            invalid_argument(message).set_hint("Give a name of pg_timezone_names, such as Europe/Berlin.")
-        }
+        RecurrenceError::UnknownZone(_) => invalid_argument(message).set_hint(KNOWN_ZONES),
         RecurrenceError::LimitExceeded => error(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, message)
             .set_hint("Check that the parts of the rule can be met together, or give the range an end."),
         RecurrenceError::StartOutOfRange => error(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, message)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::layout::SYNCED_AT;
 use super::{check, settle};
-use crate::errors::{SqlResult, error, internal, invalid_argument};
+use crate::errors::{KNOWN_ZONES, SqlResult, error, internal, invalid_argument};
 use crate::settings;
 use crate::store::catalog::{self, Relation};
 use crate::store::ddl::{self, Triggers};
@@ -63,10 +63,8 @@ fn refused(problem: &MappingError) -> ErrorReport {
 fn time_zone(mapping: &Mapping) -> SqlResult<String> {
     let setting = settings::TIME_ZONE.get().map_or("UTC".into(), |zone| zone.to_string_lossy().into_owned());
     let wanted = mapping.time_zone.as_deref().unwrap_or(&setting);
-    catalog::time_zone(wanted)?.ok_or_else(|| {
-        invalid_argument(format!("time zone {wanted:?} is not known"))
-            .set_hint("Give a name of pg_timezone_names, such as Europe/Berlin.")
-    })
+    catalog::time_zone(wanted)?
+        .ok_or_else(|| invalid_argument(format!("time zone {wanted:?} is not known")).set_hint(KNOWN_ZONES))
 }
 
 /// The name for `related_table`, which no other table has.

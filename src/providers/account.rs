@@ -266,6 +266,19 @@ pub enum Pushed {
     Refused(String),
 }
 
+impl Pushed {
+    /// A failure that is a verdict on this one change is what came of it (RFC 9110, 15.5); others stay failures.
+    pub fn by_answer(answer: Result<Self, ApiError>) -> Result<Self, ApiError> {
+        let Err(ApiError::Failed(failure)) = answer else { return answer };
+        match failure.status {
+            412 => Ok(Self::Stale),
+            404 | 410 => Ok(Self::Gone),
+            400 | 403 | 409 | 413 | 422 => Ok(Self::Refused(failure.said())),
+            _ => Err(ApiError::Failed(failure)),
+        }
+    }
+}
+
 /// Notifications that are asked for.
 #[derive(Debug, Clone)]
 pub struct Watch {

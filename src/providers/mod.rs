@@ -9,6 +9,8 @@ mod notion;
 pub mod oauth;
 mod power_automate;
 mod status;
+#[cfg(test)]
+mod testing;
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::apply::{self, Applied, HeldBack, Source, Terms};
 use super::job::TokenId;
 use super::{keys, schedule, tokens};
-use crate::errors::{SqlResult, invalid_argument};
+use crate::errors::{KNOWN_ZONES, SqlResult, invalid_argument};
 use crate::providers::account;
 use crate::providers::api::ApiError;
 use crate::providers::{self, Fetched, Pending, PullError, Validators};
@@ -68,7 +68,7 @@ pub fn apply(
     let items = fetched
         .document
         .resolve(&PgZones, &default_zone(connection))
-        .map_err(|unknown| invalid_argument(unknown.to_string()))?;
+        .map_err(|unknown| invalid_argument(unknown.to_string()).set_hint(KNOWN_ZONES))?;
     let mut applied = apply::document(installation, &source, &PgZones, items, &terms)?;
     let held_back = applied.held_back.as_ref().map(|held| held_back(connection, held));
     for external_id in &deleted {

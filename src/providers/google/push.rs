@@ -6,10 +6,10 @@ use super::instances::{self, Guard, Outcome};
 use super::{api, create};
 use crate::http::Method;
 use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
-use crate::providers::api::{ApiError, Failure};
+use crate::providers::api::ApiError;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
-    let pushed = match change {
+    Pushed::by_answer(match change {
         Change::Create { key, payload, instances } => create::create(ask, key, payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
@@ -17,21 +17,7 @@ pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
         Change::Delete { external_id, etag } => {
             api::write(ask, Method::DELETE, Some(external_id), etag.as_deref(), None).map(|_| Pushed::Gone)
         }
-    };
-    match pushed {
-        Err(ApiError::Failed(failure)) => verdict(failure),
-        pushed => pushed,
-    }
-}
-
-/// What a failure means for the change. 410 says here that it was deleted before.
-fn verdict(failure: Box<Failure>) -> Result<Pushed, ApiError> {
-    match failure.status {
-        412 => Ok(Pushed::Stale),
-        404 | 410 => Ok(Pushed::Gone),
-        400 | 403 | 409 | 413 => Ok(Pushed::Refused(failure.said())),
-        _ => Err(ApiError::Failed(failure)),
-    }
+    })
 }
 
 fn update(

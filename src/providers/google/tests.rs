@@ -5,50 +5,30 @@ use std::time::Duration;
 
 use calendar_sync_core::providers::google::{event_id, instance_id};
 use calendar_sync_e2e::{FakeGoogle, GoogleCall, GoogleFault, GoogleListing, GoogleRole, Reply};
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::Google;
-use crate::http::{Address, Client, Options, Policy};
+use crate::http::Address;
 use crate::providers::account::{
     AccountProvider, Ask, Change, Changes, ChangesRequest, InstanceChange, Pushed, Watch, Watched,
 };
-use crate::providers::api::{ApiError, Token};
+use crate::providers::api::ApiError;
+use crate::providers::testing::{self, at, delete, payload, update, watch};
 
 const ADA: &str = "ada@example.com";
 
 fn google() -> (FakeGoogle, Ask) {
     let google = FakeGoogle::start();
     google.add_person(ADA, "Europe/Berlin");
-    let ask = ask(&google, ADA);
+    let ask = ask_as(&google, ADA);
     (google, ask)
 }
 
 /// In somebody's name, about Ada's calendar.
-fn ask(google: &FakeGoogle, who: &str) -> Ask {
-    let options = Options {
-        policy: Policy { allow_private: true, ..Policy::default() },
-        timeout: Duration::from_secs(60),
-        max_bytes: 10_000_000,
-        user_agent: "test".into(),
-        ca_file: None,
-        proxy: None,
-        names_good_for: Duration::ZERO,
-    };
-    Ask {
-        client: Client::with(options).unwrap(),
-        api: Address::parse(&google.api()).unwrap(),
-        token: Token::new(Zeroizing::new(google.grant(who).0)),
-        calendar: ADA.into(),
-        mailbox: None,
-        options: Value::Null,
-    }
-}
-
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap()
+fn ask_as(google: &FakeGoogle, who: &str) -> Ask {
+    testing::ask(&google.api(), google.grant(who).0, ADA)
 }
 
 fn pull(ask: &Ask, cursor: Option<&str>) -> Result<Changes, ApiError> {
@@ -68,20 +48,8 @@ fn timed(title: &str, day: u32) -> Value {
     json!({ "summary": title, "status": "confirmed", "start": time(9), "end": time(10) })
 }
 
-fn payload(event: Value) -> Map<String, Value> {
-    match event {
-        Value::Object(map) => map,
-        other => panic!("{other}"),
-    }
-}
-
 fn create(title: &str) -> Change {
     Change::Create { key: Uuid::from_u128(7), payload: payload(timed(title, 7)), instances: vec![] }
-}
-
-fn update(id: &str, etag: Option<&str>, changes: Value, instances: Vec<InstanceChange>) -> Change {
-    let (external_id, etag) = (id.to_owned(), etag.map(str::to_owned));
-    Change::Update { external_id, etag, payload: payload(changes), instances }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Vec<Value>) {
@@ -268,10 +236,7 @@ fn a_version_that_is_not_ours_is_neither_changed_nor_deleted() {
     google.calendar(ADA).edit(&id, json!({ "location": "Room 5" }));
     let stale = update(&id, Some(&etag), json!({ "summary": "B" }), vec![]);
     assert!(matches!(Google.push(&ask, &stale), Ok(Pushed::Stale)));
-    let delete = |etag: Option<&str>| {
-        let change = Change::Delete { external_id: id.clone(), etag: etag.map(str::to_owned) };
-        Google.push(&ask, &change)
-    };
+    let delete = |etag: Option<&str>| Google.push(&ask, &delete(&id, etag));
     assert!(matches!(delete(Some(&etag)), Ok(Pushed::Stale)));
     let etag = google.calendar(ADA).event(&id).unwrap()["etag"].as_str().unwrap().to_owned();
     let (_, etag, _) = written(Google.push(&ask, &update(&id, Some(&etag), json!({ "summary": "B" }), vec![])));
@@ -285,13 +250,7 @@ fn a_version_that_is_not_ours_is_neither_changed_nor_deleted() {
 }
 
 fn occurrence(day: u32, changes: Option<Value>) -> InstanceChange {
-    InstanceChange {
-        recurrence_id: at(&format!("2030-01-{day:02}T09:00:00Z")),
-        all_day: false,
-        external_id: None,
-        etag: None,
-        payload: changes.map(payload),
-    }
+    testing::instance(&format!("2030-01-{day:02}T09:00:00Z"), changes)
 }
 
 /// Hardest point 3, as far as the network goes.
@@ -330,25 +289,17 @@ fn an_occurrence_that_somebody_changed_unseen_is_not_written_over() {
     assert_eq!(written(Google.push(&ask, &change(None, 8))).2[1]["location"], "Room 5");
 }
 
-fn watch() -> Watch {
-    Watch {
-        webhook_id: Uuid::from_u128(9),
-        notification_url: "http://127.0.0.1:9/hook".into(),
-        client_state: "secret".into(),
-        expires: Utc::now() + TimeDelta::days(7),
-    }
-}
-
 /// Hardest point 11, as far as the network goes.
 #[test]
 fn a_channel_is_replaced_before_it_ends_and_then_stopped() {
     let (google, ask) = google();
+    let watch = Watch { expires: Utc::now() + TimeDelta::days(7), ..watch("http://127.0.0.1:9/hook") };
     google.fail(GoogleCall::Watch, 1, GoogleFault::LoseReply);
-    assert!(Google.watch(&ask, &watch()).is_err());
-    let first = Google.watch(&ask, &watch()).unwrap().unwrap();
+    assert!(Google.watch(&ask, &watch).is_err());
+    let first = Google.watch(&ask, &watch).unwrap().unwrap();
     let expires = first.expires.unwrap();
-    assert!((expires - watch().expires).abs() < TimeDelta::minutes(5), "{expires}");
-    let second = Google.renew(&ask, &watch(), &first).unwrap().unwrap();
+    assert!((expires - watch.expires).abs() < TimeDelta::minutes(5), "{expires}");
+    let second = Google.renew(&ask, &watch, &first).unwrap().unwrap();
     assert_ne!(first.subscription_id, second.subscription_id);
     assert_eq!(google.channels().len(), 3);
     for channel in [&first, &second, &second, &Watched { resource_id: None, ..first.clone() }] {
@@ -356,7 +307,7 @@ fn a_channel_is_replaced_before_it_ends_and_then_stopped() {
     }
     assert_eq!(google.channels().len(), 1);
     google.calendar(ADA).refuse_channels();
-    assert_eq!(Google.watch(&ask, &watch()).unwrap(), None);
+    assert_eq!(Google.watch(&ask, &watch).unwrap(), None);
 }
 
 #[test]

@@ -9,33 +9,19 @@ use super::wanted::is_as_wanted;
 use super::{api, body, series};
 use crate::http::Method;
 use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
-use crate::providers::api::{ApiError, Failure};
+use crate::providers::api::ApiError;
 
 /// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
 const MAX_TRIES: usize = 3;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
-    let pushed = match change {
+    Pushed::by_answer(match change {
         Change::Create { key, payload, instances } => create(ask, key, payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
         Change::Delete { external_id, etag } => delete(ask, external_id, etag.as_deref()),
-    };
-    match pushed {
-        Err(ApiError::Failed(failure)) => verdict(failure),
-        pushed => pushed,
-    }
-}
-
-/// What a failure means for the change.
-fn verdict(failure: Box<Failure>) -> Result<Pushed, ApiError> {
-    match failure.status {
-        412 => Ok(Pushed::Stale),
-        404 | 410 => Ok(Pushed::Gone),
-        400 | 403 | 409 | 413 | 422 => Ok(Pushed::Refused(failure.said())),
-        _ => Err(ApiError::Failed(failure)),
-    }
+    })
 }
 
 /// The transactionId makes a second try find the event of the first.

@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use calendar_sync_e2e::{FakeGraph, GraphCall, GraphFault, GraphPages, Reply};
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::Microsoft;
-use crate::http::{Address, Client, Options, Policy};
+use crate::http::Address;
 use crate::providers::account::{
-    AccountProvider, Ask, Change, Changes, ChangesRequest, InstanceChange, Pushed, Watch, Watched,
+    AccountProvider, Ask, Change, Changes, ChangesRequest, InstanceChange, Pushed, Watched,
 };
-use crate::providers::api::{ApiError, Token};
+use crate::providers::api::ApiError;
+use crate::providers::testing::{self, at, delete, instance, payload, update, watch};
 
 const ADA: &str = "ada@example.com";
 
@@ -22,32 +22,8 @@ const ADA: &str = "ada@example.com";
 fn graph() -> (FakeGraph, Ask) {
     let graph = FakeGraph::start();
     let calendar = graph.add_mailbox(ADA);
-    let ask = ask(&graph, &calendar);
+    let ask = testing::ask(&graph.api(), graph.grant(ADA).0, &calendar);
     (graph, ask)
-}
-
-fn ask(graph: &FakeGraph, calendar: &str) -> Ask {
-    let options = Options {
-        policy: Policy { allow_private: true, ..Policy::default() },
-        timeout: Duration::from_secs(60),
-        max_bytes: 10_000_000,
-        user_agent: "test".into(),
-        ca_file: None,
-        proxy: None,
-        names_good_for: Duration::ZERO,
-    };
-    Ask {
-        client: Client::with(options).unwrap(),
-        api: Address::parse(&graph.api()).unwrap(),
-        token: Token::new(Zeroizing::new(graph.grant(ADA).0)),
-        calendar: calendar.into(),
-        mailbox: None,
-        options: Value::Null,
-    }
-}
-
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap()
 }
 
 fn pull_at(ask: &Ask, cursor: Option<&str>, now: &str) -> Result<Changes, ApiError> {
@@ -86,34 +62,8 @@ fn weekly() -> Value {
     event
 }
 
-fn payload(event: Value) -> Map<String, Value> {
-    match event {
-        Value::Object(map) => map,
-        other => panic!("{other}"),
-    }
-}
-
 fn create(event: Value, instances: Vec<InstanceChange>) -> Change {
     Change::Create { key: Uuid::from_u128(7), payload: payload(event), instances }
-}
-
-fn update(id: &str, etag: Option<&str>, changes: Value, instances: Vec<InstanceChange>) -> Change {
-    let (external_id, etag) = (id.to_owned(), etag.map(str::to_owned));
-    Change::Update { external_id, etag, payload: payload(changes), instances }
-}
-
-fn delete(id: &str, etag: Option<&str>) -> Change {
-    Change::Delete { external_id: id.to_owned(), etag: etag.map(str::to_owned) }
-}
-
-fn instance(original: &str, payload: Option<Value>) -> InstanceChange {
-    InstanceChange {
-        recurrence_id: at(original),
-        all_day: false,
-        external_id: None,
-        etag: None,
-        payload: payload.map(self::payload),
-    }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Value) {
@@ -422,15 +372,6 @@ fn a_mailbox_that_is_shared_goes_by_its_address_and_cannot_be_watched() {
     graph.share(&room, ADA, Some(false));
     let refused = Microsoft.push(&ask, &delete(&id, None)).unwrap();
     assert!(matches!(refused, Pushed::Refused(_)));
-}
-
-fn watch(url: &str) -> Watch {
-    Watch {
-        webhook_id: Uuid::nil(),
-        notification_url: url.into(),
-        client_state: "state".into(),
-        expires: Utc::now() + TimeDelta::days(30),
-    }
 }
 
 #[test]

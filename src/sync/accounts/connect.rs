@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::calendars::{calendars, login};
 use super::site::Site;
-use crate::errors::{SqlResult, error, invalid_argument};
+use crate::errors::{KNOWN_ZONES, SqlResult, error, invalid_argument};
 use crate::providers::account::FoundCalendar;
 use crate::store::account_connections::{self, Known, Settings};
 use crate::store::{self, Installation, channels, installation_row, queue, subscriptions};
@@ -257,7 +257,7 @@ fn zone(name: String) -> SqlResult<String> {
     if PgZones.get(&name).is_some() {
         return Ok(name);
     }
-    Err(wrong("time_zone", "a zone").set_hint("Give a name of pg_timezone_names, such as Europe/Berlin."))
+    Err(wrong("time_zone", "a zone").set_hint(KNOWN_ZONES))
 }
 
 fn wrong(key: &str, what: &str) -> ErrorReport {
