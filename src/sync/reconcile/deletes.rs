@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::content;
 use calendar_sync_core::event::{Body, Series};
-use calendar_sync_core::merge::Side;
+use calendar_sync_core::merge::{Rules, Side, three_way};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -188,11 +188,7 @@ impl Plan {
             return;
         };
         let is_foreign = standing.connection_id.is_some_and(|id| id != run.connection.id);
-        let is_edited = match link.local_version {
-            Some(version) => version != content::of_body(&standing.body),
-            None => waiting.is_some(),
-        };
-        if is_edited && run.pushes() {
+        if run.pushes() && is_edited(&link, &standing.body, waiting.is_some()) {
             let data = conflict(&standing);
             self.anew.push((link, data));
             return;
@@ -239,6 +235,16 @@ impl Plan {
         run.counts.conflicts += i32::try_from(self.anew.len()).unwrap_or(i32::MAX);
         run.conflicts.extend(self.anew.iter().map(|(link, data)| (link.item, super::conflict::in_log(data))));
         Ok(())
+    }
+}
+
+/// Whether something was changed here that the other side never had. What comes with a version, and nobody edits, is not
+/// asked for: both sides may have come to the same by ways of their own.
+fn is_edited(link: &Link, body: &Body, is_waiting: bool) -> bool {
+    match (&link.base, link.local_version) {
+        (Some(base), _) => three_way(base, body, base.remote(), &Rules::MERGE).keeps_local,
+        (None, Some(version)) => version != content::of_body(body),
+        (None, None) => is_waiting,
     }
 }
 

@@ -21,6 +21,17 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_version_that_came_alone_is_no_edit_that_would_beat_a_delete() {
+        connect("last_write");
+        pull(vec![titled("a", "1", "one")]);
+        edit("one", "title = 'two'");
+        let mut same = event("two");
+        same.details.sequence = 1;
+        pull(vec![there("a", "2", same)]);
+        assert_eq!((counts(&gone(&["a"])), titles(), waiting()), ([0, 0, 1, 0, 0], vec![], vec![]));
+    }
+
+    #[pg_test]
     fn an_edit_there_beats_a_delete_here() {
         connect("local");
         pull(vec![titled("a", "1", "one"), titled("b", "1", "two"), titled("c", "1", "three")]);
