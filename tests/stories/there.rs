@@ -317,13 +317,16 @@ impl There for Outlook {
 pub struct Notion {
     fake: FakeNotion,
     data_source: String,
+    /// A page that is no event.
+    other_page: String,
 }
 
 impl Notion {
     pub fn new() -> Self {
         let fake = FakeNotion::start();
         let data_source = fake.add_database("Plans", &FakeNotion::usual_schema());
-        Self { fake, data_source }
+        let other_page = fake.add_page(&data_source, &json!({ "Name": title_of("Not an event") }));
+        Self { fake, data_source, other_page }
     }
 
     fn value(field: Field, value: &str) -> Value {
@@ -401,7 +404,7 @@ impl There for Notion {
 
     fn rest(&self) {
         self.fake.advance(TimeDelta::minutes(10));
-        self.fake.add_page(&self.data_source, &json!({ "Name": title_of("Not an event") }));
+        self.fake.edit_page(&self.other_page, &json!({ "Name": title_of("Not an event") }));
     }
 
     fn trouble(&self, random: &mut Random) {

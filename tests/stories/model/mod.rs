@@ -1,15 +1,17 @@
 //! Random edits on both sides of a calendar, random faults of its provider, random cancels and crashes: once all is at
 //! rest both sides are equal, nothing is lost, nothing is there twice, and no conflict was settled silently.
 //!
-//! Some hundred steps here, and none that is broken off; `make model` takes a hundred thousand (MODEL_STEPS). MODEL_SEED makes other choices.
+//! Some hundred steps here, and none that is broken off; `make model` takes a hundred thousand (MODEL_STEPS), in several
+//! runs at once (MODEL_RUNS), each with a server and choices of its own. MODEL_SEED makes other choices.
 
 mod here;
 mod ledger;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::thread::sleep;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use calendar_sync_e2e::{Cluster, FakeGoogle, Random, eventually, worker_of};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,6 +26,8 @@ use ledger::{Ledger, Side};
 const STRETCH: usize = 60;
 /// Events that there are at most in a calendar.
 const MOST_EVENTS: usize = 40;
+/// Steps after which a run says how far it is.
+const TOLD: usize = 1_000;
 
 /// A user with one calendar elsewhere, in both directions.
 struct World {
@@ -52,19 +56,47 @@ fn setting(variable: &str) -> Option<u64> {
 
 #[test]
 fn whatever_is_done_on_both_sides_and_goes_wrong_between_them_they_come_to_agree() {
-    let steps = setting("MODEL_STEPS");
-    let is_rough = steps.is_some();
-    let steps = steps.unwrap_or(600) as usize;
-    let seed = setting("MODEL_SEED").unwrap_or(1);
+    let all_steps = setting("MODEL_STEPS");
+    let is_rough = all_steps.is_some();
+    let first_seed = setting("MODEL_SEED").unwrap_or(1);
+    let runs = setting("MODEL_RUNS").unwrap_or(1).max(1);
+    let steps = all_steps.unwrap_or(600).div_ceil(runs) as usize;
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for seed in first_seed..first_seed + runs {
+            let stopped = &stopped;
+            scope.spawn(move || run(seed, steps, is_rough, stopped));
+        }
+    });
+}
+
+/// `stopped`: another run has failed. Says now and then how far it is.
+fn run(seed: u64, steps: usize, is_rough: bool, stopped: &AtomicBool) {
     println!("MODEL_SEED={seed} MODEL_STEPS={steps}");
+    let _stops_others = StopIfPanicking(stopped);
+    let begun = Instant::now();
     let mut model = Model::begin(seed, is_rough);
     for step in 1..=steps {
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
         model.step();
         if step % STRETCH == 0 || step == steps {
             model.rest(step);
         }
-        if step % 1_000 == 0 {
-            println!("{step} steps");
+        if step % TOLD == 0 || step == steps {
+            println!("seed {seed}: {step} of {steps} steps in {} s", begun.elapsed().as_secs());
+            model.clean_up();
+        }
+    }
+}
+
+struct StopIfPanicking<'a>(&'a AtomicBool);
+
+impl Drop for StopIfPanicking<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -144,9 +176,10 @@ impl Model {
         let shown: Shown = Field::ALL.into_iter().map(|field| (field, self.value(field))).collect();
         self.number += 1;
         let number = self.number;
+        let are_few = self.here(world).len() < MOST_EVENTS;
         let World { user, there, ledger, .. } = &mut self.worlds[world];
         match side {
-            Side::Here => {
+            Side::Here if are_few => {
                 Here { client: &mut self.client, user }.add(number, way, &shown);
                 ledger.created(number, side, way.origin(), &shown);
             }
@@ -154,7 +187,7 @@ impl Model {
                 there.add(number, &shown);
                 ledger.created(number, side, ledger::Origin::Either, &shown);
             }
-            Side::There => {}
+            Side::Here | Side::There => {}
         }
     }
 
@@ -280,7 +313,13 @@ impl Model {
                 }
             }
             self.compare(world, step);
+            self.worlds[world].there.rest();
         }
+    }
+
+    /// Forgets what is over, as a DBA may at any time: nothing of it is needed any more.
+    fn clean_up(&mut self) {
+        self.client.batch_execute("select calendar_cleanup(0, 0)").expect("a cleanup");
     }
 
     /// Whether there was nothing to do.
