@@ -13,7 +13,7 @@ help:
 	@echo "make soak       that memory stays flat, for a quarter of an hour (SOAK_MINUTES=10)"
 	@echo "make crash      kill -9 at random points of a pull, and the tables are as if nothing had been (CRASH_POINTS=100)"
 	@echo "make fuzz       hostile rules, series, calendar files and flows' answers, FUZZ_MINUTES=15 for each of seven targets (bin/fuzz)"
-	@echo "make model      random edits on both sides, faults and crashes; both come to agree (MODEL_STEPS=100000, MODEL_SEED=1)"
+	@echo "make model      random edits on both sides, faults and crashes; both come to agree (MODEL_STEPS=100000, MODEL_SEED=1, MODEL_RUNS=2)"
 	@echo "make large      ten thousand events on both sides of each provider, and what a sync of them costs (LARGE_EVENTS)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
@@ -67,7 +67,8 @@ crash:
 model:
 	@bin/setup test
 	@bin/install debug
-	@MODEL_STEPS=$${MODEL_STEPS:-100000} cargo test -p calendar_sync_e2e --test stories model:: -- --nocapture
+	@MODEL_STEPS=$${MODEL_STEPS:-100000} MODEL_RUNS=$${MODEL_RUNS:-2} cargo test -p calendar_sync_e2e --test stories \
+		model:: -- --nocapture
 
 large:
 	@bin/setup test
