@@ -17,7 +17,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{events, instances, reconciled, series};
+use crate::store::{events, instances, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -228,10 +228,10 @@ impl Plan {
         run.changed.extend(self.events.iter().copied().map(ItemId::Event));
         run.changed.extend(self.series.iter().map(|(id, _)| ItemId::Series(*id)));
         links::gone(installation, &self.links, now)?;
-        reconciled::drop(installation, connection, &self.needless)?;
-        reconciled::anew(installation, &self.anew, now)?;
+        waiting::drop(installation, connection, &self.needless)?;
+        moved_links::anew(installation, &self.anew, now)?;
         let create: Vec<(&str, ItemId)> = self.anew.iter().map(|(link, _)| ("create", link.item)).collect();
-        reconciled::need(installation, connection, &create, settings::MAX_RETRIES.get())?;
+        waiting::need(installation, connection, &create, settings::MAX_RETRIES.get())?;
         run.counts.conflicts += i32::try_from(self.anew.len()).unwrap_or(i32::MAX);
         run.conflicts.extend(self.anew.iter().map(|(link, data)| (link.item, super::conflict::in_log(data))));
         Ok(())

@@ -9,7 +9,7 @@ use super::{Run, distinct};
 use crate::errors::SqlResult;
 use crate::store::items::{self, Standing};
 use crate::store::links::{self, ItemId, Link};
-use crate::store::reconciled::{self, Waiting};
+use crate::store::waiting::{self, Waiting};
 
 /// An item of which there is a link.
 pub struct Known {
@@ -126,7 +126,7 @@ pub fn with_items(run: &Run, links: Vec<Link>) -> SqlResult<Vec<Known>> {
     let ids: Vec<ItemId> = distinct(links.iter().map(|link| link.item));
     let standing = items::lock(run.installation, &ids)?;
     let mut standing: HashMap<ItemId, Standing> = standing.into_iter().map(|one| (one.item, one)).collect();
-    let waiting = reconciled::waiting(run.installation, run.connection.id, &ids)?;
+    let waiting = waiting::find(run.installation, run.connection.id, &ids)?;
     let waiting: HashMap<ItemId, Waiting> = waiting.into_iter().map(|one| (one.item, one)).collect();
     let known = links.into_iter().map(|link| Known {
         standing: standing.remove(&link.item),

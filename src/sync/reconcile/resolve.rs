@@ -13,7 +13,7 @@ use crate::errors::{SqlResult, internal};
 use crate::settings;
 use crate::store::connections::Connection;
 use crate::store::links::{self, ItemId};
-use crate::store::{Installation, conflicts, queue, reconciled};
+use crate::store::{Installation, conflicts, queue, waiting};
 
 /// Why nothing was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ fn decide(run: &mut Run, known: Known, remote: Incoming, keep: Side) -> SqlResul
         Some(standing) if !standing.deleted => settle::alive(run, &known, standing, &remote, policy),
         _ if keep == Side::Local => {
             let needed = [("delete", known.link.item)];
-            reconciled::need(run.installation, run.connection.id, &needed, settings::MAX_RETRIES.get())?;
+            waiting::need(run.installation, run.connection.id, &needed, settings::MAX_RETRIES.get())?;
             Outcome::Same
         }
         _ => settle::deleted_here(run, &known, &remote)?,

@@ -17,8 +17,9 @@ use crate::errors::SqlResult;
 use crate::settings;
 use crate::store::items::{self, Standing};
 use crate::store::links::{self, ItemId, Link};
-use crate::store::reconciled::{self, Moved, Named, Row};
-use crate::store::{Source, events, guarded, instances, series};
+use crate::store::moved_links::{self, Moved, Named};
+use crate::store::reconciled::{self, Row};
+use crate::store::{Source, events, guarded, instances, series, waiting};
 use crate::sync::apply::{self, Action, Terms};
 use crate::zones::PgZones;
 
@@ -72,7 +73,7 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
         });
     }
     links::agree(run.installation, run.connection.id, &agreed, run.now)?;
-    reconciled::name_occurrences(run.installation, run.connection.id, &named, run.now)
+    moved_links::name_occurrences(run.installation, run.connection.id, &named, run.now)
 }
 
 /// The occurrences that are not as the rule gives them, and have identifiers of their own.
@@ -124,7 +125,7 @@ pub fn carry_out(run: &mut Run, settled: Vec<Settled>) -> SqlResult<()> {
             Outcome::Agreed(agreed) => work.add(run, Task { known, remote, agreed: *agreed }),
         }
     }
-    reconciled::touch(run.installation, &touched)?;
+    moved_links::touch(run.installation, &touched)?;
     let done = work.carry_out(run)?;
     follow_up(run, done)
 }
@@ -241,7 +242,7 @@ fn mark_in_error(run: &Run, errors: &[(&Link, &str)]) -> SqlResult<()> {
     let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<Uuid> { here.iter().copied().filter_map(id).collect() };
     let (all_events, all_series) = (of_kind(ItemId::event), of_kind(ItemId::series));
     let said: Vec<(Uuid, &str)> = errors.iter().map(|(link, message)| (link.link_id, *message)).collect();
-    reconciled::mark_in_error(run.installation, &said)?;
+    moved_links::mark_in_error(run.installation, &said)?;
     events::mark(run.installation, &all_events, "error", run.now)?;
     series::mark(run.installation, &all_series, "error", run.now)?;
     instances::mark_in_error(run.installation, &all_series, run.now)?;
@@ -335,10 +336,10 @@ fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
         });
     }
     let (installation, connection) = (run.installation, run.connection.id);
-    reconciled::move_on(installation, &moved, run.now)?;
-    reconciled::drop(installation, connection, &needless)?;
-    reconciled::need(installation, connection, &needed, settings::MAX_RETRIES.get())?;
-    reconciled::name_occurrences(installation, connection, &named, run.now)?;
+    moved_links::move_on(installation, &moved, run.now)?;
+    waiting::drop(installation, connection, &needless)?;
+    waiting::need(installation, connection, &needed, settings::MAX_RETRIES.get())?;
+    moved_links::name_occurrences(installation, connection, &named, run.now)?;
     events::mark(installation, &healed_events, "synced", run.now)?;
     series::mark(installation, &healed_series, "synced", run.now)?;
     instances::heal(installation, &healed_series, run.now)?;
