@@ -3,7 +3,7 @@
 #[path = "common/meetings.rs"]
 mod meetings;
 
-use calendar_sync_core::event::{Attendee, Event, Series, ShowAs, TeamsMeeting, Timing};
+use calendar_sync_core::event::{Attendee, Series, ShowAs, TeamsMeeting, Timing};
 use calendar_sync_core::merge::{Base, Rules, Treatment, assumed, rebase, three_way};
 use meetings::*;
 use serde_json::json;
@@ -58,12 +58,6 @@ fn what_the_other_side_cannot_hold_survives_its_changes() {
     assert_eq!(merged.body, expected);
     assert!(!merged.keeps_local);
     assert_eq!(rebase(&base, &now, &Rules::MERGE), Base::new(expected, now));
-}
-
-fn changed_event(change: impl FnOnce(&mut Event)) -> Event {
-    let mut event = event("weekly");
-    change(&mut event);
-    event
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #[path = "common/meetings.rs"]
 mod meetings;
 
-use calendar_sync_core::event::{Body, EventStatus, Override, Series};
+use calendar_sync_core::event::{EventStatus, Series, ShowAs};
 use calendar_sync_core::merge::{Base, Occurrence, Rules, three_way, with_overrides};
 use meetings::*;
 

@@ -37,6 +37,12 @@ pub fn changed(body: &Body, change: impl FnOnce(&mut Event)) -> Body {
     body
 }
 
+pub fn changed_event(change: impl FnOnce(&mut Event)) -> Event {
+    let mut event = event("weekly");
+    change(&mut event);
+    event
+}
+
 pub fn weekly(title: &str) -> Series {
     Series {
         template: event(title),
