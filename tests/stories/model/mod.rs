@@ -26,8 +26,8 @@ use ledger::{Ledger, Side};
 const STRETCH: usize = 60;
 /// Events that there are at most in a calendar.
 const MOST_EVENTS: usize = 40;
-/// Steps after which a run says how far it is.
-const TOLD: usize = 1_000;
+/// Steps after which a run, at rest, says how far it is.
+const TOLD: usize = 20 * STRETCH;
 
 /// A user with one calendar elsewhere, in both directions.
 struct World {
