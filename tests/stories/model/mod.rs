@@ -326,12 +326,14 @@ impl Model {
     fn sync_once(&mut self, world: usize) -> bool {
         let user = self.worlds[world].user.clone();
         self.log_in_again(world);
-        // What failed for good while things went wrong is tried again, as a DBA would.
+        // What failed for good while things went wrong is tried again, as a DBA would; and a worker that began as the last
+        // one was killed, and ended as it was told to, is at nothing any more.
         self.client
             .batch_execute(
                 "select calendar_queue_retry(queue_id) from calendar_sync_queue where status = 'failed';
                  update calendar_sync_queue set scheduled_for = now() where status = 'pending';
-                 update calendar_accounts set refresh_not_before = null",
+                 update calendar_accounts set refresh_not_before = null;
+                 update calendar_connections set leased_until = null where leased_until is not null",
             )
             .expect("everything is tried again");
         let row = self
