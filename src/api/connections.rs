@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::arguments::{self, given};
 use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
+use crate::store::connections::Connection;
 use crate::store::subscriptions::Status;
 use crate::store::{self, connections, installation_row, subscriptions};
 use crate::sync::changes::comparison;
@@ -99,13 +100,7 @@ fn calendar_sync_now(
 > {
     let (user_id, force) = (given("user_id", user_id)?, given("force", force)?);
     authorize(user_id)?;
-    let due = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
-    if let Some(name) = name
-        && due.is_empty()
-    {
-        return Err(invalid_argument(format!("the user has no connection named \"{name}\" that can be pulled"))
-            .set_hint("calendar_sync_status(user_id) lists a user's connections."));
-    }
+    let asked = to_be_pulled(user_id, name)?;
     if !worker::is_running() {
         pgrx::notice!(
             "calendar_sync: no worker pulls the calendars of this database in the background; \
@@ -114,9 +109,9 @@ fn calendar_sync_now(
     }
     let allowed = worker::allow_manual_sync(user_id, settings::MANUAL_SYNC_LIMIT.get());
     let reports = if allowed {
-        now::run(due, Wish::Sync { force })?
+        now::run(asked, Wish::Sync { force })?
     } else {
-        due.into_iter().map(|connection| Report::new(connection, "rate_limited")).collect()
+        asked.into_iter().map(|connection| Report::new(connection, "rate_limited")).collect()
     };
     Ok(TableIterator::new(reports.into_iter().map(|report| {
         let Report { connection, status, counts, pushed, error, duration, .. } = report;
@@ -136,6 +131,18 @@ fn calendar_sync_now(
             i32::try_from(duration.as_millis()).unwrap_or(i32::MAX),
         )
     })))
+}
+
+/// The user's connections, or the one of that name.
+fn to_be_pulled(user_id: &str, name: Option<&str>) -> SqlResult<Vec<Connection>> {
+    let found = store::as_owner(|installation| connections::of_user(installation, user_id, name))?;
+    match name {
+        Some(name) if found.is_empty() => {
+            Err(invalid_argument(format!("the user has no connection named \"{name}\" that can be pulled"))
+                .set_hint("calendar_sync_status(user_id) lists a user's connections."))
+        }
+        _ => Ok(found),
+    }
 }
 
 #[pg_extern]

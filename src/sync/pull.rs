@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use calendar_sync_core::providers::Document;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -47,49 +48,34 @@ pub fn apply(
     duration: Duration,
     force: bool,
 ) -> SqlResult<(Counts, Option<String>)> {
-    let name = fetched.document.name().map(str::to_owned);
-    let (partial, deleted) = (fetched.document.partial(), fetched.document.deleted());
-    let events = fetched.document.len();
-    let source = Source {
-        user_id: &connection.user_id,
-        external_source: &connection.provider,
-        connection_id: Some(connection.id),
-        synced_from: &connection.provider,
-    };
+    let Fetched { validators, body_hash, refresh, document, until, learned } = fetched;
+    let (name, partial, events) = (document.name().map(str::to_owned), document.partial(), document.len());
     let terms = Terms {
         complete: partial.is_none(),
-        until: fetched.until,
+        until,
         force,
         confirms: confirms(connection),
         alone: false,
         outcomes: false,
         now: Utc::now(),
     };
-    let items = fetched
-        .document
-        .resolve(&PgZones, &default_zone(connection))
-        .map_err(|unknown| invalid_argument(unknown.to_string()).set_hint(KNOWN_ZONES))?;
-    let mut applied = apply::document(installation, &source, &PgZones, items, &terms)?;
-    let held_back = applied.held_back.as_ref().map(|held| held_back(connection, held));
-    for external_id in &deleted {
-        applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
-    }
-    if let Some(learned) = fetched.learned {
+    let applied = write(installation, connection, document, &terms)?;
+    if let Some(learned) = learned {
         runs::learned(installation, connection.id, learned)?;
     }
     let trouble = applied.held_back.as_ref().map(held_back_message);
+    // What was held back must come again, and so not be taken for known.
     let keep = applied.held_back.is_none();
-    let refresh = fetched.refresh.map(schedule::hint);
-    let next_poll = next_poll(connection, refresh)?;
+    let refresh = refresh.map(schedule::hint);
     let outcome = Outcome {
-        etag: fetched.validators.etag.filter(|_| keep),
-        last_modified: fetched.validators.last_modified.filter(|_| keep),
-        body_hash: Some(fetched.body_hash).filter(|_| keep),
+        etag: validators.etag.filter(|_| keep),
+        last_modified: validators.last_modified.filter(|_| keep),
+        body_hash: Some(body_hash).filter(|_| keep),
         calendar_name: name,
-        held_back,
+        held_back: applied.held_back.as_ref().map(|held| held_back(connection, held)),
         error: trouble.clone(),
         refresh,
-        next_poll,
+        next_poll: next_poll(connection, refresh)?,
     };
     pulls::applied(installation, connection, &outcome)?;
     let counts = Counts {
@@ -105,6 +91,30 @@ pub fn apply(
         pulls::notify(installation, connection.id)?;
     }
     Ok((counts, trouble))
+}
+
+/// Writes the events of a calendar, and deletes those that it says are deleted.
+fn write(
+    installation: &Installation,
+    connection: &Connection,
+    document: Document,
+    terms: &Terms,
+) -> SqlResult<Applied> {
+    let source = Source {
+        user_id: &connection.user_id,
+        external_source: &connection.provider,
+        connection_id: Some(connection.id),
+        synced_from: &connection.provider,
+    };
+    let deleted = document.deleted();
+    let items = document
+        .resolve(&PgZones, &default_zone(connection))
+        .map_err(|unknown| invalid_argument(unknown.to_string()).set_hint(KNOWN_ZONES))?;
+    let mut applied = apply::document(installation, &source, &PgZones, items, terms)?;
+    for external_id in &deleted {
+        applied.deleted += i32::from(apply::delete(installation, &source, external_id, terms.now)?);
+    }
+    Ok(applied)
 }
 
 impl std::ops::AddAssign for Counts {

@@ -206,11 +206,7 @@ impl<'a> Run<'a> {
         let cursor = if held_back.is_some() { calendar.cursor.as_deref() } else { changes.cursor.as_deref() };
         reconciled::remember(installation, connection.id, cursor, changes.time_zone.as_deref())?;
         let counts = self.counts.clone();
-        let is_quiet = held_back.is_none()
-            && connection.held_back.is_none()
-            && self.bad_count == 0
-            && counts == Counts { fetched: counts.fetched, unchanged: counts.unchanged, ..Counts::default() };
-        if is_quiet && !changes.complete {
+        if held_back.is_none() && self.is_quiet() && !changes.complete {
             // An echo of what was sent is no news.
             pull::unchanged(installation, &[(connection, &Validators::default())])?;
             return Ok((counts, None));
@@ -239,6 +235,14 @@ impl<'a> Run<'a> {
             pulls::notify(installation, connection.id)?;
         }
         Ok((counts, trouble))
+    }
+
+    /// There is nothing to tell of it, and nothing of what was told before has come to an end.
+    fn is_quiet(&self) -> bool {
+        let Counts { fetched, unchanged, .. } = self.counts;
+        self.connection.held_back.is_none()
+            && self.bad_count == 0
+            && self.counts == Counts { fetched, unchanged, ..Counts::default() }
     }
 
     fn log_details(&self) -> Option<Value> {
