@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// All stamps, identifiers and tokens come from it.
 #[derive(Debug, Default)]
-pub(crate) struct Clock {
+pub struct Clock {
     ahead: TimeDelta,
     frozen: Option<DateTime<Utc>>,
     last: DateTime<Utc>,

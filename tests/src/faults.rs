@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Of a provider with such calls and faults, whose requests are remembered as `Request`.
-pub(crate) struct Faults<Call, Fault, Request> {
+pub struct Faults<Call, Fault, Request> {
     /// In their order: which call (`None`: any), how often yet, what.
     planned: Vec<(Option<Call>, usize, Fault)>,
     pub requests: Vec<Request>,

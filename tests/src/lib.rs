@@ -15,6 +15,7 @@
 mod clock;
 mod cluster;
 mod crm;
+mod fake;
 mod faults;
 mod flow;
 mod front_end;
@@ -26,6 +27,7 @@ mod khal;
 mod login;
 mod name_server;
 mod notion;
+mod oauth;
 mod peers;
 mod pulls;
 mod random;
@@ -40,6 +42,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use crm::{INSERT_INTERACTIONS, create_crm};
+pub use fake::Fake;
 pub use flow::{FakeFlow, Pace, outlook_event};
 pub use front_end::FrontEnd;
 pub use golden::{GoldenCalendar, golden_calendars, golden_folder};

@@ -54,7 +54,7 @@ fn google_is_logged_in_to_and_its_primary_calendar_is_the_logins_own() {
     let (_cluster, mut client) = start();
     let google = FakeGoogle::start();
     google.add_person(EMAIL, "Europe/Berlin");
-    google.rotate_refresh_tokens(true);
+    google.spend_refresh_tokens(true);
     let options = json!({
         "redirect_uris": [BACK], "api_url": google.api(), "authorize_url": google.authorize(), "token_url": google.token(),
         "revoke_url": google.revoke(),
@@ -91,7 +91,7 @@ fn microsoft_is_logged_in_to_and_gives_another_refresh_token_each_time() {
     let (_cluster, mut client) = start();
     let graph = FakeGraph::start();
     graph.add_mailbox(EMAIL);
-    graph.end_old_refresh_tokens(true);
+    graph.spend_refresh_tokens(true);
     let options = json!({
         "redirect_uris": [BACK], "api_url": graph.api(), "authorize_url": graph.authorize(), "token_url": graph.token(),
     });

@@ -2,14 +2,15 @@
 //! that whoever is told may ask at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
 use super::when::YEARS;
+use crate::fake::Delivered;
 use crate::web::post;
 
 /// What becomes of notifications.
@@ -43,35 +44,6 @@ pub struct GoogleNotification {
     pub status: u16,
 }
 
-/// Deliveries that are made, and how many are not yet.
-#[derive(Default)]
-pub(super) struct Delivered {
-    made: Mutex<(Vec<GoogleNotification>, usize)>,
-    changed: Condvar,
-}
-
-impl Delivered {
-    pub fn all(&self) -> Vec<GoogleNotification> {
-        self.made.lock().expect("the deliveries").0.clone()
-    }
-
-    pub fn wait(&self) {
-        let made = self.made.lock().expect("the deliveries");
-        drop(self.changed.wait_while(made, |(_, open)| *open > 0));
-    }
-
-    fn open(&self) {
-        self.made.lock().expect("the deliveries").1 += 1;
-    }
-
-    fn close(&self, notification: GoogleNotification) {
-        let mut made = self.made.lock().expect("the deliveries");
-        made.0.push(notification);
-        made.1 -= 1;
-        self.changed.notify_all();
-    }
-}
-
 struct Job {
     address: String,
     headers: Vec<String>,
@@ -82,7 +54,7 @@ struct Job {
 pub(super) struct Channels {
     open: BTreeMap<String, GoogleChannel>,
     pub delivery: GoogleDelivery,
-    pub delivered: Arc<Delivered>,
+    pub delivered: Arc<Delivered<GoogleNotification>>,
     jobs: Sender<Job>,
 }
 

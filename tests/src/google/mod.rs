@@ -23,10 +23,8 @@ mod user;
 mod when;
 mod world;
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use chrono::TimeDelta;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 pub use calendar::GoogleRole;
 pub use channels::{GoogleChannel, GoogleDelivery, GoogleNotification};
@@ -36,16 +34,13 @@ pub use oauth::GOOGLE_CLIENT;
 pub use user::GoogleCalendar;
 
 use self::calendar::Calendar;
-use self::channels::{Channels, Delivered};
+use self::channels::Channels;
 use self::world::World;
+use crate::fake::Fake;
 use crate::web::serve_on;
 
-/// Stays up as long as the process.
-pub struct FakeGoogle {
-    address: SocketAddr,
-    world: Arc<Mutex<World>>,
-    delivered: Arc<Delivered>,
-}
+/// Google; [`Fake`] has what is not particular to it.
+pub type FakeGoogle = Fake<World>;
 
 impl FakeGoogle {
     /// On a free port, with nobody in it.
@@ -66,11 +61,6 @@ impl FakeGoogle {
             response.reply
         });
         Self { address, world, delivered }
-    }
-
-    /// Where all of it is.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
     }
 
     /// Below it is the API.
@@ -120,57 +110,6 @@ impl FakeGoogle {
         GoogleCalendar { google: self, id: id.to_owned() }
     }
 
-    /// Somebody agrees on the page at this address (calendar_oauth_begin): where the browser is sent then.
-    ///
-    /// # Panics
-    /// Where the address asks for something that Google's page would refuse.
-    pub fn consent(&self, address: &str, email: &str) -> String {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.consent(address, email, clock).unwrap_or_else(|problem| panic!("no consent: {problem}"))
-    }
-
-    /// Somebody takes the consent back: invalid_grant from now on.
-    pub fn withdraw_consent(&self, email: &str) {
-        self.world().oauth.withdraw(email);
-    }
-
-    /// An access and a refresh token, as an application that did OAuth itself has them.
-    pub fn grant(&self, email: &str) -> (String, String) {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.grant(email, clock)
-    }
-
-    /// These tokens are somebody's.
-    pub fn grant_as(&self, email: &str, access: &str, refresh: &str) {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.grant_as(email, access, refresh, clock);
-    }
-
-    /// All access tokens are over; refresh tokens still work.
-    pub fn expire_access_tokens(&self) {
-        self.world().oauth.expire_access();
-    }
-
-    /// Whether a refresh gives a new refresh token and ends the old one (Google does not, usually).
-    pub fn rotate_refresh_tokens(&self, rotates: bool) {
-        self.world().oauth.rotates = rotates;
-    }
-
-    /// Every token and code that was ever given out: to be read nowhere.
-    pub fn secrets(&self) -> Vec<String> {
-        let mut secrets = self.world().oauth.issued.clone();
-        secrets.push(GOOGLE_CLIENT.1.to_owned());
-        secrets
-    }
-
-    /// Moves the fake's own clock on.
-    pub fn advance(&self, by: TimeDelta) {
-        self.world().clock.advance(by);
-    }
-
     /// All sync tokens are too old: 410 fullSyncRequired.
     pub fn expire_sync_tokens(&self) {
         self.world().pages.age += 1;
@@ -190,34 +129,6 @@ impl FakeGoogle {
         self.world().quota = quota.into();
     }
 
-    /// The next requests of this kind go wrong so; `None`: of any kind.
-    pub fn fail(&self, call: impl Into<Option<GoogleCall>>, times: usize, fault: GoogleFault) {
-        self.world().faults.plan(call.into(), times, fault);
-    }
-
-    pub fn stop_failing(&self) {
-        self.world().faults.clear();
-    }
-
-    /// Every request so far, oldest first, since they were last forgotten.
-    pub fn requests(&self) -> Vec<GoogleRequest> {
-        self.world().faults.requests.clone()
-    }
-
-    /// How many requests of this kind there were since they were last forgotten.
-    pub fn count(&self, call: GoogleCall) -> usize {
-        self.world().faults.count(call)
-    }
-
-    /// How many requests of the API there were, tokens' apart, since they were last forgotten.
-    pub fn calls(&self) -> usize {
-        self.world().faults.count_others(GoogleCall::Token)
-    }
-
-    pub fn forget_requests(&self) {
-        self.world().faults.forget_requests();
-    }
-
     /// What becomes of notifications from now on.
     pub fn deliver(&self, delivery: GoogleDelivery) {
         self.world().channels.delivery = delivery;
@@ -225,20 +136,5 @@ impl FakeGoogle {
 
     pub fn channels(&self) -> Vec<GoogleChannel> {
         self.world().channels.all()
-    }
-
-    /// Waits until all notifications so far are delivered, and gives them all.
-    pub fn notifications(&self) -> Vec<GoogleNotification> {
-        self.delivered.wait();
-        self.delivered.all()
-    }
-
-    /// How many mails attendees would have got.
-    pub fn mails(&self) -> usize {
-        self.world().mails
-    }
-
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("the fake's world")
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::calendar::GoogleRole;
 use super::events;
 use super::faults::{GoogleCall, GoogleFault, GoogleRequest};
+use super::oauth;
 use super::query::Query;
 use super::refusal::Refusal;
 use super::world::World;
@@ -128,7 +129,7 @@ fn answer(world: &mut World, asked: &Asked) -> Reply {
         GoogleCall::Token => return token(world, asked),
         GoogleCall::Revoke => {
             let form = form(&asked.request.body);
-            return match world.oauth.revoke(&form) {
+            return match oauth::revoke(&mut world.logins, &form) {
                 Ok(()) => Reply::json(200, &json!({})),
                 Err(error) => token_error(error),
             };
@@ -157,7 +158,7 @@ fn in_a_name(world: &mut World, asked: &Asked) -> Answer {
     let now = world.clock.now();
     let token = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| Refusal::new(401, "required", "Login Required."))?;
-    let by = world.oauth.who(token, now).ok_or_else(Refusal::unauthorized)?.to_owned();
+    let by = world.logins.who(token, now).ok_or_else(Refusal::unauthorized)?.to_owned();
     within_quota(world)?;
     match asked.call {
         GoogleCall::CalendarList => {
@@ -274,12 +275,12 @@ fn token(world: &mut World, asked: &Asked) -> Reply {
         let both = String::from_utf8(STANDARD.decode(both).ok()?).ok()?;
         both.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
     });
-    match world.oauth.token(&form(&asked.request.body), basic, &mut world.clock) {
+    match oauth::token(&mut world.logins, &form(&asked.request.body), basic, &mut world.clock) {
         Ok(answer) => Reply::json(200, &answer),
         Err(error) => token_error(error),
     }
 }
 
-fn token_error((status, error, description): super::oauth::TokenError) -> Reply {
+fn token_error((status, error, description): oauth::TokenError) -> Reply {
     Reply::json(status, &json!({ "error": error, "error_description": description }))
 }

@@ -92,7 +92,7 @@ fn strange_requests_are_answered_in_googles_envelope() {
     let now = world.clock.now();
     let calendar = super::Calendar::new("a@b.c", "A", "a@b.c", chrono_tz::Europe::Berlin, now);
     world.calendars.insert("a@b.c".into(), calendar);
-    let (token, _) = world.oauth.grant("a@b.c", &mut world.clock);
+    let (token, _) = world.logins.grant("a@b.c", &mut world.clock);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut statuses: HashMap<u16, usize> = HashMap::new();
     for _ in 0..20_000 {

@@ -5,33 +5,35 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::calendar::Calendar;
-use super::channels::Channels;
-use super::faults::Faults;
+use super::channels::{Channels, GoogleNotification};
+use super::faults::{Faults, GoogleCall, GoogleFault, GoogleRequest};
 use super::listing::{Listing, Pages};
-use super::oauth::OAuth;
+use super::oauth::PLATFORM;
 use crate::clock::Clock;
+use crate::fake;
+use crate::oauth::Logins;
 
-pub(super) struct World {
-    pub clock: Clock,
-    pub calendars: BTreeMap<String, Calendar>,
-    pub oauth: OAuth,
-    pub channels: Channels,
-    pub faults: Faults,
-    pub listing: Listing,
-    pub pages: Pages,
+pub struct World {
+    pub(super) clock: Clock,
+    pub(super) calendars: BTreeMap<String, Calendar>,
+    pub(super) logins: Logins,
+    pub(super) channels: Channels,
+    pub(super) faults: Faults,
+    pub(super) listing: Listing,
+    pub(super) pages: Pages,
     /// Requests that Google takes in a minute, and the times of those in the last one.
-    pub quota: Option<usize>,
-    pub recent: std::collections::VecDeque<DateTime<Utc>>,
+    pub(super) quota: Option<usize>,
+    pub(super) recent: std::collections::VecDeque<DateTime<Utc>>,
     /// Mails that attendees would have got.
-    pub mails: usize,
+    pub(super) mails: usize,
 }
 
 impl World {
-    pub fn new(channels: Channels) -> Self {
+    pub(super) fn new(channels: Channels) -> Self {
         Self {
             clock: Clock::default(),
             calendars: BTreeMap::new(),
-            oauth: OAuth::default(),
+            logins: Logins::of(&PLATFORM),
             channels,
             faults: Faults::default(),
             listing: Listing::default(),
@@ -43,8 +45,33 @@ impl World {
     }
 
     /// Tells the channels of a calendar that it has changed.
-    pub fn announce(&mut self, calendar: &str) {
+    pub(super) fn announce(&mut self, calendar: &str) {
         let now = self.clock.now();
         self.channels.announce(calendar, now);
+    }
+}
+
+impl fake::World for World {
+    type Call = GoogleCall;
+    type Fault = GoogleFault;
+    type Request = GoogleRequest;
+    type Notification = GoogleNotification;
+
+    const TOKEN: GoogleCall = GoogleCall::Token;
+
+    fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
+
+    fn logins(&mut self) -> (&mut Logins, &mut Clock) {
+        (&mut self.logins, &mut self.clock)
+    }
+
+    fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    fn mails(&self) -> usize {
+        self.mails
     }
 }

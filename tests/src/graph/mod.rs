@@ -22,10 +22,8 @@ mod user;
 mod when;
 mod world;
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use chrono::TimeDelta;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 pub use delta::GraphPages;
 pub use faults::{GraphCall, GraphFault, GraphRequest};
@@ -34,16 +32,13 @@ pub use subscriptions::{GraphDelivery, GraphNotification, GraphSubscription};
 pub use user::GraphCalendar;
 
 use self::calendar::Calendar;
-use self::subscriptions::{Delivered, Subscriptions};
+use self::subscriptions::Subscriptions;
 use self::world::World;
+use crate::fake::Fake;
 use crate::web::serve_on;
 
-/// Stays up as long as the process.
-pub struct FakeGraph {
-    address: SocketAddr,
-    world: Arc<Mutex<World>>,
-    delivered: Arc<Delivered>,
-}
+/// Microsoft Graph; [`Fake`] has what is not particular to it.
+pub type FakeGraph = Fake<World>;
 
 impl FakeGraph {
     /// On a free port, with nobody in it.
@@ -60,11 +55,6 @@ impl FakeGraph {
         let graph = Self { address, world, delivered };
         graph.world().api = graph.api();
         graph
-    }
-
-    /// Where all of it is.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
     }
 
     /// Below it is the API.
@@ -118,57 +108,6 @@ impl FakeGraph {
         self.world().calendars.remove(id);
     }
 
-    /// Somebody agrees on the page at this address (calendar_oauth_begin): where the browser is sent then.
-    ///
-    /// # Panics
-    /// Where the address asks for something that Microsoft's page would refuse.
-    pub fn consent(&self, address: &str, email: &str) -> String {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.consent(address, email, clock).unwrap_or_else(|problem| panic!("no consent: {problem}"))
-    }
-
-    /// Somebody takes the consent back, or changes the password: invalid_grant from now on.
-    pub fn withdraw_consent(&self, email: &str) {
-        self.world().oauth.withdraw(email);
-    }
-
-    /// An access and a refresh token, as an application that did OAuth itself has them.
-    pub fn grant(&self, email: &str) -> (String, String) {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.grant(email, clock)
-    }
-
-    /// These tokens are somebody's.
-    pub fn grant_as(&self, email: &str, access: &str, refresh: &str) {
-        let mut world = self.world();
-        let World { oauth, clock, .. } = &mut *world;
-        oauth.grant_as(email, access, refresh, clock);
-    }
-
-    /// All access tokens are over; refresh tokens still work.
-    pub fn expire_access_tokens(&self) {
-        self.world().oauth.expire_access();
-    }
-
-    /// Whether a refresh ends the old refresh token (Microsoft lets it live).
-    pub fn end_old_refresh_tokens(&self, strict: bool) {
-        self.world().oauth.strict = strict;
-    }
-
-    /// Every token and code that was ever given out: to be read nowhere.
-    pub fn secrets(&self) -> Vec<String> {
-        let mut secrets = self.world().oauth.issued.clone();
-        secrets.push(GRAPH_CLIENT.1.to_owned());
-        secrets
-    }
-
-    /// Moves the fake's own clock on.
-    pub fn advance(&self, by: TimeDelta) {
-        self.world().clock.advance(by);
-    }
-
     /// No token of a round is known any more: 410 syncStateNotFound.
     pub fn forget_rounds(&self) {
         self.world().rounds.forget();
@@ -183,34 +122,6 @@ impl FakeGraph {
         self.world().hides_cancelled = hides;
     }
 
-    /// The next requests of this kind go wrong so; `None`: of any kind.
-    pub fn fail(&self, call: impl Into<Option<GraphCall>>, times: usize, fault: GraphFault) {
-        self.world().faults.plan(call.into(), times, fault);
-    }
-
-    pub fn stop_failing(&self) {
-        self.world().faults.clear();
-    }
-
-    /// Every request so far, oldest first, since they were last forgotten.
-    pub fn requests(&self) -> Vec<GraphRequest> {
-        self.world().faults.requests.clone()
-    }
-
-    /// How many requests of this kind there were since they were last forgotten.
-    pub fn count(&self, call: GraphCall) -> usize {
-        self.world().faults.count(call)
-    }
-
-    /// How many requests of the API there were, tokens' apart, since they were last forgotten.
-    pub fn calls(&self) -> usize {
-        self.world().faults.count_others(GraphCall::Token)
-    }
-
-    pub fn forget_requests(&self) {
-        self.world().faults.forget_requests();
-    }
-
     /// What becomes of notifications from now on.
     pub fn deliver(&self, delivery: GraphDelivery) {
         self.world().subscriptions.delivery = delivery;
@@ -223,20 +134,5 @@ impl FakeGraph {
     /// Tells of something that happened to a subscription: `reauthorizationRequired`, `subscriptionRemoved` or `missed`.
     pub fn tell_of_subscription(&self, id: &str, event: &str) {
         self.world().subscriptions.lifecycle(id, event);
-    }
-
-    /// Waits until all notifications so far are delivered, and gives them all.
-    pub fn notifications(&self) -> Vec<GraphNotification> {
-        self.delivered.wait();
-        self.delivered.all()
-    }
-
-    /// How many mails attendees would have got.
-    pub fn mails(&self) -> usize {
-        self.world().mails
-    }
-
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("the fake's world")
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers;
 use super::faults::{GraphCall, GraphFault, GraphRequest};
+use super::oauth;
 use super::refusal::Refusal;
 use super::subscriptions::handshake;
 use super::world::World;
@@ -167,7 +168,7 @@ fn refusal_reply(refusal: &Refusal) -> Reply {
 /// In whose name a request is made.
 fn who(world: &World, asked: &Asked) -> Result<String, Refusal> {
     let token = asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-    world.oauth.who(token, world.clock.now()).map(str::to_owned).ok_or_else(Refusal::unauthorized)
+    world.logins.who(token, world.clock.now()).map(str::to_owned).ok_or_else(Refusal::unauthorized)
 }
 
 /// The handshake is made while nobody is kept waiting: whoever is asked may have requests of their own.
@@ -188,8 +189,7 @@ fn subscribe(shared: &Mutex<World>, asked: &Asked) -> Result<Outcome, Refusal> {
 
 fn token(world: &mut World, asked: &Asked) -> Reply {
     let form = url::form_urlencoded::parse(asked.request.body.as_bytes()).into_owned().collect();
-    let World { oauth, clock, .. } = world;
-    match oauth.token(&form, clock) {
+    match oauth::token(&mut world.logins, &form, &mut world.clock) {
         Ok(answer) => Reply::json(200, &answer),
         Err((status, error)) => Reply::json(status, &error),
     }

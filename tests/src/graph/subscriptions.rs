@@ -1,8 +1,8 @@
 //! Subscriptions, and notifications, which a thread of their own posts: whoever is told may ask at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::when;
 use crate::clock::Clock;
+use crate::fake::Delivered;
 use crate::web::post;
 
 const LONGEST: TimeDelta = TimeDelta::minutes(10_080);
@@ -48,24 +49,6 @@ pub struct GraphNotification {
     pub status: u16,
 }
 
-/// Deliveries that are made, and how many are not yet.
-#[derive(Default)]
-pub(super) struct Delivered {
-    made: Mutex<(Vec<GraphNotification>, usize)>,
-    changed: Condvar,
-}
-
-impl Delivered {
-    pub fn all(&self) -> Vec<GraphNotification> {
-        self.made.lock().expect("the deliveries").0.clone()
-    }
-
-    pub fn wait(&self) {
-        let made = self.made.lock().expect("the deliveries");
-        drop(self.changed.wait_while(made, |(_, open)| *open > 0));
-    }
-}
-
 struct Job {
     url: String,
     body: Value,
@@ -75,7 +58,7 @@ struct Job {
 pub(super) struct Subscriptions {
     all: BTreeMap<String, GraphSubscription>,
     pub delivery: GraphDelivery,
-    pub delivered: Arc<Delivered>,
+    pub delivered: Arc<Delivered<GraphNotification>>,
     jobs: Sender<Job>,
 }
 
@@ -115,10 +98,7 @@ impl Subscriptions {
                 let headers = ["Content-Type: application/json; charset=utf-8".to_owned()];
                 let answer = post(&job.url, &headers, job.body.to_string().as_bytes());
                 job.notification.status = answer.map_or(0, |(status, _)| status);
-                let mut made = shared.made.lock().expect("the deliveries");
-                made.0.push(job.notification);
-                made.1 -= 1;
-                shared.changed.notify_all();
+                shared.close(job.notification);
             }
         });
         Self { all: BTreeMap::new(), delivery: GraphDelivery::Once, delivered, jobs }
@@ -239,7 +219,7 @@ impl Subscriptions {
     }
 
     fn send(&self, subscription: &GraphSubscription, url: &str, item: Value, event: &str) {
-        self.delivered.made.lock().expect("the deliveries").1 += 1;
+        self.delivered.open();
         let notification = GraphNotification { subscription: subscription.id.clone(), event: event.into(), status: 0 };
         // The thread lives as long as this does.
         let _ = self.jobs.send(Job { url: url.into(), body: json!({ "value": [item] }), notification });

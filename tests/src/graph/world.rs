@@ -4,36 +4,38 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::calendar::Calendar;
 use super::delta::Rounds;
-use super::faults::Faults;
-use super::oauth::OAuth;
-use super::subscriptions::Subscriptions;
+use super::faults::{Faults, GraphCall, GraphFault, GraphRequest};
+use super::oauth::PLATFORM;
+use super::subscriptions::{GraphNotification, Subscriptions};
 use crate::clock::Clock;
+use crate::fake;
+use crate::oauth::Logins;
 
-pub(super) struct World {
-    pub clock: Clock,
+pub struct World {
+    pub(super) clock: Clock,
     /// By their ids.
-    pub calendars: BTreeMap<String, Calendar>,
-    pub oauth: OAuth,
-    pub subscriptions: Subscriptions,
-    pub rounds: Rounds,
-    pub faults: Faults,
+    pub(super) calendars: BTreeMap<String, Calendar>,
+    pub(super) logins: Logins,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) rounds: Rounds,
+    pub(super) faults: Faults,
     /// Events by the transactionId that they were created with, and the mailbox.
-    pub transactions: HashMap<(String, String), String>,
+    pub(super) transactions: HashMap<(String, String), String>,
     /// Requests to a mailbox that are under way.
-    pub open: HashMap<String, usize>,
+    pub(super) open: HashMap<String, usize>,
     /// Masters do not say which of their occurrences were deleted.
-    pub hides_cancelled: bool,
+    pub(super) hides_cancelled: bool,
     /// Mails that attendees would have got.
-    pub mails: usize,
-    pub api: String,
+    pub(super) mails: usize,
+    pub(super) api: String,
 }
 
 impl World {
-    pub fn new(subscriptions: Subscriptions) -> Self {
+    pub(super) fn new(subscriptions: Subscriptions) -> Self {
         Self {
             clock: Clock::default(),
             calendars: BTreeMap::new(),
-            oauth: OAuth::default(),
+            logins: Logins::of(&PLATFORM),
             subscriptions,
             rounds: Rounds::default(),
             faults: Faults::default(),
@@ -46,16 +48,41 @@ impl World {
     }
 
     /// The calendar in which an identifier is of something, among those of a mailbox.
-    pub fn holder(&self, mailbox: &str, id: &str) -> Option<&Calendar> {
+    pub(super) fn holder(&self, mailbox: &str, id: &str) -> Option<&Calendar> {
         self.calendars.values().find(|calendar| calendar.mailbox == mailbox && calendar.find(id).is_some())
     }
 
-    pub fn default_of(&self, mailbox: &str) -> Option<&Calendar> {
+    pub(super) fn default_of(&self, mailbox: &str) -> Option<&Calendar> {
         self.calendars.values().find(|calendar| calendar.mailbox == mailbox && calendar.is_default)
     }
 
-    pub fn announce(&mut self, calendar: &str, change: &str, event: &str) {
+    pub(super) fn announce(&mut self, calendar: &str, change: &str, event: &str) {
         let now = self.clock.now();
         self.subscriptions.announce(calendar, change, event, now);
+    }
+}
+
+impl fake::World for World {
+    type Call = GraphCall;
+    type Fault = GraphFault;
+    type Request = GraphRequest;
+    type Notification = GraphNotification;
+
+    const TOKEN: GraphCall = GraphCall::Token;
+
+    fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
+
+    fn logins(&mut self) -> (&mut Logins, &mut Clock) {
+        (&mut self.logins, &mut self.clock)
+    }
+
+    fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    fn mails(&self) -> usize {
+        self.mails
     }
 }
