@@ -19,6 +19,7 @@ create table calendar_event_links (
     conflict_data jsonb,
     conflict_at timestamptz,
     deleted_at timestamptz,
+    is_unseen boolean not null default false,
     created_at timestamptz not null default now(),
     check (num_nonnulls(event_id, series_id) = 1)
 );
@@ -33,6 +34,9 @@ create index calendar_event_links_conflict_idx on calendar_event_links (conflict
     where conflict_at is not null;
 create index calendar_event_links_deleted_idx on calendar_event_links (deleted_at)
     where deleted_at is not null;
+-- Set with external_id, when other indexes get an entry, too, and taken away by the next pull: it holds a few rows of many.
+create index calendar_event_links_unseen_idx on calendar_event_links (connection_id, link_id)
+    where is_unseen;
 
 comment on table calendar_event_links is 'pairs of an event (or series) here and one in a connection''s calendar, as they last agreed';
 comment on column calendar_event_links.link_id is 'key; time-ordered (UUIDv7)';
@@ -52,6 +56,7 @@ comment on column calendar_event_links.retry_count is 'tries that failed in a ro
 comment on column calendar_event_links.conflict_data is 'both versions of the last conflict, which fields it was about, and who won by what policy';
 comment on column calendar_event_links.conflict_at is 'when that was';
 comment on column calendar_event_links.deleted_at is 'when it was confirmed that it is there no more; the link goes 30 days after';
+comment on column calendar_event_links.is_unseen is 'we made it there, and no pull has shown it since: the next one asks for it by its identifier (of providers alone whose changes do not tell of what came and went between two pulls)';
 comment on column calendar_event_links.created_at is 'when the two were first linked';
 
 create table calendar_sync_queue (

@@ -56,6 +56,12 @@ pub trait AccountProvider: Sync {
         false
     }
 
+    /// Whether its changes do not tell of what came and went between two pulls: then of what we make there each pull is
+    /// told that none has shown yet ([`ChangesRequest::unseen`]).
+    fn overlooks_new(&self) -> bool {
+        false
+    }
+
     /// Sends one change.
     fn push(&self, ask: &Ask, change: &Change) -> Result<Pushed, ApiError>;
 
@@ -154,6 +160,9 @@ pub struct ChangesRequest {
     /// More events than this are refused.
     pub max_events: usize,
     pub connection_id: Uuid,
+    /// What we made there and no pull has shown yet, by its identifiers, oldest first; see
+    /// [`AccountProvider::overlooks_new`].
+    pub unseen: Vec<String>,
 }
 
 /// What a pull gave: all of its pages.
@@ -173,6 +182,8 @@ pub struct Changes {
     pub window: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// For the next pull.
     pub cursor: Option<String>,
+    /// Those of [`ChangesRequest::unseen`] that need not be asked for again.
+    pub seen: Vec<String>,
     /// What the calendar calls itself, and its zone (IANA).
     pub name: Option<String>,
     pub time_zone: Option<String>,

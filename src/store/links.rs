@@ -90,6 +90,8 @@ pub struct Agreed {
     pub local_version: Hash,
     pub remote_version: Option<String>,
     pub base: Base,
+    /// We have just made it there, and a pull is to see that it is.
+    pub is_unseen: bool,
 }
 
 /// What [`read`] reads of a link `l`.
@@ -116,9 +118,9 @@ macro_rules! agree {
             "insert into @calendar_event_links as l
                  (connection_id, ",
             $id,
-            ", external_id, etag, local_version, remote_version, base, sync_status, last_sync_at)
-             select $1, r.id, r.external_id, r.etag, r.local_version, r.remote_version, r.base::jsonb, 'synced', $2
-             from unnest($3, $4, $5, $6, $7, $8) r (id, external_id, etag, local_version, remote_version, base)
+            ", external_id, etag, local_version, remote_version, base, is_unseen, sync_status, last_sync_at)
+             select $1, r.id, r.external_id, r.etag, r.local_version, r.remote_version, r.base::jsonb, r.is_unseen, 'synced', $2
+             from unnest($3, $4, $5, $6, $7, $8, $9) r (id, external_id, etag, local_version, remote_version, base, is_unseen)
              on conflict (",
             $id,
             ", connection_id) where ",
@@ -129,6 +131,7 @@ macro_rules! agree {
                  local_version = excluded.local_version,
                  remote_version = excluded.remote_version,
                  base = excluded.base,
+                 is_unseen = l.is_unseen or excluded.is_unseen,
                  sync_status = 'synced',
                  last_sync_at = excluded.last_sync_at,
                  last_sync_error = null,
@@ -147,6 +150,7 @@ const AGREED: &[pg_sys::Oid] = &[
     pg_sys::BYTEAARRAYOID,
     pg_sys::TEXTARRAYOID,
     pg_sys::TEXTARRAYOID,
+    pg_sys::BOOLARRAYOID,
 ];
 
 thread_local! {
@@ -262,6 +266,7 @@ thread_local! {
         "update @calendar_event_links
          set sync_status = 'deleted',
              deleted_at = $2,
+             is_unseen = false,
              etag = null,
              last_sync_error = null,
              retry_count = 0
@@ -408,6 +413,7 @@ fn agree_on(
             column(agreed, |(_, one)| one.local_version.as_slice()),
             column(agreed, |(_, one)| one.remote_version.as_deref()),
             bases.into(),
+            column(agreed, |(_, one)| one.is_unseen),
         ];
         statement.with(|statement| statement.execute(installation, &arguments))
     })?;

@@ -60,6 +60,7 @@ pub mod transaction_end;
 pub mod tuples;
 pub mod twins;
 pub mod unbound;
+pub mod unseen;
 pub mod waiting;
 pub mod watch;
 pub mod webhooks;

@@ -88,6 +88,7 @@ thread_local! {
              remote_version = null,
              sync_status = 'pending',
              deleted_at = null,
+             is_unseen = false,
              revision = l.revision + 1,
              conflict_data = r.conflict_data::jsonb,
              conflict_at = $3

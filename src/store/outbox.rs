@@ -214,6 +214,7 @@ thread_local! {
              remote_version = null,
              sync_status = 'pending',
              deleted_at = null,
+             is_unseen = false,
              revision = revision + 1
          where link_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],

@@ -8,6 +8,7 @@ use crate::errors::{SqlResult, internal};
 use crate::providers::account::{self, AccountProvider, Ask, Changes, ChangesRequest};
 use crate::providers::api::ApiError;
 use crate::store::connections::{Calendar, Connection};
+use crate::store::{Installation, unseen};
 
 pub struct Pull {
     pub ask: Ask,
@@ -17,8 +18,16 @@ pub struct Pull {
 
 impl Pull {
     /// `all`: ask for everything, whatever the cursor.
-    pub fn new(connection: &Connection, calendar: &Calendar, ask: Ask, all: bool) -> SqlResult<Self> {
+    pub fn new(
+        installation: &Installation,
+        connection: &Connection,
+        calendar: &Calendar,
+        ask: Ask,
+        all: bool,
+    ) -> SqlResult<Self> {
         let now = Utc::now();
+        let provider = provider_of(connection)?;
+        let unseen = if provider.overlooks_new() { unseen::find(installation, connection.id)? } else { Vec::new() };
         let cursor = calendar.cursor.clone().filter(|_| !all);
         let request = ChangesRequest {
             everything: cursor.is_none(),
@@ -26,8 +35,9 @@ impl Pull {
             window: (apply::first_start(now), apply::horizon(now)),
             max_events: MAX_EVENTS,
             connection_id: connection.id,
+            unseen,
         };
-        Ok(Self { ask, provider: provider_of(connection)?, request })
+        Ok(Self { ask, provider, request })
     }
 
     pub fn run(self) -> Result<Changes, ApiError> {

@@ -237,8 +237,10 @@ impl Session {
         let Some(calendar) = connection.calendar.clone() else { return Ok(Ok(None)) };
         if visit.step == Step::Pull {
             visit.pulls += 1;
-            let job = start::pull(&connection, &calendar, pass, http_options(), force && visit.pulls == 1);
-            return Ok(job.map(Some).map_err(|error| Trouble::new(error.message())));
+            let all = force && visit.pulls == 1;
+            let job =
+                guarded(|installation| start::pull(installation, &connection, &calendar, pass, http_options(), all));
+            return Ok(job.map(Some));
         }
         if limit == 0 || !calendar.direction.pushes() {
             return Ok(Ok(None));

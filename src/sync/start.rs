@@ -59,7 +59,7 @@ impl<'a> Starter<'a> {
             return Ok(Start::Job(Job::new(connection, Task::Fetch(Box::new(fetch)))));
         };
         Ok(match self.access(calendar)? {
-            Ok(pass) => Start::Job(pull(connection, calendar, pass, self.options.clone(), false)?),
+            Ok(pass) => Start::Job(pull(self.installation, connection, calendar, pass, self.options.clone(), false)?),
             Err(start) => start,
         })
     }
@@ -96,9 +96,16 @@ impl<'a> Starter<'a> {
 }
 
 /// What changed in an account's calendar. `all`: everything, whatever the cursor.
-pub fn pull(connection: &Connection, calendar: &Calendar, pass: Pass, options: Options, all: bool) -> SqlResult<Job> {
+pub fn pull(
+    installation: &Installation,
+    connection: &Connection,
+    calendar: &Calendar,
+    pass: Pass,
+    options: Options,
+    all: bool,
+) -> SqlResult<Job> {
     let token = (pass.account_id, pass.generation);
-    let pull = Pull::new(connection, calendar, ask(connection, calendar, pass, options)?, all)?;
+    let pull = Pull::new(installation, connection, calendar, ask(connection, calendar, pass, options)?, all)?;
     Ok(Job::of_account(connection, token, Task::Pull(Box::new(pull))))
 }
 

@@ -27,6 +27,7 @@ mod many_feeds;
 mod meanwhile;
 mod merge;
 mod microsoft;
+mod microsoft_unseen;
 mod model;
 mod model_series;
 mod monitoring;

@@ -6,7 +6,7 @@ use postgres::Client;
 use serde_json::{Value, json};
 
 /// Without the worker: each story syncs by hand.
-fn connected(direction: &str) -> (Cluster, Client, FakeGraph, String) {
+pub fn connected(direction: &str) -> (Cluster, Client, FakeGraph, String) {
     let cluster = Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")]);
     let mut client = cluster.create_database("crm");
     let graph = FakeGraph::start();
@@ -16,7 +16,7 @@ fn connected(direction: &str) -> (Cluster, Client, FakeGraph, String) {
 }
 
 /// Counts (fetched, created, updated, deleted, unchanged, pushed, conflicts) of one calendar_sync_now that goes well.
-fn synced(client: &mut Client) -> [i32; 7] {
+pub fn synced(client: &mut Client) -> [i32; 7] {
     let query = "select status, fetched, created, updated, deleted, unchanged, pushed, conflicts, coalesce(error, '')
                  from calendar_sync_now($1)";
     let row = client.query_one(query, &[&ADA]).expect("a row for the connection");
@@ -26,13 +26,13 @@ fn synced(client: &mut Client) -> [i32; 7] {
 }
 
 /// The first Monday that is at least three weeks ahead.
-fn monday() -> NaiveDate {
+pub fn monday() -> NaiveDate {
     let day = Utc::now().date_naive() + Days::new(21);
     day + Days::new(u64::from((7 - day.weekday().days_since(Weekday::Mon)) % 7))
 }
 
 /// In Berlin.
-fn time(day: NaiveDate, hour: u32) -> Value {
+pub fn time(day: NaiveDate, hour: u32) -> Value {
     json!({ "dateTime": format!("{day}T{hour:02}:00:00"), "timeZone": "W. Europe Standard Time" })
 }
 
@@ -59,13 +59,13 @@ fn instant(client: &mut Client, day: NaiveDate, hour: u32) -> DateTime<Utc> {
     text(client, &query).parse().expect("an instant")
 }
 
-fn upsert(client: &mut Client, key: &str, event: &Value) {
+pub fn upsert(client: &mut Client, key: &str, event: &Value) {
     let upsert = "select action from calendar_upsert_event($1, 'planner', $2, $3)";
     client.query_one(upsert, &[&ADA, &key, event]).expect("calendar_upsert_event");
 }
 
 /// An application's event from nine to ten in Berlin.
-fn planned(title: &str, day: NaiveDate) -> Value {
+pub fn planned(title: &str, day: NaiveDate) -> Value {
     json!({ "title": title, "start": format!("{day}T09:00:00"), "end": format!("{day}T10:00:00"),
             "time_zone": "Europe/Berlin" })
 }

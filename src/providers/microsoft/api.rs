@@ -11,6 +11,8 @@ use crate::providers::api::{ApiError, Call, Failure, call};
 const PREFER: &str = "IdType=\"ImmutableId\", outlook.timezone=\"UTC\", outlook.body-content-type=\"text\"";
 /// The same with bodies as they are.
 const PREFER_HTML: &str = "IdType=\"ImmutableId\", outlook.timezone=\"UTC\"";
+/// Codes by which Graph says, with other statuses than 410, too, that a round can't go on.
+const LOST: [&str; 3] = ["syncStateNotFound", "syncStateInvalid", "resyncRequired"];
 /// Pages of calendars that are followed.
 const MAX_PAGES: usize = 100;
 
@@ -96,6 +98,21 @@ pub fn failed(error: &ApiError, status: u16) -> Option<&Failure> {
 
 pub fn code(failure: &Failure) -> &str {
     failure.json["error"]["code"].as_str().unwrap_or_default()
+}
+
+/// A round of delta can't go on.
+pub fn is_lost(error: &ApiError) -> bool {
+    matches!(error.status(), Some(410)) || says_lost(error)
+}
+
+/// An event is not there: it is that, and no round, that is gone.
+pub fn is_gone(error: &ApiError) -> bool {
+    matches!(error.status(), Some(404 | 410)) && !says_lost(error)
+}
+
+fn says_lost(error: &ApiError) -> bool {
+    let ApiError::Failed(failure) = error else { return false };
+    (400..500).contains(&failure.status) && LOST.iter().any(|lost| lost.eq_ignore_ascii_case(code(failure)))
 }
 
 /// A calendar that is not there, or not for this account, is no failure of the network.

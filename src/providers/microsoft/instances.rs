@@ -37,7 +37,7 @@ pub fn push(ask: &Ask, series_id: &str, change: &InstanceChange) -> Result<Outco
     match answer {
         Ok(_) => Ok(Outcome::Done),
         Err(error) if error.status() == Some(412) => Ok(Outcome::Stale),
-        Err(error) if series::is_gone(&error) => {
+        Err(error) if api::is_gone(&error) => {
             Ok(if change.payload.is_none() { Outcome::Done } else { Outcome::Stale })
         }
         Err(ApiError::Failed(failure)) if matches!(failure.status, 400 | 403 | 409 | 413 | 422) => {
@@ -63,7 +63,7 @@ fn find(ask: &Ask, series_id: &str, change: &InstanceChange) -> Result<Option<(S
     }
     let around = Span::around([change.recurrence_id]);
     let near = match series::instances(ask, series_id, &around) {
-        Err(error) if series::is_gone(&error) => return Ok(None),
+        Err(error) if api::is_gone(&error) => return Ok(None),
         near => near?,
     };
     if let Some(found) = near.iter().find(|one| is_at(one, change)).and_then(identity) {

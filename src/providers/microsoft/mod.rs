@@ -7,6 +7,8 @@
 //! - Occurrences come as stubs without a subject, and a deleted one does not come at all: a series of which anything
 //!   has changed is asked for again, whole ([`series`]).
 //! - `@removed` is also said of what has left the span: it is asked for by its id before it counts as deleted.
+//! - It is said of what an earlier round has shown, and of nothing else: what we make between two rounds and somebody
+//!   deletes before the second is in neither. So whatever of that a round does not show is asked for by its id, too.
 //! - Identifiers change when an event is moved, unless every request wants those that do not ([`api`]).
 //! - The body of an online meeting holds the way to join; without it the meeting is none any more ([`body`]).
 
@@ -69,6 +71,10 @@ impl AccountProvider for Microsoft {
 
     fn pull(&self, ask: &Ask, request: &ChangesRequest) -> Result<Changes, ApiError> {
         pull::pull(ask, request)
+    }
+
+    fn overlooks_new(&self) -> bool {
+        true
     }
 
     fn read(&self, values: Vec<Value>, _options: &Value, zones: &dyn Zones, default_zone: &str) -> Vec<Read> {

@@ -15,13 +15,18 @@ use crate::providers::api::ApiError;
 const MAX_TRIES: usize = 3;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
-    Pushed::by_answer(match change {
+    let pushed = match change {
         Change::Create { key, payload, instances } => create(ask, key, payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
         Change::Delete { external_id, etag } => delete(ask, external_id, etag.as_deref()),
-    })
+    };
+    match pushed {
+        // It is no event that is gone.
+        Err(error) if api::is_lost(&error) && !api::is_gone(&error) => Err(error),
+        pushed => Pushed::by_answer(pushed),
+    }
 }
 
 /// The transactionId makes a second try find the event of the first.
@@ -38,7 +43,7 @@ fn create(
     let created = api::create(ask, address.clone(), zone, &Value::Object(members));
     let created = match created {
         // Nothing is gone but the calendar.
-        Err(error) if series::is_gone(&error) => return Err(api::no_access(error)),
+        Err(error) if api::is_gone(&error) => return Err(api::no_access(error)),
         created => created?,
     };
     let Some(id) = created["id"].as_str() else {

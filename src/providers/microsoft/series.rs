@@ -37,7 +37,7 @@ pub fn whole(ask: &Ask, id: &str, span: &Span) -> Result<Option<Value>, ApiError
             None => return Ok(None),
             Some(master) => master,
         },
-        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) if api::is_gone(&error) => return Ok(None),
         master => master?,
     };
     let is_series = master["recurrence"].is_object();
@@ -51,13 +51,9 @@ pub fn whole(ask: &Ask, id: &str, span: &Span) -> Result<Option<Value>, ApiError
 /// An event by its id, as it is; `None` where there is none.
 pub fn plain(ask: &Ask, id: &str) -> Result<Option<Value>, ApiError> {
     match api::get(ask, api::event(ask, id, &[], &[])) {
-        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) if api::is_gone(&error) => Ok(None),
         event => event.map(Some),
     }
-}
-
-pub fn is_gone(error: &ApiError) -> bool {
-    matches!(error.status(), Some(404 | 410))
 }
 
 /// The occurrences of a span of time.

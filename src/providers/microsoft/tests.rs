@@ -27,14 +27,18 @@ fn graph() -> (FakeGraph, Ask) {
 }
 
 fn pull_at(ask: &Ask, cursor: Option<&str>, now: &str) -> Result<Changes, ApiError> {
-    let request = ChangesRequest {
+    Microsoft.pull(ask, &request(cursor, now))
+}
+
+fn request(cursor: Option<&str>, now: &str) -> ChangesRequest {
+    ChangesRequest {
         cursor: cursor.map(str::to_owned),
         everything: false,
         window: (at(now) - TimeDelta::days(30), at(now) + TimeDelta::days(365)),
         max_events: 1_000,
         connection_id: Uuid::nil(),
-    };
-    Microsoft.pull(ask, &request)
+        unseen: vec![],
+    }
 }
 
 fn pull(ask: &Ask, cursor: Option<&str>) -> Result<Changes, ApiError> {

@@ -59,6 +59,7 @@ impl Connection {
             everything,
             window: (now, now),
             max_events: 100_000,
+            unseen: vec![],
             connection_id: Uuid::nil(),
         };
         let changes = Notion.pull(&self.ask, &request)?;

@@ -150,6 +150,7 @@ impl Planner<'_> {
                 local_version: content::of_body(body),
                 remote_version: link.remote_version.clone(),
                 base,
+                is_unseen: false,
             })));
         }
         let etag = link.etag.clone().filter(|_| !revives);

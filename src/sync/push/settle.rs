@@ -132,7 +132,12 @@ impl Ledger<'_> {
             Purpose::Delete => return self.deleted(&operation),
         };
         let remote = self.read(&external_id, values);
-        let base = operation.link.as_ref().and_then(|link| link.base.as_ref());
+        let link = operation.link.as_ref();
+        let base = link.and_then(|link| link.base.as_ref());
+        let key = links::key(&external_id);
+        // An update changes nothing about that: either a pull has shown it, and the next will tell who deletes it, or it is
+        // unseen since it was made. An identifier that is not kept as it is can't be asked for.
+        let is_new = link.and_then(|link| link.external_id.as_ref()) != Some(&key) && key == external_id;
         let etag = etag.or_else(|| remote.as_ref().and_then(|remote| remote.etag.clone()));
         self.agreed.push(Agreed {
             item: operation.taken.item,
@@ -141,6 +146,7 @@ impl Ledger<'_> {
             remote_version: etag.clone(),
             etag,
             base: agreed_on(body, remote, base),
+            is_unseen: is_new && self.provider.overlooks_new() && self.connection.pulls(),
         });
         self.settled.counts[usize::from(!is_create)] += 1;
         self.complete(&operation);

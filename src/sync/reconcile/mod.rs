@@ -35,7 +35,7 @@ use crate::settings;
 use crate::store::connections::{Calendar, Connection, Direction};
 use crate::store::links::ItemId;
 use crate::store::pulls::{self, Outcome, PullLog};
-use crate::store::{Installation, conflicts, queue, reconciled, runs};
+use crate::store::{Installation, conflicts, queue, reconciled, runs, unseen};
 use crate::zones::PgZones;
 
 pub use resolve::{Unresolved, resolve};
@@ -203,7 +203,12 @@ impl<'a> Run<'a> {
             runs::learned(installation, connection.id, learned.clone())?;
         }
         // What was held back is to come again.
-        let cursor = if held_back.is_some() { calendar.cursor.as_deref() } else { changes.cursor.as_deref() };
+        let cursor = if held_back.is_some() {
+            calendar.cursor.as_deref()
+        } else {
+            unseen::seen(installation, connection.id, &changes.seen)?;
+            changes.cursor.as_deref()
+        };
         reconciled::remember(installation, connection.id, cursor, changes.time_zone.as_deref())?;
         let counts = self.counts.clone();
         if held_back.is_none() && self.is_quiet() && !changes.complete {

@@ -70,6 +70,7 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
             local_version: content::of_body(&body),
             remote_version: Some(version(&body)),
             base: Base::new(body.clone(), body).with_occurrences(one.occurrences),
+            is_unseen: false,
         });
     }
     links::agree(run.installation, run.connection.id, &agreed, run.now)?;

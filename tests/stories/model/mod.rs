@@ -125,12 +125,8 @@ impl Model {
             let person = Google::of(&google, &format!("person-{number}@example.com"));
             model.connect(Box::new(person), policy, &format!("a0000000-0000-4000-8000-00000000000{number}"));
         }
-        if is_rough {
-            // Known: what we made there and somebody deletes there before the next round of changes is in neither round,
-            // and noticed with the next full one only. Until that is mended these runs fail now and then.
-            let outlook = Outlook::of("person@contoso.example");
-            model.connect(Box::new(outlook), "last_write", "c0000000-0000-4000-8000-000000000001");
-        }
+        let outlook = Outlook::of("person@contoso.example");
+        model.connect(Box::new(outlook), "last_write", "c0000000-0000-4000-8000-000000000001");
         model.connect(Box::new(Notion::new()), "last_write", "b0000000-0000-4000-8000-000000000001");
         model
     }

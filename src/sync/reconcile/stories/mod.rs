@@ -150,6 +150,7 @@ fn send(held: impl Fn(Body) -> Body) -> Vec<String> {
                     local_version: content::of_body(&one.body),
                     remote_version: None,
                     base: Base::new(one.body.clone(), held(one.body)),
+                    is_unseen: false,
                 }
             })
             .collect();

@@ -1,0 +1,48 @@
+//! Links of what we made there and no pull has shown yet.
+//!
+//! Set when it is known that it is there ([`super::links::agree`]), taken away in the transaction of the pull that knows of
+//! it: what rolls back is asked for again. Connections that are never pulled have none.
+
+use pgrx::pg_sys;
+use uuid::Uuid;
+
+use super::datum::{column, uuid, within_scratch};
+use super::rows::Columns;
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+
+thread_local! {
+    static FIND: Statement = const { Statement::new(
+        "select external_id
+         from @calendar_event_links
+         where connection_id = $1
+           and is_unseen
+         order by link_id",
+        &[pg_sys::UUIDOID],
+    ) };
+    static SEEN: Statement = const { Statement::new(
+        "update @calendar_event_links
+         set is_unseen = false
+         where connection_id = $1
+           and external_id = any ($2)
+           and is_unseen",
+        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
+    ) };
+}
+
+/// Their identifiers, oldest first.
+pub fn find(installation: &Installation, connection: Uuid) -> SqlResult<Vec<String>> {
+    FIND.with(|statement| statement.rows(installation, &[uuid(connection).into()], Columns::word))
+}
+
+/// A pull knows of these.
+pub fn seen(installation: &Installation, connection: Uuid, external_ids: &[String]) -> SqlResult<()> {
+    if external_ids.is_empty() {
+        return Ok(());
+    }
+    within_scratch(|| {
+        let arguments = [uuid(connection).into(), column(external_ids, |id| id.as_str())];
+        SEEN.with(|statement| statement.execute(installation, &arguments))
+    })?;
+    Ok(())
+}
