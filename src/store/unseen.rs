@@ -21,11 +21,12 @@ thread_local! {
         &[pg_sys::UUIDOID],
     ) };
     static SEEN: Statement = const { Statement::new(
-        "update @calendar_event_links
+        "update @calendar_event_links l
          set is_unseen = false
-         where connection_id = $1
-           and external_id = any ($2)
-           and is_unseen",
+         from unnest($2) r (external_id)
+         where l.connection_id = $1
+           and l.external_id = r.external_id
+           and l.is_unseen",
         &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
     ) };
 }
