@@ -37,9 +37,7 @@ pub fn push(ask: &Ask, series_id: &str, change: &InstanceChange) -> Result<Outco
     match answer {
         Ok(_) => Ok(Outcome::Done),
         Err(error) if error.status() == Some(412) => Ok(Outcome::Stale),
-        Err(error) if api::is_gone(&error) => {
-            Ok(if change.payload.is_none() { Outcome::Done } else { Outcome::Stale })
-        }
+        Err(error) if api::is_gone(&error) => Ok(if change.payload.is_none() { Outcome::Done } else { Outcome::Stale }),
         Err(ApiError::Failed(failure)) if matches!(failure.status, 400 | 403 | 409 | 413 | 422) => {
             Ok(Outcome::Refused(failure.said()))
         }
