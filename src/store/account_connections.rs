@@ -1,5 +1,6 @@
 //! calendar_connections of accounts, as calendar_connect makes and changes them.
 
+use pgrx::datum::DatumWithOid;
 use pgrx::{JsonB, pg_sys};
 use serde_json::Value;
 use uuid::Uuid;
@@ -34,6 +35,24 @@ pub struct Settings<'a> {
     pub calendar_name: &'a str,
     /// Scheme, host and port of the API.
     pub origin: &'a str,
+}
+
+impl Settings<'_> {
+    /// As the last parameters of the statements below.
+    fn arguments(&self) -> [DatumWithOid<'_>; 10] {
+        [
+            self.direction.into(),
+            self.visibility.into(),
+            self.conflict_policy.into(),
+            JsonB(self.filter.clone()).into(),
+            JsonB(self.options.clone()).into(),
+            self.delegate_email.into(),
+            self.poll_interval.into(),
+            self.time_zone.into(),
+            self.calendar_name.into(),
+            self.origin.into(),
+        ]
+    }
 }
 
 /// A connection that is there already; its row is locked.
@@ -141,42 +160,22 @@ pub fn by_calendar(installation: &Installation, account_id: Uuid, calendar: &str
 
 /// Makes a connection, due at once; false where the user has one of that name, or one with that calendar.
 pub fn add(installation: &Installation, new: &New, settings: &Settings) -> SqlResult<bool> {
-    let arguments = [
+    let mut arguments = vec![
         uuid(new.id).into(),
         new.user_id.into(),
         new.name.into(),
         new.provider.into(),
         uuid(new.account_id).into(),
         new.calendar.into(),
-        settings.direction.into(),
-        settings.visibility.into(),
-        settings.conflict_policy.into(),
-        JsonB(settings.filter.clone()).into(),
-        JsonB(settings.options.clone()).into(),
-        settings.delegate_email.into(),
-        settings.poll_interval.into(),
-        settings.time_zone.into(),
-        settings.calendar_name.into(),
-        settings.origin.into(),
     ];
+    arguments.extend(settings.arguments());
     ADD.with(|statement| statement.execute(installation, &arguments)).map(|rows| rows > 0)
 }
 
 /// Changes how a calendar is connected; one that was unsubscribed from is connected again. Due at once.
 pub fn change(installation: &Installation, id: Uuid, settings: &Settings) -> SqlResult<()> {
-    let arguments = [
-        uuid(id).into(),
-        settings.direction.into(),
-        settings.visibility.into(),
-        settings.conflict_policy.into(),
-        JsonB(settings.filter.clone()).into(),
-        JsonB(settings.options.clone()).into(),
-        settings.delegate_email.into(),
-        settings.poll_interval.into(),
-        settings.time_zone.into(),
-        settings.calendar_name.into(),
-        settings.origin.into(),
-    ];
+    let mut arguments = vec![uuid(id).into()];
+    arguments.extend(settings.arguments());
     CHANGE.with(|statement| statement.execute(installation, &arguments))?;
     Ok(())
 }
