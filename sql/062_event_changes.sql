@@ -1,5 +1,5 @@
--- What is changed in calendar_events by plain SQL: noted, and queued for the calendars that it is sent to. What the
--- extension itself writes it queues itself.
+-- What is changed in calendar_events by plain SQL: noted, and queued for the calendars that it is sent to. An instance that
+-- is deleted is taken out of its series. What the extension itself writes it queues itself.
 
 create function calendar_event_stamp() returns trigger
     volatile

@@ -75,22 +75,27 @@ impl TriggerCall {
         }
     }
 
-    /// A row before it is written, with a timestamptz, counted from 0, that is the transaction's time.
+    /// A row before it is written, with another time in a column, counted from 0.
     ///
     /// # Safety
-    /// `tuple` is of the relation, and `place` one of its columns of that type.
-    pub unsafe fn stamped(&self, tuple: pg_sys::HeapTuple, place: usize) -> pg_sys::HeapTuple {
+    /// `tuple` is of the relation, and `place` one of its columns, a timestamptz.
+    pub unsafe fn stamped(
+        &self,
+        tuple: pg_sys::HeapTuple,
+        place: usize,
+        time: pg_sys::TimestampTz,
+    ) -> pg_sys::HeapTuple {
         static NOT_NULL: bool = false;
         // SAFETY: the caller's.
         unsafe {
-            let now = pg_sys::Datum::from(pg_sys::GetCurrentTransactionStartTimestamp());
+            let time = pg_sys::Datum::from(time);
             let attribute = place as i32 + 1;
             pg_sys::heap_modify_tuple_by_cols(
                 tuple,
                 (*self.relation()).rd_att,
                 1,
                 (&raw const attribute).cast_mut(),
-                (&raw const now).cast_mut(),
+                (&raw const time).cast_mut(),
                 (&raw const NOT_NULL).cast_mut(),
             )
         }

@@ -98,6 +98,33 @@ from calendar_upsert_events('ada', 'app', jsonb_build_array(
 ));
 select * from pg_temp.ahead where title = 'Twice';
 
+-- Single occurrences: one is changed, one deleted, one cancelled; the series goes on around them.
+select pg_temp.upsert('single', jsonb_build_object(
+    'title', 'Single', 'start', pg_temp.day(1) || 'T09:00Z', 'end', pg_temp.day(1) || 'T10:00Z',
+    'recurrence', '["RRULE:FREQ=DAILY;COUNT=6"]'::jsonb
+));
+create view pg_temp.single as
+select title, location, event_status, recurrence_id::date - current_date as day, event_date::time as at, is_override
+from calendar_events
+where external_id = 'single' and sync_status <> 'deleted'
+order by recurrence_id;
+update calendar_events set location = 'Room 5', event_date = event_date + interval '10 minutes'
+where external_id = 'single' and recurrence_id::date = pg_temp.day(2);
+delete from calendar_events where external_id = 'single' and recurrence_id::date = pg_temp.day(3);
+update calendar_events set event_status = 'cancelled'
+where external_id = 'single' and recurrence_id::date = pg_temp.day(4);
+select pg_temp.upsert('single', '{"title": "Single"}');
+select pg_temp.upsert('single', '{"title": "Renamed"}');
+select * from pg_temp.single;
+-- What the new rule does not give goes, and stands in the log.
+select pg_temp.upsert('single', '{"recurrence": ["RRULE:FREQ=DAILY;INTERVAL=3;COUNT=3"]}');
+select * from pg_temp.single;
+select action, status, o #>> '{event,details,location}' as location
+from calendar_sync_log, jsonb_array_elements(details -> 'dropped_occurrences') o;
+-- Without any occurrence there is no series.
+delete from calendar_events where external_id = 'single';
+select sync_status, cardinality(exdates) from calendar_series where external_id = 'single';
+
 -- The series' zone is where its rule counts: nine o'clock in Berlin, whatever UTC shows.
 select pg_temp.upsert('zone', '{"title": "Zone", "start": "2031-03-28T09:00", "end": "2031-03-28T10:00", "time_zone": "Europe/Berlin",
     "recurrence": ["RRULE:FREQ=DAILY;COUNT=4"]}');

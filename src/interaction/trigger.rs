@@ -111,7 +111,7 @@ unsafe fn stamp(call: &TriggerCall) -> SqlResult<pg_sys::HeapTuple> {
     let tuple = call.new_tuple();
     let Some(column) = layout_of(call)?.and_then(|layout| layout.synced_at) else { return Ok(tuple) };
     // SAFETY: the tuple is of the relation; the column is one of its.
-    Ok(unsafe { call.stamped(tuple, column.place) })
+    Ok(unsafe { call.stamped(tuple, column.place, pg_sys::GetCurrentTransactionStartTimestamp()) })
 }
 
 trigger_function!(calendar_interaction_open, pg_finfo_calendar_interaction_open, call => done(open(&call)));

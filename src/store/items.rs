@@ -83,12 +83,13 @@ thread_local! {
         ),
         &[pg_sys::UUIDARRAYOID],
     ) };
+    // What has begun is not stored again.
     static FORGET_INSTANCES: Statement = const { Statement::new(
         "update @calendar_events
-         set content_hash = null
+         set content_hash = case when event_date <= $2 then content_hash end,
+             last_synced_at = case when event_date <= $2 then changed_at else last_synced_at end
          where series_id = any ($1)
-           and (sync_status = 'deleted' or changed_at <> last_synced_at)
-           and event_date > $2",
+           and (sync_status = 'deleted' or changed_at <> last_synced_at)",
         &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static FORGET_SERIES: Statement = const { Statement::new(
@@ -167,6 +168,19 @@ fn of_series(stored: series::Stored, edits: Vec<Edit>) -> Standing {
     }
 }
 
+/// Adds to series what was done to their instances one by one. Returns the ids of those that have such.
+pub fn lay_edits_over(installation: &Installation, series: &mut [(Uuid, &mut Series)]) -> SqlResult<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = series.iter().map(|(id, _)| *id).collect();
+    let mut edits = edits(installation, &ids)?;
+    let edited = edits.keys().copied().collect();
+    for (id, series) in series {
+        for edit in edits.remove(id).into_iter().flatten() {
+            lay_over(series, edit);
+        }
+    }
+    Ok(edited)
+}
+
 /// Returns whether that changes something.
 fn lay_over(series: &mut Series, edit: Edit) -> bool {
     let Edit { recurrence_id, event, .. } = edit;
@@ -211,10 +225,17 @@ fn read_edit(columns: &mut Columns) -> SpiResult<Option<Edit>> {
 }
 
 /// What was done to instances one by one is to be written over with what their series say: those that are to come are
-/// taken for changed when these are stored the next time.
+/// taken for changed when these are stored the next time. The others are history, and no news any more.
 pub fn forget_edits(installation: &Installation, series: &HashSet<Uuid>, now: DateTime<Utc>) -> SqlResult<()> {
+    forget_instances(installation, series, now)?;
+    let ids: Vec<Uuid> = series.iter().copied().collect();
+    FORGET_SERIES.with(|statement| execute_on(installation, statement, &ids, Vec::new))?;
+    Ok(())
+}
+
+/// The same of series that are known to be written.
+pub fn forget_instances(installation: &Installation, series: &HashSet<Uuid>, now: DateTime<Utc>) -> SqlResult<()> {
     let ids: Vec<Uuid> = series.iter().copied().collect();
     FORGET_INSTANCES.with(|statement| execute_on(installation, statement, &ids, || vec![stamp(now).into()]))?;
-    FORGET_SERIES.with(|statement| execute_on(installation, statement, &ids, Vec::new))?;
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod ddl;
 mod details;
 pub mod deviations;
 pub mod events;
+pub mod exclusions;
 pub mod failures;
 pub mod feeds;
 mod found;

@@ -130,6 +130,10 @@ thread_local! {
         whole!("where series_id = any ($1) order by external_id for update"),
         &[pg_sys::UUIDARRAYOID],
     ) };
+    static LOCK_FREE: Statement = const { Statement::new(
+        whole!("where series_id = any ($1) order by external_id for update skip locked"),
+        &[pg_sys::UUIDARRAYOID],
+    ) };
     static DUE: Statement = const { Statement::new(
         whole!("where expand_at <= $1 and expand_at < 'infinity' and sync_status <> 'deleted'
             order by expand_at limit $2 for update skip locked"),
@@ -214,7 +218,7 @@ fn lines(values: &[String]) -> Option<String> {
     (!values.is_empty()).then(|| values.join("\n"))
 }
 
-fn json<T: serde::Serialize>(values: &[T]) -> Option<String> {
+pub(super) fn json<T: serde::Serialize>(values: &[T]) -> Option<String> {
     if values.is_empty() { None } else { serde_json::to_string(values).ok() }
 }
 
@@ -236,6 +240,11 @@ pub fn find(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>>
 /// The same, locked until the end of the transaction.
 pub fn lock(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
     outside::find(installation, &LOCK, ids, read_stored)
+}
+
+/// The same, but for those that somebody else has locked.
+pub fn lock_free(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Stored>> {
+    outside::find(installation, &LOCK_FREE, ids, read_stored)
 }
 
 /// Up to `limit` series whose stored window is to be moved on, locked; those longest in want of it first.

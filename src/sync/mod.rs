@@ -17,6 +17,7 @@ pub mod job;
 pub mod keys;
 pub mod now;
 pub mod parcel;
+mod patched;
 pub mod pool;
 pub mod pull;
 pub mod push;

@@ -12,8 +12,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::apply::{self, Action, Source, Terms};
+use super::patched::{self, Current, Patched};
 use crate::errors::SqlResult;
-use crate::store::{Installation, Wanted, events, installation_row, series};
+use crate::store::{Installation, Wanted, events, exclusions, installation_row, series};
 
 /// Events that are looked up and written at once.
 const AT_ONCE: usize = 1_000;
@@ -105,49 +106,52 @@ fn upsert_chunk(
     terms: &Terms,
     outcomes: &mut Vec<(usize, Outcome)>,
 ) -> SqlResult<()> {
-    let mut current = stored(installation, source, &handed, terms.now)?;
-    let mut items = Vec::with_capacity(handed.len());
-    let mut taken = Vec::with_capacity(handed.len());
+    let mut patches = Vec::with_capacity(handed.len());
     for (place, Handed { external_id, event }) in handed {
-        let external_id = match external_id {
-            Ok(external_id) => external_id,
+        match external_id {
+            Ok(external_id) => patches.push((place, external_id, event)),
             Err(error) => {
                 outcomes.push((place, Outcome { external_id: None, result: Err(Refusal::Patch(error)) }));
-                continue;
             }
-        };
-        let key = content::key(&external_id).into_owned();
-        let result = match patch::apply(current.get(&key), &external_id, &event, zones) {
-            Ok(item) => {
-                current.insert(key, item.body.clone());
-                items.push(Ok(item));
-                taken.push(outcomes.len());
-                // Filled in below.
-                Err(Refusal::Item(String::new()))
-            }
-            Err(error) => Err(Refusal::Patch(error)),
-        };
-        outcomes.push((place, Outcome { external_id: Some(external_id), result }));
+        }
+    }
+    let current = stored(installation, source, &patches, terms.now)?;
+    let keyed = patches.iter().map(|(_, external_id, event)| (external_id.as_str(), event)).collect();
+    let patched = patched::lay_over(installation, current, keyed, zones, terms.now)?;
+    let mut items = Vec::with_capacity(patches.len());
+    let mut taken = Vec::with_capacity(patches.len());
+    for ((place, external_id, _), item) in patches.into_iter().zip(patched) {
+        let result = item.map(|Patched { item, dropped }| {
+            items.push(Ok(item));
+            taken.push((outcomes.len(), dropped));
+        });
+        // Of what is taken it is filled in below.
+        let refusal = result.map_or_else(Refusal::Patch, |()| Refusal::Item(String::new()));
+        outcomes.push((place, Outcome { external_id: Some(external_id), result: Err(refusal) }));
     }
     let applied = apply::calendar(installation, source, zones, items, terms)?;
-    for (taken, outcome) in taken.into_iter().zip(applied.outcomes) {
+    let mut dropped_of = Vec::new();
+    for ((taken, dropped), outcome) in taken.into_iter().zip(applied.outcomes) {
         outcomes[taken].1.result = match (outcome.action, outcome.event_id) {
-            (Ok(action), Some(event_id)) => Ok((event_id, action)),
+            (Ok(action), Some(event_id)) => {
+                dropped_of.extend((!dropped.is_empty()).then_some((event_id, dropped)));
+                Ok((event_id, action))
+            }
             (Ok(_), None) => Err(Refusal::Item("it came to nothing".to_owned())),
             (Err(message), _) => Err(Refusal::Item(message)),
         };
     }
-    Ok(())
+    exclusions::log_dropped(installation, source.user_id, &dropped_of)
 }
 
 /// What is stored under the keys, locked. What was deleted is scheduled again if it is changed.
 fn stored(
     installation: &Installation,
     source: &Source,
-    handed: &[(usize, Handed)],
+    patches: &[(usize, String, Value)],
     now: DateTime<Utc>,
-) -> SqlResult<HashMap<String, Body>> {
-    let keys: Vec<_> = handed.iter().filter_map(|(_, one)| one.key()).collect();
+) -> SqlResult<HashMap<String, Current>> {
+    let keys: Vec<_> = patches.iter().map(|(_, external_id, _)| content::key(external_id)).collect();
     let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
     let (mut event_ids, mut series_ids) = (Vec::new(), Vec::new());
     events::known(installation, source, Wanted::Keys(&keys), now, |known| {
@@ -156,24 +160,32 @@ fn stored(
         }
     })?;
     series::known(installation, source, Wanted::Keys(&keys), now, |known| series_ids.push(known.series_id))?;
-    let mut found: HashMap<String, (bool, Body)> = HashMap::new();
+    let mut found: HashMap<String, (bool, Current)> = HashMap::new();
     for stored in events::lock(installation, &event_ids)? {
-        found.insert(stored.external_id, (stored.deleted, Body::Single(Box::new(stored.event))));
+        let current = Current { body: Body::Single(Box::new(stored.event)), living_series: None };
+        found.insert(stored.external_id, (stored.deleted, current));
     }
     for stored in series::lock(installation, &series_ids)? {
         // A single event that became a series, or the other way round: what is not deleted counts.
         if !stored.deleted || found.get(&stored.external_id).is_none_or(|(deleted, _)| *deleted) {
-            found.insert(stored.external_id, (stored.deleted, Body::Series(Box::new(stored.series))));
+            let living_series = (!stored.deleted).then_some(stored.series_id);
+            let current = Current { body: Body::Series(Box::new(stored.series)), living_series };
+            found.insert(stored.external_id, (stored.deleted, current));
         }
     }
-    Ok(found.into_iter().map(|(key, (deleted, body))| (key, if deleted { scheduled(body) } else { body })).collect())
+    let found = found.into_iter().map(|(key, (deleted, mut current))| {
+        if deleted {
+            schedule(&mut current.body);
+        }
+        (key, current)
+    });
+    Ok(found.collect())
 }
 
-fn scheduled(mut body: Body) -> Body {
-    match &mut body {
+fn schedule(body: &mut Body) {
+    match body {
         Body::Single(event) => event.details.event_status = EventStatus::Scheduled,
         Body::Series(series) => series.template.details.event_status = EventStatus::Scheduled,
         Body::Overrides(_) => {}
     }
-    body
 }

@@ -47,6 +47,7 @@ mod random_calendars;
 mod real_servers;
 mod replication;
 mod restore;
+mod series;
 mod standby;
 mod there;
 mod undone;

@@ -12,6 +12,7 @@ mod sides;
 
 use crate::event::{Body, Event, Series};
 pub use base::{Base, Occurrence};
+pub use occurrences::following;
 pub use sides::{Field, Rules, Side, Treatment};
 
 use occurrences::Rule;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::sides::{Merge, Mode, Side, Sides};
+use super::sides::{Merge, Mode, Rules, Side, Sides};
+use super::{Base, three_way};
 use crate::event::{Body, Details, Event, EventStatus, Override, Series};
 
 /// What dates the occurrences of a series; of a single event nothing.
@@ -205,6 +206,24 @@ fn event_of(state: &State, template: &Event, key: Key) -> Event {
     event.timing.start = key.0;
     event.timing.end = template.timing.end.and_then(|end| key.0.checked_add_signed(end - template.timing.start));
     event
+}
+
+/// An occurrence that stands for itself, after its series has changed: what was the same as in the series still is, the
+/// rest is as it was.
+pub fn following(own: &Override, before: &Series, after: &Series) -> Override {
+    let [before, after] = [before, after].map(|series| {
+        let event = event_of(&State::AsRuled, &series.template, key_of(own));
+        Body::Single(Box::new(event))
+    });
+    let rules = Rules { winner: Side::Local, ..Rules::MERGE };
+    let local = Body::Single(Box::new(own.event.clone()));
+    match three_way(&Base::new(before.clone(), before), &local, &after, &rules).body {
+        Body::Single(event) => {
+            let duration = own.duration.filter(|_| event.timing == own.event.timing);
+            Override { event: *event, duration, ..own.clone() }
+        }
+        _ => own.clone(),
+    }
 }
 
 /// The occurrences of which something is said, in the order of the first body, then of the second.

@@ -1,16 +1,26 @@
-//! What row triggers have seen and no statement trigger has queued yet.
+//! What row triggers have seen and no statement trigger has dealt with yet.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use pgrx::pg_sys;
+use uuid::Uuid;
 
 use crate::store::links::ItemId;
 use crate::store::transaction_end::Keeper;
 
+/// What statements have changed.
+#[derive(Default)]
+pub struct Collected {
+    pub items: HashSet<ItemId>,
+    /// Occurrences of series whose rows were deleted, by series and original start.
+    pub deleted: Vec<(Uuid, DateTime<Utc>)>,
+}
+
 thread_local! {
     /// With the subtransaction that changed it: what that does counts for nothing where it is rolled back.
-    static COLLECTED: RefCell<Vec<(pg_sys::SubTransactionId, HashSet<ItemId>)>> = const { RefCell::new(Vec::new()) };
+    static COLLECTED: RefCell<Vec<(pg_sys::SubTransactionId, Collected)>> = const { RefCell::new(Vec::new()) };
 }
 
 static KEEPER: Keeper = Keeper::new(
@@ -18,27 +28,27 @@ static KEEPER: Keeper = Keeper::new(
     |ended| COLLECTED.with_borrow_mut(|collected| collected.retain(|(subtransaction, _)| *subtransaction != ended)),
 );
 
-/// Collects items; returns how many there are now.
-pub fn add(items: impl Iterator<Item = ItemId>) -> usize {
+/// Has something collected; returns how much there is now.
+pub fn add(collect: impl FnOnce(&mut Collected)) -> usize {
     KEEPER.register();
     let current = current();
     COLLECTED.with_borrow_mut(|collected| {
         if collected.last().is_none_or(|(subtransaction, _)| *subtransaction != current) {
-            collected.push((current, HashSet::new()));
+            collected.push((current, Collected::default()));
         }
         let Some((_, own)) = collected.last_mut() else { return 0 };
-        own.extend(items);
-        own.len()
+        collect(own);
+        own.items.len() + own.deleted.len()
     })
 }
 
 /// Takes what was collected in this subtransaction; what was further out is left for the statement that did it, since this
 /// one may be rolled back.
-pub fn take() -> Vec<ItemId> {
+pub fn take() -> Collected {
     let current = current();
     COLLECTED.with_borrow_mut(|collected| {
         let own = collected.iter().position(|(subtransaction, _)| *subtransaction == current);
-        own.map(|place| collected.remove(place).1.into_iter().collect()).unwrap_or_default()
+        own.map(|place| collected.remove(place).1).unwrap_or_default()
     })
 }
 

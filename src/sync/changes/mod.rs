@@ -5,8 +5,10 @@
 
 mod collected;
 pub mod comparison;
+mod exclusions;
 mod trigger;
 
+use chrono::Utc;
 use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::warning;
 
@@ -14,39 +16,48 @@ use crate::errors::SqlResult;
 use crate::store::links::ItemId;
 use crate::store::{Installation, as_owner, guarded, queue, senders};
 
+use collected::Collected;
+
 /// Changes that are queued at once; a statement of more has several turns.
 const MOST: usize = 20_000;
+const NOT_QUEUED: &str = "changes of calendar_events were not queued for other calendars";
 
 /// A row was changed.
-fn add(items: impl Iterator<Item = ItemId>) {
-    if collected::add(items) >= MOST {
+fn add(collect: impl FnOnce(&mut Collected)) {
+    if collected::add(collect) >= MOST {
         flush();
     }
 }
 
-/// Queues what was collected.
+/// Takes deleted occurrences out of their series, and queues what was collected.
 fn flush() {
-    let items = collected::take();
+    let Collected { items, deleted } = collected::take();
+    if !deleted.is_empty() {
+        let series: Vec<ItemId> = deleted.iter().map(|(series_id, _)| ItemId::Series(*series_id)).collect();
+        let what = "deleted occurrences were not taken out of their series";
+        attempt(&series, what, |installation| exclusions::exclude(installation, deleted, Utc::now()));
+    }
     if !items.is_empty() {
-        attempt(&items, |installation| queue::changed(installation, &items, None));
+        let items: Vec<ItemId> = items.into_iter().collect();
+        attempt(&items, NOT_QUEUED, |installation| queue::changed(installation, &items, None));
     }
 }
 
 /// The table is about to be emptied: all that is linked or queued is deleted.
 fn about_to_be_emptied() {
-    let known = attempt(&[], |installation| {
+    let known = attempt(&[], NOT_QUEUED, |installation| {
         if senders::are_there(installation)? { queue::known_events(installation, None) } else { Ok(Vec::new()) }
     });
-    collected::add(known.unwrap_or_default().into_iter());
+    collected::add(|collected| collected.items.extend(known.unwrap_or_default()));
 }
 
-/// What comes of `work`; `None` where it fails.
-fn attempt<T>(items: &[ItemId], work: impl FnOnce(&Installation) -> SqlResult<T>) -> Option<T> {
+/// What comes of `work`; `None` where it fails: `what` says what that means.
+fn attempt<T>(items: &[ItemId], what: &str, work: impl FnOnce(&Installation) -> SqlResult<T>) -> Option<T> {
     let failure = match guarded(|| as_owner(work).unwrap_or_report()) {
         Ok(result) => return Some(result),
         Err(failure) => failure,
     };
-    warning!("calendar_sync: changes of calendar_events were not queued for other calendars: {}", failure.message);
+    warning!("calendar_sync: {what}: {}", failure.message);
     let noted = guarded(|| {
         as_owner(|installation| queue::note_failure(installation, items, &failure)).unwrap_or_report();
     });

@@ -12,7 +12,7 @@ use super::item::main_event;
 use crate::providers::account::{AccountProvider, CannotHold, InstanceChange};
 use crate::store::links::Base;
 use crate::sync::dates::place_day;
-use crate::sync::given::gives;
+use crate::sync::given::{gives, is_same_rule};
 use crate::zones::PgZones;
 
 /// Writes what goes to one connection.
@@ -115,8 +115,7 @@ impl Writer<'_> {
     fn follow_their_series(&self, series: &Series, base: Option<&Base>) -> Result<Vec<DateTime<Utc>>, CannotHold> {
         let Some(base) = base else { return Ok(Vec::new()) };
         let (Body::Series(before), Body::Series(there)) = (&base.local, base.remote()) else { return Ok(Vec::new()) };
-        let rule = |series: &Series| (series.template.timing.start, series.rrules.clone(), series.rdates.clone());
-        if rule(before) != rule(series) {
+        if !is_same_rule(before, series) {
             return Ok(Vec::new());
         }
         let one = |series: &Series| self.whole(&Body::Single(Box::new(as_ruled(series, series.template.timing.start))));

@@ -1,9 +1,9 @@
 //! Occurrences that were changed on one side while the other gave their series another rule.
 
-use calendar_sync_core::event::{Body, Override, Series};
+use calendar_sync_core::event::{Body, Override};
 use calendar_sync_core::merge::{Base, Field, Merged};
 
-use crate::sync::given::gives;
+use crate::sync::given::{is_same_rule, strays};
 
 /// Drops what is said of occurrences that the merged series does not give any more; what nobody had agreed on yet is noted
 /// as a conflict. As long as both sides have the old rule nothing is dropped.
@@ -13,18 +13,12 @@ pub fn drop(merged: &mut Merged, base: &Base) {
     if is_same_rule(series, before) && is_same_rule(series, there) {
         return;
     }
-    let is_stray = |one: &Override| !one.this_and_future && !gives(series, one.recurrence_id);
-    let strays: Vec<Override> = series.overrides.iter().filter(|one| is_stray(one)).cloned().collect();
+    let strays = strays(series);
     let Body::Series(series) = &mut merged.body else { return };
     series.overrides.retain(|one| !strays.contains(one));
     merged.takes_remote |= !strays.is_empty();
     let is_news = |one: &Override| !before.overrides.contains(one) && !there.overrides.contains(one);
     merged.conflicts.extend(strays.iter().filter(|one| is_news(one)).map(as_field));
-}
-
-fn is_same_rule(one: &Series, other: &Series) -> bool {
-    let rule = |series: &Series| (series.template.timing.start, series.rrules.clone(), series.rdates.clone());
-    rule(one) == rule(other)
 }
 
 fn as_field(one: &Override) -> Field {

@@ -3,8 +3,8 @@
 //!
 //! Some hundred steps each; MODEL_STEPS takes more, MODEL_SEED repeats a run.
 
-mod plan;
-mod there;
+pub mod plan;
+pub mod there;
 
 use std::collections::{BTreeMap, BTreeSet};
 
