@@ -182,6 +182,12 @@ fn a_channel_is_renewed_with_an_overlap_and_registered_anew_once_it_has_expired(
 fn a_lost_channel_is_found_by_its_silence_while_polling_goes_on() {
     let mut watched = watched("pull");
     let first = watched.channel();
+    // A poll says nothing of the channel while there was a notification, the first one say, since the poll before.
+    let silent =
+        "select count(*) from calendar_webhook_subscriptions w join calendar_connections c using (connection_id)
+                  where greatest(w.last_notification_at, w.created_at) < c.last_synced_at";
+    watched.run("update calendar_connections set next_poll_at = now(), announced_for = null");
+    eventually("nothing was announced since the last poll", || count(&mut watched.linked.client, silent) == 1);
     watched.linked.google.deliver(GoogleDelivery::Never);
     for number in 1..=3 {
         assert_eq!(watched.channel(), first);
