@@ -32,7 +32,6 @@ mod model;
 mod model_series;
 mod monitoring;
 mod notion;
-mod notion_model;
 mod on_call;
 mod outgoing;
 mod outside_calendars;
