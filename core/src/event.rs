@@ -46,34 +46,46 @@ pub struct Timing {
     pub floating: bool,
 }
 
-/// What an event says, apart from when it takes place.
+/// What an event says, apart from when it takes place. As JSON it is kept with each link: what is not there is not written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
     pub title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     pub event_type: EventType,
     pub event_status: EventStatus,
     pub show_as: ShowAs,
     pub sensitivity: Sensitivity,
     pub importance: Importance,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
     /// Mail address, or name where there is no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organizer: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attendees: Vec<Attendee>,
     /// Names or addresses, for readers who want no more than that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ical_uid: Option<String>,
     pub sequence: i32,
     /// When the origin says that it last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
     /// The provider's identifier of the series that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub series_master_id: Option<String>,
     /// The provider's identifier of the thread of messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<String>,
     /// `Some` for a Teams meeting, even if no address to join it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub teams: Option<TeamsMeeting>,
 }
 
