@@ -41,6 +41,7 @@ create table calendar_connections (
     last_error text,
     leased_until timestamptz,
     lease_generation bigint not null default 0,
+    compared_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint calendar_connections_name_key unique (user_id, name)
@@ -90,5 +91,6 @@ comment on column calendar_connections.last_synced_at is 'when it was last pulle
 comment on column calendar_connections.last_error is 'what went wrong last; NULL after a success';
 comment on column calendar_connections.leased_until is 'a worker is at it until then at the latest';
 comment on column calendar_connections.lease_generation is 'counts leases; a pull whose lease was taken over changes nothing';
+comment on column calendar_connections.compared_at is 'when all that stands here was last compared with what was sent there';
 comment on column calendar_connections.created_at is 'when it was made';
 comment on column calendar_connections.updated_at is 'when it was last changed by its owner';

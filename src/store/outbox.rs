@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
-use calendar_sync_core::content;
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::connections::Connection;
 use super::datum::{column, uuid, within_scratch};
 use super::links::ItemId;
 use super::outside::{execute_on, find};
 use super::rows::Columns;
-use super::{Installation, Statement};
-use crate::errors::SqlResult;
+use super::{Installation, Statement, delivery};
+use crate::errors::{SqlResult, internal};
 
-/// An operation that was taken.
+/// An operation whose turn it is.
 #[derive(Debug, Clone)]
 pub struct Taken {
     pub queue_id: Uuid,
@@ -53,12 +51,17 @@ impl Operation {
     }
 }
 
+/// An operation that is about to be sent.
+pub struct Begun<'a> {
+    pub queue_id: Uuid,
+    pub intent: Option<Intent<'a>>,
+}
+
 /// What is about to be sent of an item that is not there yet: noted before it is, for the case that nobody is there to hear
 /// what came of it and the item is gone here by then.
-pub struct Intent {
-    pub queue_id: Uuid,
+pub struct Intent<'a> {
     pub item: ItemId,
-    pub payload: Map<String, Value>,
+    pub payload: &'a Map<String, Value>,
 }
 
 /// A try that failed.
@@ -79,32 +82,19 @@ pub struct Dead {
     pub error: String,
 }
 
-/// A line of the log about what was sent to one connection.
-#[derive(Debug, Default)]
-pub struct PushLog {
-    /// What it is about, where it is about one item.
-    pub item: Option<ItemId>,
-    /// 'success', 'retry' or 'failed'.
-    pub status: &'static str,
-    pub error: Option<String>,
-    /// created, updated, deleted, unchanged
-    pub counts: Option<[i32; 4]>,
-    pub details: Option<Value>,
-    pub duration: Duration,
-}
-
 thread_local! {
     // Of an item's operations one at a time: what was under way first, then what was changed since.
-    static TAKE: Statement = const { Statement::new(
-        "with chosen as (
-             select p.queue_id, p.status = 'processing' was_under_way, p.priority, p.scheduled_for
+    static NEXT: Statement = const { Statement::new(
+        "select queue_id, operation, event_id, series_id, payload::text, retry_count, max_retries
+         from (
+             select p.*, true as was_under_way
              from @calendar_sync_queue p
              where p.connection_id = $1
                and p.status = 'processing'
              union all
              select *
              from (
-                 select q.queue_id, false, q.priority, q.scheduled_for
+                 select q.*, false
                  from @calendar_sync_queue q
                  where q.connection_id = $1
                    and q.status = 'pending'
@@ -120,17 +110,7 @@ thread_local! {
                  limit $2
                  for update skip locked
              ) due
-         ),
-         taken as (
-             update @calendar_sync_queue q
-             set status = 'processing'
-             where q.queue_id = any (array(select queue_id from chosen))
-             returning q.queue_id, q.operation, q.event_id, q.series_id, q.payload::text, q.retry_count, q.max_retries,
-                 q.queue_id = any (array(select queue_id from chosen where was_under_way)) as was_under_way,
-                 q.priority, q.scheduled_for
-         )
-         select *
-         from taken
+         ) next
          order by was_under_way desc, priority desc, scheduled_for, queue_id",
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
@@ -138,19 +118,15 @@ thread_local! {
         "select event_id, series_id from @calendar_events where event_id = any ($1) and series_id is not null",
         &[pg_sys::UUIDARRAYOID],
     ) };
-    static INTEND: Statement = const { Statement::new(
+    // A row is written once, whatever is to be noted.
+    static BEGIN: Statement = const { Statement::new(
         "update @calendar_sync_queue q
-         set payload = r.payload::jsonb
+         set status = 'processing',
+             payload = coalesce(r.payload::jsonb, q.payload)
          from unnest($1, $2) r (queue_id, payload)
-         where q.queue_id = r.queue_id",
+         where q.queue_id = r.queue_id
+           and (q.status <> 'processing' or r.payload is not null)",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
-    ) };
-    static LINK: Statement = const { Statement::new(
-        "insert into @calendar_event_links (connection_id, event_id, series_id)
-         select $1, r.event_id, r.series_id
-         from unnest($2, $3) r (event_id, series_id)
-         on conflict do nothing",
-        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
     static COMPLETE: Statement = const { Statement::new(
         "update @calendar_sync_queue
@@ -195,30 +171,6 @@ thread_local! {
          where q.queue_id = r.queue_id",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
     ) };
-    static MARK_LINKS: Statement = const { Statement::new(
-        "update @calendar_event_links l
-         set sync_status = case when $5 and l.sync_status <> 'conflict' then 'error' else l.sync_status end,
-             last_sync_error = r.error,
-             retry_count = l.retry_count + 1
-         from unnest($2, $3, $4) r (event_id, series_id, error)
-         where l.connection_id = $1
-           and (l.event_id = r.event_id or l.series_id = r.series_id)",
-        &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::BOOLOID],
-    ) };
-    static ANEW: Statement = const { Statement::new(
-        "update @calendar_event_links
-         set external_id = null,
-             etag = null,
-             base = null,
-             local_version = null,
-             remote_version = null,
-             sync_status = 'pending',
-             deleted_at = null,
-             is_unseen = false,
-             revision = revision + 1
-         where link_id = any ($1)",
-        &[pg_sys::UUIDARRAYOID],
-    ) };
     static STATUS: Statement = const { Statement::new(
         "select c.user_id, q.status
          from @calendar_sync_queue q
@@ -241,44 +193,13 @@ thread_local! {
          on conflict do nothing",
         &[pg_sys::UUIDOID],
     ) };
-    static FOUND: Statement = const { Statement::new(
-        "update @calendar_event_links l
-         set external_id = r.external_id, etag = r.etag
-         from unnest($1, $2, $3) r (link_id, external_id, etag)
-         where l.link_id = r.link_id",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TEXTARRAYOID],
-    ) };
-    static SENT: Statement = const { Statement::new(
-        "update @calendar_connections
-         set leased_until = null,
-             lease_generation = lease_generation + 1,
-             consecutive_failures = 0,
-             last_error = null,
-             status = case when status = 'error' and held_back is null then 'active' else status end,
-             last_synced_at = case when direction = 'push' then clock_timestamp() else last_synced_at end,
-             next_poll_at = case
-                 when $2 then clock_timestamp()
-                 when direction = 'push' then null
-                 else next_poll_at
-             end
-         where connection_id = $1",
-        &[pg_sys::UUIDOID, pg_sys::BOOLOID],
-    ) };
-    static LOG: Statement = const { Statement::new(
-        "insert into @calendar_sync_log (connection_id, provider, user_id, event_id, action, status, error_message, details,
-             created, updated, deleted, unchanged, duration_ms)
-         values ($1, $2, $3, $4, 'push', $5, $6, $7, $8, $9, $10, $11, $12)",
-        &[
-            pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID,
-            pg_sys::JSONBOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::INT4OID,
-        ],
-    ) };
 }
 
-/// Takes due operations of a connection that the caller has to itself, in the order in which they are to be sent.
-pub fn take(installation: &Installation, connection: Uuid, limit: usize) -> SqlResult<Vec<Taken>> {
+/// The next operations of a connection that the caller has to itself, in the order in which they are to be sent; locked
+/// until the end of the transaction, in which they are begun, or come to their end.
+pub fn next(installation: &Installation, connection: Uuid, limit: usize) -> SqlResult<Vec<Taken>> {
     let arguments = [uuid(connection).into(), (limit as i64).into()];
-    within_scratch(|| TAKE.with(|statement| statement.rows(installation, &arguments, read)))
+    within_scratch(|| NEXT.with(|statement| statement.rows(installation, &arguments, read)))
 }
 
 fn read(columns: &mut Columns) -> SpiResult<Taken> {
@@ -298,33 +219,20 @@ pub fn series_of(installation: &Installation, events: &[Uuid]) -> SqlResult<Vec<
     find(installation, &SERIES_OF, events, read)
 }
 
-/// Makes links of items that have none yet.
-pub fn link(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<()> {
-    if items.is_empty() {
+/// Notes what is about to be sent; makes links of what is about to be created, which say how often that was done before.
+pub fn begin(installation: &Installation, connection: Uuid, begun: &[Begun]) -> SqlResult<()> {
+    if begun.is_empty() {
         return Ok(());
     }
+    let intents = || begun.iter().filter_map(|one| one.intent.as_ref());
+    let payload = |intent: &Intent| serde_json::to_string(intent.payload).map_err(internal);
+    let payloads = begun.iter().map(|one| one.intent.as_ref().map(payload).transpose());
+    let payloads = payloads.collect::<SqlResult<Vec<Option<String>>>>()?;
     within_scratch(|| {
-        let arguments = [
-            uuid(connection).into(),
-            column(items, |item| item.event().map(uuid)),
-            column(items, |item| item.series().map(uuid)),
-        ];
-        LINK.with(|statement| statement.execute(installation, &arguments))
+        let arguments = [column(begun, |one| uuid(one.queue_id)), payloads.into()];
+        BEGIN.with(|statement| statement.execute(installation, &arguments))
     })?;
-    Ok(())
-}
-
-/// Notes what is about to be created; makes the items' links, which say how often that was done before.
-pub fn intend(installation: &Installation, connection: Uuid, intents: &[Intent]) -> SqlResult<()> {
-    if intents.is_empty() {
-        return Ok(());
-    }
-    within_scratch(|| {
-        let payloads = intents.iter().map(|one| Value::Object(one.payload.clone()).to_string());
-        let arguments = [column(intents, |one| uuid(one.queue_id)), payloads.collect::<Vec<_>>().into()];
-        INTEND.with(|statement| statement.execute(installation, &arguments))
-    })?;
-    link(installation, connection, &intents.iter().map(|one| one.item).collect::<Vec<_>>())
+    delivery::link(installation, connection, &intents().map(|intent| intent.item).collect::<Vec<_>>())
 }
 
 /// These are done.
@@ -360,30 +268,7 @@ pub fn bury(installation: &Installation, connection: Uuid, dead: &[Dead]) -> Sql
         BURY.with(|statement| statement.execute(installation, &arguments))
     })?;
     let errors: Vec<_> = dead.iter().map(|one| (one.item, one.error.as_str())).collect();
-    mark(installation, connection, &errors, true)
-}
-
-/// Links say what is wrong. `for_good`: their status does, too.
-pub fn mark(installation: &Installation, connection: Uuid, errors: &[(ItemId, &str)], for_good: bool) -> SqlResult<()> {
-    if errors.is_empty() {
-        return Ok(());
-    }
-    within_scratch(|| {
-        let arguments = [
-            uuid(connection).into(),
-            column(errors, |(item, _)| item.event().map(uuid)),
-            column(errors, |(item, _)| item.series().map(uuid)),
-            column(errors, |(_, error)| *error),
-            for_good.into(),
-        ];
-        MARK_LINKS.with(|statement| statement.execute(installation, &arguments))
-    })?;
-    Ok(())
-}
-
-/// What these links stood for is there no more, and is to be created once more, as something new.
-pub fn anew(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
-    ANEW.with(|statement| execute_on(installation, statement, links, Vec::new))
+    delivery::mark(installation, connection, &errors, true)
 }
 
 /// Whose an operation is, and its status.
@@ -395,48 +280,5 @@ pub fn status(installation: &Installation, queue_id: Uuid) -> SqlResult<Option<(
 /// Tries an operation again at once that has failed for good, or waits.
 pub fn retry(installation: &Installation, queue_id: Uuid) -> SqlResult<()> {
     RETRY.with(|statement| statement.execute(installation, &[uuid(queue_id).into()]))?;
-    Ok(())
-}
-
-/// What is there by now of items whose links these are: (link, identifier, version).
-pub fn found(installation: &Installation, links: &[(Uuid, String, Option<String>)]) -> SqlResult<()> {
-    if links.is_empty() {
-        return Ok(());
-    }
-    within_scratch(|| {
-        let arguments = [
-            column(links, |(link, ..)| uuid(*link)),
-            column(links, |(_, external_id, _)| content::key(external_id).into_owned()),
-            column(links, |(.., etag)| etag.as_deref()),
-        ];
-        FOUND.with(|statement| statement.execute(installation, &arguments))
-    })?;
-    Ok(())
-}
-
-/// Ends the lease after the provider has taken something; call only with the row locked.
-pub fn sent(installation: &Installation, connection: Uuid, poll: bool) -> SqlResult<()> {
-    SENT.with(|statement| statement.execute(installation, &[uuid(connection).into(), poll.into()]))?;
-    Ok(())
-}
-
-/// Writes a row of calendar_sync_log.
-pub fn log(installation: &Installation, connection: &Connection, log: PushLog) -> SqlResult<()> {
-    let count = |index: usize| log.counts.map(|counts| counts[index]).into();
-    let arguments = [
-        uuid(connection.id).into(),
-        connection.provider.as_str().into(),
-        connection.user_id.as_str().into(),
-        log.item.and_then(ItemId::event).map(uuid).into(),
-        log.status.into(),
-        log.error.as_deref().into(),
-        log.details.map(pgrx::JsonB).into(),
-        count(0),
-        count(1),
-        count(2),
-        count(3),
-        i32::try_from(log.duration.as_millis()).unwrap_or(i32::MAX).into(),
-    ];
-    LOG.with(|statement| statement.execute(installation, &arguments))?;
     Ok(())
 }

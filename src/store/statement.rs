@@ -224,6 +224,6 @@ impl Statement {
     }
 }
 
-fn text_in(installation: &Installation, text: &str) -> String {
+pub(super) fn text_in(installation: &Installation, text: &str) -> String {
     text.replace("@calendar_", &format!("{}.calendar_", installation.schema))
 }

@@ -1,5 +1,7 @@
 //! Events that a pull has taken for somebody else's although they are ours: sent, and the answer lost.
 
+use std::collections::HashSet;
+
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
@@ -13,6 +15,13 @@ use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
 thread_local! {
+    static LINKED: Statement = const { Statement::new(
+        "select l.event_id, l.series_id
+         from unnest($2) k (external_id)
+         join @calendar_event_links l on l.external_id = k.external_id
+         where l.connection_id = $1",
+        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
+    ) };
     static OF_CONNECTION: Statement = const { Statement::new(
         "select event_id, null::uuid
          from @calendar_events
@@ -35,10 +44,15 @@ thread_local! {
 
 /// Removes events and series of that connection whose identifiers there turn out to be other items'.
 pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Agreed]) -> SqlResult<()> {
-    let external_ids: Vec<&str> = agreed.iter().map(|one| one.external_id.as_str()).collect();
-    let known = links::by_external_id(installation, connection.id, &external_ids)?;
-    let is_ours = |item: ItemId| agreed.iter().any(|one| one.item == item);
-    let others: Vec<ItemId> = known.into_iter().map(|link| link.item).filter(|item| !is_ours(*item)).collect();
+    if agreed.is_empty() {
+        return Ok(());
+    }
+    let known = within_scratch(|| {
+        let arguments = [uuid(connection.id).into(), column(agreed, |one| links::key(&one.external_id))];
+        LINKED.with(|statement| statement.rows(installation, &arguments, read))
+    })?;
+    let ours: HashSet<ItemId> = agreed.iter().map(|one| one.item).collect();
+    let others: Vec<ItemId> = known.into_iter().filter(|item| !ours.contains(item)).collect();
     if others.is_empty() {
         return Ok(());
     }

@@ -17,25 +17,18 @@ const OFTEN: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Failed interactions that are tried again in one transaction.
 const RETRIES: i32 = 100;
+/// Connections that are compared one after the other.
+const COMPARISONS: usize = 10;
 
 pub struct Upkeep {
     next: Instant,
     next_cleanup: Instant,
     cleanup: cleanup::Rounds,
-    comparison: comparison::Rounds,
-    /// Of today.
-    is_compared: bool,
 }
 
 impl Upkeep {
     pub fn new(now: Instant) -> Self {
-        Self {
-            next: now,
-            next_cleanup: now,
-            cleanup: cleanup::Rounds::default(),
-            comparison: comparison::Rounds::default(),
-            is_compared: false,
-        }
+        Self { next: now, next_cleanup: now, cleanup: cleanup::Rounds::default() }
     }
 
     pub fn is_due(&self, now: Instant) -> bool {
@@ -50,24 +43,18 @@ impl Upkeep {
         }
         let (extension, extended) =
             logged(within_here(|installation| apply::extend(installation, &PgZones, Utc::now())));
-        let more =
-            extended.is_some_and(|series| series > 0) || retried.is_some_and(|tried| tried.len() == RETRIES as usize);
+        if extension != Extension::Present {
+            return extension;
+        }
+        let (extension, more_to_compare) = compare();
+        let more = more_to_compare
+            || extended.is_some_and(|series| series > 0)
+            || retried.is_some_and(|tried| tried.len() == RETRIES as usize);
         self.next = if more { now } else { now + OFTEN };
         if extension != Extension::Present || now < self.next_cleanup {
             return extension;
         }
-        if self.is_compared { self.clean_up(now) } else { self.compare(now) }
-    }
-
-    /// Some of the daily comparison.
-    fn compare(&mut self, now: Instant) -> Extension {
-        let (extension, is_last) = logged(within_here(|installation| self.comparison.next(installation)));
-        if extension != Extension::Locked {
-            // What fails is tried again tomorrow.
-            self.is_compared = is_last.unwrap_or(true);
-            self.next = now;
-        }
-        extension
+        self.clean_up(now)
     }
 
     /// One batch of the daily cleanup.
@@ -81,10 +68,23 @@ impl Upkeep {
         }
         if self.cleanup.finished(removed.unwrap_or_default()) {
             self.next_cleanup = now + DAY;
-            self.is_compared = false;
         } else {
             self.next = now;
         }
         extension
     }
+}
+
+/// Some of the daily comparison, each connection in a transaction of its own; whether there may be more.
+fn compare() -> (Extension, bool) {
+    for _ in 0..COMPARISONS {
+        let (extension, compared) = logged(within_here(comparison::next));
+        if extension != Extension::Present || compared == Some(false) {
+            return (extension, false);
+        }
+        if compared.is_none() {
+            logged(within_here(comparison::put_off));
+        }
+    }
+    (Extension::Present, true)
 }

@@ -272,6 +272,35 @@ fn what_triggers_do_not_see_is_found_by_comparing() {
 }
 
 #[test]
+fn the_worker_compares_each_calendar_once_a_day_however_often_it_starts() {
+    let (cluster, mut client) = start();
+    run(&mut client, CONNECT);
+    run(
+        &mut client,
+        "insert into calendar_connections (user_id, name, provider, account_id, external_calendar_id, direction)
+         select 'bob@example.com', 'Work', provider, account_id, 'b', direction from calendar_connections;
+         update calendar_connections set status = 'paused';
+         update calendar_connections set compared_at = now() where user_id = 'ada@example.com';
+         set session_replication_role = replica;
+         insert into calendar_events (user_id, title, event_date)
+         values ('ada@example.com', 'Hers', now()), ('bob@example.com', 'His', now());
+         reset session_replication_role",
+    );
+    cluster.set("calendar_sync.worker", "on");
+    eventually("his was never compared", || !text(&mut client, WAITING).is_empty());
+    assert_eq!(text(&mut client, WAITING), "create His");
+    run(
+        &mut client,
+        "update calendar_connections set compared_at = now() - interval '25 hours' where user_id = 'ada@example.com';
+         delete from calendar_sync_queue",
+    );
+    cluster.restart("fast");
+    let mut client = cluster.connect("crm");
+    eventually("hers was compared a day ago", || !text(&mut client, WAITING).is_empty());
+    assert_eq!(text(&mut client, WAITING), "create Hers");
+}
+
+#[test]
 fn restoring_a_dump_queues_nothing_and_the_copy_queues_nothing_until_it_is_the_real_one() {
     let (cluster, mut client) = start();
     run(&mut client, CONNECT);

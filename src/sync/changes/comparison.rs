@@ -1,14 +1,17 @@
 //! Comparing all that stands here with what was sent, for changes that no trigger has seen: those of a session with
 //! `session_replication_role = replica`, of transactions that were open while their calendar was connected, of a copy
 //! before it became the real one.
+//!
+//! Each connection keeps when that was done last, so that a worker that starts anew does not begin anew. A crash is no
+//! reason to: what it takes it takes from the events and from the queue alike.
 
-use uuid::Uuid;
+use std::time::Duration;
 
 use crate::errors::SqlResult;
 use crate::store::{Installation, queue};
 
-/// Connections that are compared in one transaction.
-const AT_ONCE: usize = 10;
+/// Time from one comparison of a connection to the next.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Compares all connections.
 pub fn all(installation: &Installation) -> SqlResult<()> {
@@ -16,23 +19,15 @@ pub fn all(installation: &Installation) -> SqlResult<()> {
     senders.into_iter().try_for_each(|connection| queue::reconcile(installation, connection, false))
 }
 
-/// Goes through all connections some at a time, from one call to the next.
-#[derive(Debug, Default)]
-pub struct Rounds {
-    waiting: Option<Vec<Uuid>>,
+/// Compares a connection that is due; false where none is.
+pub fn next(installation: &Installation) -> SqlResult<bool> {
+    let due = queue::not_compared_for(installation, EVERY)?;
+    due.map_or(Ok(()), |connection| queue::reconcile(installation, connection, false))?;
+    Ok(due.is_some())
 }
 
-impl Rounds {
-    /// Compares some; whether that were the last.
-    pub fn next(&mut self, installation: &Installation) -> SqlResult<bool> {
-        let mut waiting = match self.waiting.take() {
-            Some(waiting) => waiting,
-            None => queue::senders(installation)?,
-        };
-        let rest = waiting.split_off(waiting.len().min(AT_ONCE));
-        let is_last = rest.is_empty();
-        self.waiting = (!is_last).then_some(rest);
-        waiting.into_iter().try_for_each(|connection| queue::reconcile(installation, connection, false))?;
-        Ok(is_last)
-    }
+/// The connection that is due can't be compared: that is tried again when it is due the next time.
+pub fn put_off(installation: &Installation) -> SqlResult<()> {
+    let due = queue::not_compared_for(installation, EVERY)?;
+    due.map_or(Ok(()), |connection| queue::compared(installation, connection))
 }

@@ -9,7 +9,7 @@ use crate::errors::SqlResult;
 use crate::store::Installation;
 use crate::store::links::{self, ItemId, Link};
 use crate::store::outbox::{self, Taken};
-use crate::store::{items, queue};
+use crate::store::{belonging, items};
 
 /// All that is needed of them, read in a handful of statements.
 pub struct Items {
@@ -27,7 +27,7 @@ impl Items {
         let mut items: Vec<ItemId> = taken.iter().map(|one| read.meant(one.item)).collect();
         items.sort_unstable();
         items.dedup();
-        let belonging = queue::belonging(installation, connection, &items)?;
+        let belonging = belonging::among(installation, connection, &items)?;
         let standing = items::find(installation, &items)?;
         let standing = standing.into_iter().filter(|one| !one.deleted && belonging.contains(&one.item));
         read.bodies = standing.map(|one| (one.item, one.body)).collect();

@@ -12,8 +12,9 @@ use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
 use crate::store::connections::{Calendar, Connection};
+use crate::store::delivery::{self, PushLog};
 use crate::store::links::{self, Agreed, Base, ItemId, Link};
-use crate::store::outbox::{self, Dead, Intent, PushLog, Taken};
+use crate::store::outbox::{self, Begun, Dead, Intent, Taken};
 
 /// Operations of a connection that were taken from the queue.
 #[derive(Default)]
@@ -44,13 +45,13 @@ pub fn prepare(
     options: &Value,
     limit: usize,
 ) -> SqlResult<Prepared> {
-    let mut taken = outbox::take(installation, connection.id, limit.min(MOST))?;
+    let mut taken = outbox::next(installation, connection.id, limit.min(MOST))?;
     let items = Items::read(installation, connection.id, &taken)?;
     taken.iter_mut().for_each(|one| one.item = items.meant(one.item));
     let planner =
         Planner { connection, items: &items, writer: Writer { provider, options, busy_only: calendar.busy_only } };
     let mut prepared = Prepared::default();
-    let (mut intents, mut agreed, mut done, mut dead) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut agreed, mut done, mut dead) = (Vec::new(), Vec::new(), Vec::new());
     for one in taken {
         // Several occurrences of a series were changed: they go as one.
         let same = prepared.operations.iter_mut().find(|operation| operation.taken.item == one.item);
@@ -60,9 +61,6 @@ pub fn prepare(
         }
         match planner.plan(&one) {
             Plan::Send(change, purpose) => {
-                if let (Change::Create { payload, .. }, Purpose::Agree(_)) = (&change, &purpose) {
-                    intents.push(Intent { queue_id: one.queue_id, item: one.item, payload: payload.clone() });
-                }
                 let link = items.link(one.item).cloned();
                 prepared.operations.push(Operation { taken: one, others: Vec::new(), link, change, purpose });
             }
@@ -82,22 +80,34 @@ pub fn prepare(
             }
         }
     }
-    outbox::intend(installation, connection.id, &intents)?;
+    let begun: Vec<Begun> = prepared.operations.iter().flat_map(Operation::begun).collect();
+    outbox::begin(installation, connection.id, &begun)?;
     links::agree(installation, connection.id, &agreed, Utc::now())?;
     outbox::complete(installation, &done)?;
     refuse(installation, connection, &dead)?;
     Ok(prepared)
 }
 
+impl Operation {
+    fn begun(&self) -> impl Iterator<Item = Begun<'_>> {
+        let intent = match (&self.change, &self.purpose) {
+            (Change::Create { payload, .. }, Purpose::Agree(_)) => Some(Intent { item: self.taken.item, payload }),
+            _ => None,
+        };
+        let others = self.others.iter().map(|one| Begun { queue_id: one.queue_id, intent: None });
+        std::iter::once(Begun { queue_id: self.taken.queue_id, intent }).chain(others)
+    }
+}
+
 /// What its provider can't hold stays here; the link says why.
 fn refuse(installation: &Installation, connection: &Connection, dead: &[Dead]) -> SqlResult<()> {
     let items: Vec<ItemId> = dead.iter().map(|one| one.item).collect();
-    outbox::link(installation, connection.id, &items)?;
+    delivery::link(installation, connection.id, &items)?;
     outbox::bury(installation, connection.id, dead)?;
     for one in dead {
         let log =
             PushLog { item: Some(one.item), status: "failed", error: Some(one.error.clone()), ..PushLog::default() };
-        outbox::log(installation, connection, log)?;
+        delivery::log(installation, connection, log)?;
     }
     Ok(())
 }

@@ -13,8 +13,9 @@ use super::{Operation, Outcome, Purpose, Sent};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, Change, Pushed, Remote};
 use crate::store::connections::Connection;
+use crate::store::delivery::{self, PushLog};
 use crate::store::links::{self, Agreed, Base};
-use crate::store::outbox::{self, Dead, Missed, Operation as Kind, PushLog, Taken};
+use crate::store::outbox::{self, Dead, Missed, Operation as Kind, Taken};
 use crate::store::{Installation, twins};
 use crate::sync::pull::{self, Trouble};
 use crate::sync::schedule;
@@ -232,14 +233,14 @@ impl Ledger<'_> {
         twins::remove(installation, connection, &self.agreed)?;
         links::agree(installation, id, &self.agreed, now)?;
         links::gone(installation, &self.gone, now)?;
-        outbox::anew(installation, &self.anew)?;
-        outbox::found(installation, &self.found)?;
+        delivery::anew(installation, &self.anew)?;
+        delivery::found(installation, &self.found)?;
         outbox::complete(installation, &self.done)?;
         outbox::put_back(installation, &self.missed)?;
         outbox::bury(installation, id, &self.dead)?;
         self.log(installation, duration)?;
         if self.settled.trouble.is_none() {
-            outbox::sent(installation, id, self.settled.poll)?;
+            delivery::sent(installation, id, self.settled.poll)?;
         }
         Ok(self.settled)
     }
@@ -254,7 +255,7 @@ impl Ledger<'_> {
                 duration,
                 ..PushLog::default()
             };
-            outbox::log(installation, self.connection, log)?;
+            delivery::log(installation, self.connection, log)?;
         }
         let blamed = |taken: &Taken| !self.missed.iter().any(|one| one.queue_id == taken.queue_id && !one.counts);
         for (taken, status, error) in &self.settled.operations {
@@ -266,7 +267,7 @@ impl Ledger<'_> {
                 details: Some(json!({ "operation": taken.operation.word(), "queue_id": taken.queue_id.to_string() })),
                 ..PushLog::default()
             };
-            outbox::log(installation, self.connection, log)?;
+            delivery::log(installation, self.connection, log)?;
         }
         Ok(())
     }

@@ -1,0 +1,358 @@
+//! What is to become of an item at the connections that changes are sent to, worked out in sets.
+//!
+//! An operation is worked out from how things stand after a change, never from the change itself: for every connection
+//! that sends, an item that belongs there and one that is there already (its link) are compared. So it does not matter how
+//! often, in what order or by whom a change is noted, and an operation that waits becomes what the newest state asks for.
+//!
+//! Rows of links are never written here: whoever sends must not wait for the end of somebody's transaction.
+
+use chrono::{DateTime, Utc};
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use pgrx::spi::SpiResult;
+use uuid::Uuid;
+
+use super::belonging::belonging;
+use super::datum::{column, stamp, uuid, within_scratch};
+use super::links::ItemId;
+use super::planned_once::PlannedOnce;
+use super::rows::Columns;
+use super::{Installation, Statement};
+use crate::errors::SqlResult;
+
+/// How often an operation may be taken by whoever sends while it is to be withdrawn.
+const TRIES: usize = 3;
+/// Changes that one plan is good for, see [`PlannedOnce`].
+const FEW: usize = 100;
+
+/// How operations are queued.
+pub(super) struct Terms {
+    /// What was over before then is not sent any more.
+    pub since: DateTime<Utc>,
+    pub priority: i32,
+    pub max_retries: i32,
+}
+
+/// What is to become of items of one kind at the connections that they concern.
+///
+/// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `lives`: it takes place.
+/// `which`: the connections that are meant, as a condition on connection_id. What came from a connection is never new there.
+macro_rules! operations {
+    (
+        id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
+        lives: $lives:literal, which: $which:literal, item: $item:literal, noted: $noted:expr, joins: $joins:literal
+    ) => {
+        concat!(
+            "with item (id) as materialized (", $item, "),
+             wanted as materialized (
+                 select t.", $id, " as id, c.connection_id, t.changed_at,
+                     ", $end, " > $2 and t.connection_id is distinct from c.connection_id as may_be_new
+                 ", belonging!(id: $id, table: $table, single: $single, lives: $lives, item: "item i"), "
+                   and c.connection_id ", $which, "
+             ),
+             linked as materialized (
+                 select l.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at,
+                     l.sync_status in ('error', 'conflict') as is_troubled
+                 from (
+                     select i.id, l.*
+                     from item i
+                     cross join lateral (
+                         select connection_id, external_id, etag, last_sync_at, sync_status
+                         from @calendar_event_links
+                         where ", $id, " = i.id and sync_status <> 'deleted'
+                         offset 0
+                     ) l
+                     offset 0
+                 ) l
+                 join @calendar_connections c on c.connection_id = l.connection_id
+                 where c.account_id is not null
+                   and c.direction <> 'pull'
+                   and c.status <> 'removed'
+                   and c.connection_id ", $which, "
+                 union all
+                 select i.id, q.connection_id, null, null, true, null, false
+                 from @calendar_sync_queue q
+                 join item i on i.id = q.", $id, "
+                 where q.status = 'processing'
+                   and q.connection_id ", $which, "
+                   and not exists (
+                       select
+                       from @calendar_event_links l
+                       where l.", $id, " = q.", $id, "
+                         and l.connection_id = q.connection_id
+                         and l.sync_status <> 'deleted'
+                   )
+             ),
+             pair as materialized (
+                 select coalesce(w.id, l.id) as id, coalesce(w.connection_id, l.connection_id) as connection_id,
+                     case when w.id is null then 'delete' when l.is_there then 'update' else 'create' end as operation,
+                     case
+                         when w.id is null then jsonb_build_object('external_id', l.external_id, 'etag', l.etag)
+                     end as payload,
+                     w.changed_at > l.last_sync_at as is_newer, coalesce(l.is_troubled, false) as is_troubled
+                 from wanted w
+                 full join linked l on l.id = w.id and l.connection_id = w.connection_id
+                 where l.id is not null or w.may_be_new
+             ),
+             obsolete as materialized (
+                 select q.queue_id
+                 from item i
+                 cross join lateral (
+                     select * from @calendar_sync_queue where ", $id, " = i.id and status = 'pending' offset 0
+                 ) q
+                 where q.connection_id ", $which, "
+                   and (i.id, q.connection_id) not in (select id, connection_id from pair)
+             ),
+             withdrawn as (
+                 delete from @calendar_sync_queue
+                 where queue_id = any (array(select queue_id from obsolete)) and status = 'pending'
+                 returning 1
+             ),
+             queued as (
+                 insert into @calendar_sync_queue as q (operation, ", $id, ", connection_id, payload, priority, max_retries)
+                 select operation, id, connection_id, payload, $3, $4
+                 from pair
+                 where ", $noted, "
+                 order by id, connection_id
+                 on conflict (", $id, ", connection_id) where ", $id, " is not null and status = 'pending'
+                 do update ", $joins, "
+                 returning 1
+             )
+             select (select count(*) from queued) > 0,
+                 (select count(*) from obsolete) > (select count(*) from withdrawn)"
+        )
+    };
+}
+
+/// After a change of `$5`: at all connections but the one that it came from.
+macro_rules! changed {
+    (id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal) => {
+        operations!(
+            id: $id, table: $table, end: $end, single: $single,
+            lives: "t.event_status <> 'cancelled'",
+            which: "is distinct from $1",
+            item: "select distinct id from unnest($5) u (id)",
+            noted: "true",
+            // Another change is another reason to try.
+            // What may have been created there, and under which identifier, is known by what was about to be sent alone.
+            joins: "set operation = excluded.operation,
+                        payload = case
+                            when excluded.operation = 'delete' and excluded.payload ->> 'external_id' is null
+                                then coalesce(q.payload, excluded.payload)
+                            else excluded.payload
+                        end,
+                        priority = greatest(q.priority, excluded.priority),
+                        retry_count = 0,
+                        max_retries = excluded.max_retries,
+                        last_error = null,
+                        scheduled_for = excluded.scheduled_for"
+        )
+    };
+}
+
+/// At one connection; `$5`: also what could not be sent before.
+macro_rules! reconciled {
+    (id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal, item: $item:literal) => {
+        operations!(
+            id: $id, table: $table, end: $end, single: $single,
+            // What was cancelled where it came from is there, as cancelled.
+            lives: "(t.event_status <> 'cancelled' or t.connection_id = c.connection_id)",
+            which: "= $1",
+            item: $item,
+            // What is on its way says by itself what came of it.
+            noted: concat!(
+                "(operation <> 'update' or is_newer)
+                 and (not is_troubled or $5)
+                 and id not in (
+                     select ", $id, "
+                     from @calendar_sync_queue
+                     where connection_id = $1 and status = 'processing' and ", $id, " is not null
+                 )"
+            ),
+            joins: "set operation = excluded.operation, payload = excluded.payload
+                    where q.operation <> excluded.operation"
+        )
+    };
+}
+
+macro_rules! events_changed {
+    () => {
+        changed!(
+            id: "event_id", table: "calendar_events", end: "coalesce(t.event_end, t.event_date)",
+            single: "t.series_id is null"
+        )
+    };
+}
+
+macro_rules! series_changed {
+    () => {
+        changed!(id: "series_id", table: "calendar_series", end: "t.ends_at", single: "true")
+    };
+}
+
+const CHANGED: &[pg_sys::Oid] =
+    &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::UUIDARRAYOID];
+const RECONCILED: &[pg_sys::Oid] =
+    &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::BOOLOID];
+
+thread_local! {
+    // Nothing is linked or queued of what is new.
+    static EVENTS_MADE: PlannedOnce = const { PlannedOnce::new(
+        concat!(
+            "select t.event_id, c.connection_id ",
+            belonging!(
+                id: "event_id", table: "calendar_events", single: "t.series_id is null",
+                lives: "t.event_status <> 'cancelled'", item: "unnest($1) i (id)"
+            ),
+            " and coalesce(t.event_end, t.event_date) > $2"
+        ),
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static FEW_EVENTS_CHANGED: PlannedOnce = const { PlannedOnce::new(events_changed!(), CHANGED) };
+    static FEW_SERIES_CHANGED: PlannedOnce = const { PlannedOnce::new(series_changed!(), CHANGED) };
+    // Many are joined in another way than few.
+    static EVENTS_CHANGED: Statement = const { Statement::new(events_changed!(), CHANGED) };
+    static SERIES_CHANGED: Statement = const { Statement::new(series_changed!(), CHANGED) };
+    // The owner's events of the window, in two scans as the agenda has them, and what is linked or queued. A link of what is
+    // here no more says nothing: what becomes of it was settled when that went.
+    static EVENTS_RECONCILED: Statement = const { Statement::new(
+        reconciled!(
+            id: "event_id", table: "calendar_events", end: "coalesce(t.event_end, t.event_date)",
+            single: "t.series_id is null",
+            item: "select e.event_id
+                   from @calendar_connections o
+                   join @calendar_events e on e.user_id = (o.user_id collate \"C\")
+                   where o.connection_id = $1
+                     and e.event_date > $2 - interval '24 hours'
+                     and e.series_id is null
+                   union
+                   select e.event_id
+                   from @calendar_connections o
+                   join @calendar_events e on e.user_id = (o.user_id collate \"C\")
+                   where o.connection_id = $1
+                     and e.event_end > $2
+                     and e.event_end - e.event_date > interval '24 hours'
+                     and e.series_id is null
+                   union
+                   select e.event_id
+                   from @calendar_event_links k
+                   join @calendar_events e on e.event_id = k.event_id
+                   where k.connection_id = $1
+                     and e.series_id is null
+                   union
+                   select event_id
+                   from @calendar_sync_queue
+                   where connection_id = $1
+                     and status = 'pending'
+                     and event_id is not null"
+        ),
+        RECONCILED,
+    ) };
+    static SERIES_RECONCILED: Statement = const { Statement::new(
+        reconciled!(
+            id: "series_id", table: "calendar_series", end: "t.ends_at", single: "true",
+            item: "select s.series_id
+                   from @calendar_connections o
+                   join @calendar_series s on s.user_id = (o.user_id collate \"C\")
+                   where o.connection_id = $1
+                     and s.ends_at > $2
+                   union
+                   select s.series_id
+                   from @calendar_event_links k
+                   join @calendar_series s on s.series_id = k.series_id
+                   where k.connection_id = $1
+                   union
+                   select series_id
+                   from @calendar_sync_queue
+                   where connection_id = $1
+                     and status = 'pending'
+                     and series_id is not null"
+        ),
+        RECONCILED,
+    ) };
+}
+
+/// Of events that were made just now those that are to be created, each with the connection where.
+pub(super) fn creations(
+    installation: &Installation,
+    events: &[Uuid],
+    since: DateTime<Utc>,
+) -> SqlResult<Vec<(Uuid, Uuid)>> {
+    within_scratch(|| {
+        let arguments = [column(events, |id| uuid(*id)), stamp(since).into()];
+        let ids =
+            |columns: &mut Columns| Ok((columns.uuid()?.unwrap_or_default(), columns.uuid()?.unwrap_or_default()));
+        EVENTS_MADE.with(|statement| statement.rows(installation, &arguments, ids))
+    })
+}
+
+/// Queues what these items have become, at all connections but the one that their change came `from`. Whether that is
+/// anything.
+pub(super) fn after_change(
+    installation: &Installation,
+    items: &[ItemId],
+    from: Option<Uuid>,
+    terms: &Terms,
+) -> SqlResult<bool> {
+    let mut queued = false;
+    let of_kind = |id: fn(ItemId) -> Option<Uuid>| items.iter().copied().filter_map(id).collect::<Vec<_>>();
+    for (ids, few, many) in [
+        (of_kind(ItemId::event), &FEW_EVENTS_CHANGED, &EVENTS_CHANGED),
+        (of_kind(ItemId::series), &FEW_SERIES_CHANGED, &SERIES_CHANGED),
+    ] {
+        if !ids.is_empty() {
+            queued |= queue(|| {
+                let arguments = terms.arguments(from, column(&ids, |id| uuid(*id)));
+                if ids.len() <= FEW {
+                    few.with(|statement| statement.first(installation, &arguments, outcome))
+                } else {
+                    many.with(|statement| statement.first(installation, &arguments, outcome))
+                }
+            })?;
+        }
+    }
+    Ok(queued)
+}
+
+/// Queues what makes one connection's calendar hold what it is to hold. `again`: also what could not be sent before.
+/// Whether that is anything.
+pub(super) fn to_be_as_here(
+    installation: &Installation,
+    connection: Uuid,
+    again: bool,
+    terms: &Terms,
+) -> SqlResult<bool> {
+    let mut queued = false;
+    for statement in [&EVENTS_RECONCILED, &SERIES_RECONCILED] {
+        queued |= queue(|| {
+            let arguments = terms.arguments(Some(connection), again.into());
+            statement.with(|statement| statement.first(installation, &arguments, outcome))
+        })?;
+    }
+    Ok(queued)
+}
+
+impl Terms {
+    fn arguments<'a>(&self, connection: Option<Uuid>, last: DatumWithOid<'a>) -> [DatumWithOid<'a>; 5] {
+        let Self { since, priority, max_retries } = *self;
+        [connection.map(uuid).into(), stamp(since).into(), priority.into(), max_retries.into(), last]
+    }
+}
+
+/// Whether anything was queued; whether something that was to be withdrawn could not be.
+fn outcome(columns: &mut Columns) -> SpiResult<(bool, bool)> {
+    Ok((columns.flag()?, columns.flag()?))
+}
+
+fn queue(mut attempt: impl FnMut() -> SqlResult<Option<(bool, bool)>>) -> SqlResult<bool> {
+    let mut any = false;
+    for _ in 0..TRIES {
+        let (queued, missed) = within_scratch(&mut attempt)?.unwrap_or_default();
+        any |= queued;
+        // Who sends has taken it meanwhile: now it is to be followed by another.
+        if !missed {
+            break;
+        }
+    }
+    Ok(any)
+}
