@@ -1,7 +1,8 @@
-//! Series that both sides change at random, as wholes and one occurrence at a time, while requests go wrong: at rest
-//! both sides show the same, occurrence by occurrence, and what only one side has touched stands as it was left there.
+//! Series that both sides change at random, as wholes and one occurrence at a time, while requests go wrong and syncs are
+//! rolled back: at rest both sides show the same, occurrence by occurrence, and what only one side has touched stands as it
+//! was left there.
 //!
-//! Some hundred steps each; MODEL_STEPS takes more, MODEL_SEED repeats a run.
+//! Some hundred steps each, and none that is broken off; MODEL_STEPS takes more, MODEL_SEED repeats a run.
 
 pub mod plan;
 pub mod there;
@@ -39,6 +40,7 @@ struct Model {
     client: Client,
     there: Box<dyn There>,
     dice: Dice,
+    is_rough: bool,
     plans: BTreeMap<usize, Plan>,
     /// Words that were never said before.
     words: usize,
@@ -48,6 +50,8 @@ struct Model {
     left: BTreeMap<usize, All>,
     /// Series that were given another rule here since.
     replanned: BTreeSet<usize>,
+    /// Occurrences that somebody has cancelled there.
+    cancelled_there: BTreeSet<(usize, String)>,
     history: Vec<String>,
     _cluster: Cluster,
 }
@@ -70,11 +74,13 @@ fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
         client,
         there,
         dice: Dice(seed),
+        is_rough: setting("MODEL_STEPS").is_some(),
         plans: BTreeMap::new(),
         words: 0,
         touched: BTreeMap::new(),
         left: BTreeMap::new(),
         replanned: BTreeSet::new(),
+        cancelled_there: BTreeSet::new(),
         history: Vec::new(),
         _cluster: cluster,
     };
@@ -109,12 +115,32 @@ impl Model {
                 self.history.push("trouble".into());
             }
             86..88 => self.delete(),
+            88 => self.sync_for_nothing(),
+            // Where that strikes no seed repeats.
+            89 if self.is_rough => self.sync_for_a_moment(),
             _ => {
                 let force = self.dice.below(10) == 0;
                 let said = self.sync(force);
                 self.history.push(format!("sync {said}"));
             }
         }
+    }
+
+    /// In a transaction that is rolled back: what it has sent is there.
+    fn sync_for_nothing(&mut self) {
+        self.client.batch_execute("begin").expect("a transaction");
+        let said = self.sync(false);
+        self.client.batch_execute("rollback").expect("rolled back");
+        self.history.push(format!("sync for nothing {said}"));
+    }
+
+    /// Ended by a time-out, wherever it is then.
+    fn sync_for_a_moment(&mut self) {
+        let patience = 1 + self.dice.below(60);
+        self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
+        let ended = self.client.query("select * from calendar_sync_now($1)", &[&ADA]).is_err();
+        self.client.batch_execute("reset statement_timeout").expect("no time-out");
+        self.history.push(format!("sync for {patience} ms, broken off: {ended}"));
     }
 
     fn word(&mut self) -> String {
@@ -242,6 +268,10 @@ impl Model {
         let siblings = all.iter().filter(|other| other.occurrence.number == number).count();
         let id = one.id;
         let word = self.word();
+        if siblings > 3 && self.dice.below(9) == 0 {
+            self.client.execute("delete from calendar_events where event_id = $1", &[&id]).expect("deleted");
+            return self.done(Side::Here, number, &format!("{original}: row deleted"));
+        }
         let change = match self.dice.below(9) {
             0..4 => format!("title = '{word}'"),
             4..6 => format!("location = '{word}'"),
@@ -302,6 +332,7 @@ impl Model {
             6 | 7 if !one.all_day => Edit::Move(one.start + TimeDelta::minutes(10)),
             8 if siblings > 3 => {
                 self.there.cancel_one(&one);
+                self.cancelled_there.insert(one.key());
                 return self.done(Side::There, one.number, &format!("cancel {}", one.original));
             }
             _ => Edit::Title(word.clone()),
@@ -353,6 +384,9 @@ impl Model {
             self.client.batch_execute(again).expect("everything is tried again");
             let said = self.sync(quiet == 1);
             self.history.push(format!("rest {said}"));
+            if round == 10 {
+                self.give_in(when);
+            }
             assert!(round < 30, "{when}: no rest is found\n{}", self.trace());
             let left = "select count(*) from calendar_sync_queue where status <> 'completed'";
             let left: i64 = self.client.query_one(left, &[]).expect("what is left").get(0);
@@ -366,6 +400,37 @@ impl Model {
         self.left.clear();
         self.replanned.clear();
         self.history.push("-- at rest".into());
+    }
+
+    /// An edit beats a delete; but Outlook can't bring an occurrence back that was deleted there. Its link says so, and
+    /// somebody takes it away here, too. That is all that there may be without a rest.
+    fn give_in(&mut self, when: &str) {
+        let refused = "select s.description, l.last_sync_error
+                       from calendar_event_links l join calendar_series s using (series_id)
+                       where l.sync_status = 'error'";
+        let rows = self.client.query(refused, &[]).expect("what was refused");
+        let (all_there, mut wrong) = (self.there.all(), Vec::new());
+        for row in rows {
+            let (description, error): (String, String) = (row.get(0), row.get(1));
+            if !(error.contains("an occurrence that takes place again") || error.contains("cannot be restored")) {
+                wrong.push(format!("{description}: {error}"));
+            }
+            let number = description.trim_start_matches("series ").parse().unwrap_or_default();
+            for one in self.instances() {
+                let key = one.occurrence.key();
+                if one.occurrence.number != number || all_there.contains_key(&key) {
+                    continue;
+                }
+                if !self.cancelled_there.contains(&key) {
+                    wrong.push(format!("{key:?} is not there, and nobody has cancelled it there"));
+                }
+                let cancel = "update calendar_events set event_status = 'cancelled' where event_id = $1";
+                self.client.execute(cancel, &[&one.id]).expect("cancelled");
+            }
+            self.replanned.insert(number);
+            self.history.push(format!("given in: {description}: {error}"));
+        }
+        assert!(wrong.is_empty(), "{when}:\n{}\n{}", wrong.join("\n"), self.trace());
     }
 
     fn compare(&mut self, when: &str) {
