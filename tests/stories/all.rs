@@ -7,6 +7,7 @@ mod accounts;
 mod accounts_providers;
 mod accounts_tokens;
 mod accounts_worker;
+mod attack_inside;
 mod attack_leaks;
 mod attack_leaks_accounts;
 mod attack_roles;
