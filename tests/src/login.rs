@@ -32,6 +32,8 @@ struct State {
     lifetime: Option<u64>,
     takes_used: bool,
     held: bool,
+    /// What is held is forgotten.
+    drops_held: bool,
     /// Requests to the token endpoint that get no answer, though they are heeded.
     lost: usize,
     /// Answers of the token endpoint instead of tokens.
@@ -107,7 +109,14 @@ impl FakeLogin {
 
     /// The token endpoint says nothing until [`FakeLogin::go_on`].
     pub fn hold(&self) {
-        self.state().held = true;
+        let mut state = self.state();
+        (state.held, state.drops_held) = (true, false);
+    }
+
+    /// As if what is held had never come: it is neither heeded nor answered.
+    pub fn drop_held(&self) {
+        self.state().drops_held = true;
+        self.go_on();
     }
 
     pub fn go_on(&self) {
@@ -137,6 +146,11 @@ impl FakeLogin {
     /// Requests whose path begins so.
     pub fn count(&self, path: &str) -> usize {
         self.state().requests.iter().filter(|request| request.target.starts_with(path)).count()
+    }
+
+    /// Refresh tokens that were taken: each once, unless used ones are taken again.
+    pub fn taken(&self) -> usize {
+        self.state().used.len()
     }
 
     /// How often somebody came with a refresh token.
@@ -247,7 +261,11 @@ fn answer(request: &Request, (state, changed): &(Mutex<State>, Condvar)) -> Opti
     }
     match path.as_str() {
         "/token" => {
+            let was_held = state.held;
             let mut state = changed.wait_while(state, |state| state.held).expect("the state");
+            if was_held && state.drops_held {
+                return None;
+            }
             let reply = state.token(request);
             if state.lost > 0 {
                 state.lost -= 1;

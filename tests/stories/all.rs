@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod accounts_crash;
 mod accounts_providers;
 mod accounts_tokens;
 mod accounts_worker;
