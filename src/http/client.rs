@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -122,6 +123,8 @@ pub struct Client {
     made: Instant,
     /// Of [`Options::ca_file`], as it was read.
     ca_stamp: Option<Stamp>,
+    /// Bytes of bodies that may still be read, all in all; see [`Client::within`].
+    left: Option<Arc<AtomicU64>>,
 }
 
 static CURRENT: Mutex<Option<Client>> = Mutex::new(None);
@@ -174,7 +177,12 @@ impl Client {
             proxy: proxy_host,
         };
         let agent = Agent::with_parts(config, OnceConfigured::default(), resolver);
-        Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp })
+        Ok(Self { agent, options: Arc::new(options), made: Instant::now(), ca_stamp, left: None })
+    }
+
+    /// The same, which reads no more than so many bytes in all its answers together.
+    pub fn within(&self, bytes: u64) -> Self {
+        Self { left: Some(Arc::new(AtomicU64::new(bytes))), ..self.clone() }
     }
 
     /// See [`Options::max_bytes`].
@@ -274,11 +282,15 @@ impl Client {
         }
         let mut bytes = Vec::new();
         if parts.status.is_success() {
-            let limit = self.options.max_bytes;
+            let left = self.left.as_ref().map_or(u64::MAX, |left| left.load(Ordering::Relaxed));
+            let limit = self.options.max_bytes.min(left);
             let read = body.into_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes);
             read.map_err(|error| named(address, ureq::Error::from(error)))?;
             if bytes.len() as u64 > limit {
                 return Err(HttpError::TooLarge(address.clone(), limit));
+            }
+            if let Some(left) = &self.left {
+                left.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
             }
         } else if wants_reason {
             // Where that fails, the status has to do.

@@ -80,6 +80,15 @@ pub trait AccountProvider: Sync {
     }
 }
 
+/// Longest identifier that is taken, in bytes: that of Google's events.
+const LONGEST_IDENTIFIER: usize = 1_024;
+
+/// Whether a provider's identifier of an event can be asked with: it becomes a segment of an address, in which dots alone
+/// would lead elsewhere.
+pub fn is_identifier(text: &str) -> bool {
+    (1..=LONGEST_IDENTIFIER).contains(&text.len()) && !matches!(text, "." | "..") && !text.contains(char::is_control)
+}
+
 /// The provider of that name, as calendar_accounts.provider has it.
 pub fn named(name: &str) -> Option<&'static dyn AccountProvider> {
     match name {
@@ -308,4 +317,19 @@ pub struct Watched {
     pub resource_id: Option<String>,
     pub resource_path: Option<String>,
     pub expires: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_identifier;
+
+    #[test]
+    fn what_would_lead_elsewhere_in_an_address_is_no_identifier() {
+        for text in ["a", "AAMkAGI2T=_-", "a/../b", "...", "%2e%2e", "20300107T090000Z", "\u{e4}"] {
+            assert!(is_identifier(text), "{text}");
+        }
+        for text in ["", ".", "..", "a\0b", "a\nb", &"x".repeat(1_025)] {
+            assert!(!is_identifier(text), "{text}");
+        }
+    }
 }

@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 use super::status::retry_after;
 use crate::http::{Address, Client, HttpError, Manner, Method, Payload, Request, Response};
 
+/// Longest address that is asked, and longest value of a header beside the token, in bytes.
+const LONGEST_ADDRESS: usize = 16 * 1024;
+const LONGEST_VALUE: usize = 4 * 1024;
 /// Characters of what an API says of a failure that are passed on.
 const MAX_SAID: usize = 300;
 
@@ -72,6 +75,9 @@ impl<'a> Call<'a> {
 /// answer, everything else what [`Failure`] makes of it.
 pub fn call(client: &Client, token: &Token, call: Call) -> Result<Value, ApiError> {
     let Call { method, address, mut headers, json } = call;
+    if let Some(why) = unsendable(&address, &headers) {
+        return Err(ApiError::Unexpected(address, why.to_owned()));
+    }
     headers.push(("authorization", token.bearer()));
     headers.push(("accept", "application/json".to_owned()));
     let body = json.map(Value::to_string);
@@ -83,8 +89,38 @@ pub fn call(client: &Client, token: &Token, call: Call) -> Result<Value, ApiErro
     }
     match response.body.as_slice() {
         [] => Ok(Value::Null),
-        body => serde_json::from_slice(body).map_err(|_| ApiError::NoJson(address)),
+        body => read(body).map_err(|_| ApiError::NoJson(address)),
     }
+}
+
+/// An answer. PostgreSQL's texts can't hold NUL; U+FFFD takes its place, in names and values alike.
+fn read(body: &[u8]) -> serde_json::Result<Value> {
+    let value = serde_json::from_slice(body)?;
+    let has_nul = String::from_utf8_lossy(body).contains("\\u0000");
+    Ok(if has_nul { without_nul(value) } else { value })
+}
+
+fn without_nul(value: Value) -> Value {
+    let cleaned = |text: String| text.replace('\0', "\u{fffd}");
+    match value {
+        Value::String(text) => Value::String(cleaned(text)),
+        Value::Array(values) => values.into_iter().map(without_nul).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (cleaned(name), without_nul(value))).collect()
+        }
+        other => other,
+    }
+}
+
+/// Why this can't be asked: identifiers and versions are whatever a provider gave. What is to blame is one item then, and
+/// not the connection.
+fn unsendable(address: &Address, headers: &[(&str, String)]) -> Option<&'static str> {
+    let is_carried =
+        |value: &String| value.len() <= LONGEST_VALUE && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if address.secret().len() > LONGEST_ADDRESS {
+        return Some("an identifier is too long to be asked for");
+    }
+    headers.iter().any(|(_, value)| !is_carried(value)).then_some("a version is none that can be sent back")
 }
 
 /// A status of 400 or more.
@@ -173,6 +209,31 @@ impl ApiError {
         match self {
             Self::Failed(failure) => Some(failure.status),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_nothing_that_no_text_can_hold() {
+        let read = read(br#"{"a\u0000": ["\u0000b", {"c": "\\u0000"}], "d": 1}"#).unwrap();
+        assert_eq!(read, json!({ "a\u{fffd}": ["\u{fffd}b", { "c": "\\u0000" }], "d": 1 }));
+        assert!(super::read(b"\"\xff\"").is_err() && super::read(b"[1").is_err());
+    }
+
+    #[test]
+    fn what_can_not_be_sent_is_one_items_trouble() {
+        let address = |length| Address::parse("https://api.example.com/").unwrap().below(&[&"x".repeat(length)], &[]);
+        let with = |value: &str| [("if-match", value.to_owned())];
+        assert_eq!(unsendable(&address(1_000), &with("W/\"1\"")), None);
+        for (length, value) in [(20_000, "1"), (9, "a\nb"), (9, "\u{e4}"), (9, &*"v".repeat(5_000))] {
+            let error = ApiError::Unexpected(address(1), unsendable(&address(length), &with(value)).unwrap().into());
+            assert!(!error.is_of_account(), "{value:.9}");
         }
     }
 }

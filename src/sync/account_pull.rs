@@ -10,6 +10,9 @@ use crate::providers::api::ApiError;
 use crate::store::connections::{Calendar, Connection};
 use crate::store::{Installation, unseen};
 
+/// All answers of one pull are kept until the last is there: they may be so many times as large as one.
+const LARGEST_ANSWERS: u64 = 4;
+
 pub struct Pull {
     pub ask: Ask,
     provider: &'static dyn AccountProvider,
@@ -41,7 +44,8 @@ impl Pull {
     }
 
     pub fn run(self) -> Result<Changes, ApiError> {
-        self.provider.pull(&self.ask, &self.request)
+        let client = self.ask.client.within(self.ask.client.max_bytes().saturating_mul(LARGEST_ANSWERS));
+        self.provider.pull(&Ask { client, ..self.ask }, &self.request)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use calendar_sync_core::providers::Document;
+use calendar_sync_core::providers::{BadItem, Document};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -167,6 +167,12 @@ pub fn held_back_message(held: &HeldBack) -> String {
     )
 }
 
+/// A bad item in the log, whose JSON can't hold NUL.
+pub fn named(bad: &BadItem) -> Value {
+    let shown = |text: &str| text.replace('\0', "\u{fffd}");
+    json!({"external_id": bad.external_id.as_deref().map(shown), "error": shown(&bad.message)})
+}
+
 fn log(
     counts: &Counts,
     applied: &Applied,
@@ -174,12 +180,7 @@ fn log(
     error: Option<String>,
     duration: Duration,
 ) -> PullLog {
-    let bad: Vec<_> = applied
-        .bad
-        .iter()
-        .take(BAD_IN_LOG)
-        .map(|bad| json!({"external_id": bad.external_id, "error": bad.message}))
-        .collect();
+    let bad: Vec<_> = applied.bad.iter().take(BAD_IN_LOG).map(named).collect();
     let mut details = Map::new();
     if applied.errors > 0 {
         details.extend([("bad_events".to_owned(), json!(applied.errors)), ("first".to_owned(), json!(bad))]);

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cursor::{self, Span};
 use super::{api, series};
 use crate::http::Address;
-use crate::providers::account::{Ask, Changes, ChangesRequest};
+use crate::providers::account::{Ask, Changes, ChangesRequest, is_identifier};
 use crate::providers::api::ApiError;
 
 const PAGE_SIZE: usize = 200;
@@ -94,6 +94,10 @@ impl Round {
 
     fn take(&mut self, value: Value) {
         let Some(id) = value["id"].as_str().map(str::to_owned) else { return };
+        if ![Some(id.as_str()), value["seriesMasterId"].as_str()].into_iter().flatten().all(is_identifier) {
+            let why = "its identifier is none that can be asked for";
+            return self.take_single(id.clone(), json!({ "id": id, "unreadable": why }));
+        }
         if !value["@removed"].is_null() {
             self.removed.insert(id);
             return;

@@ -8,7 +8,7 @@ use super::instances::{self, Outcome};
 use super::wanted::is_as_wanted;
 use super::{api, body, series};
 use crate::http::Method;
-use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
+use crate::providers::account::{Ask, Change, InstanceChange, Pushed, is_identifier};
 use crate::providers::api::ApiError;
 
 /// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
@@ -46,7 +46,7 @@ fn create(
         Err(error) if api::is_gone(&error) => return Err(api::no_access(error)),
         created => created?,
     };
-    let Some(id) = created["id"].as_str() else {
+    let Some(id) = created["id"].as_str().filter(|id| is_identifier(id)) else {
         return Err(ApiError::Unexpected(address, "the answer to a new event has no id".into()));
     };
     if !is_as_wanted(&created, payload) {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::api;
 use super::push::{write, written};
 use super::schema::Schema;
-use crate::providers::account::{Ask, Pushed};
+use crate::providers::account::{Ask, Pushed, is_identifier};
 use crate::providers::api::ApiError;
 
 pub fn create(ask: &Ask, key: &Uuid, payload: &Map<String, Value>, mut schema: Schema) -> Result<Pushed, ApiError> {
@@ -31,8 +31,19 @@ pub fn create(ask: &Ask, key: &Uuid, payload: &Map<String, Value>, mut schema: S
     match api::post(ask, &["pages"], &json!({ "parent": parent, "properties": given })) {
         // Nothing is gone but the data source.
         Err(error) if api::is_hidden(&error) => Err(api::no_access(error)),
-        page => Ok(written(&page?, mapping)),
+        page => {
+            let page = page?;
+            if !has_id(&page) {
+                let why = "the answer to a new page has no id";
+                return Err(ApiError::Unexpected(api::address(ask, &[]), why.into()));
+            }
+            Ok(written(&page, mapping))
+        }
     }
+}
+
+fn has_id(page: &Value) -> bool {
+    page["id"].as_str().is_some_and(is_identifier)
 }
 
 /// A page that an earlier try has made: with what that one sent, unless somebody was there since.
@@ -73,7 +84,7 @@ fn find(ask: &Ask, mapping: &Mapping, filter: &Value) -> Result<Vec<Value>, ApiE
     let sorts = json!([{ "timestamp": "created_time", "direction": "ascending" }]);
     let body = json!({ "filter": filter, "sorts": sorts, "page_size": 100 });
     let found = api::post(ask, &["data_sources", &mapping.data_source, "query"], &body).map_err(api::no_access)?;
-    Ok(found["results"].as_array().cloned().unwrap_or_default())
+    Ok(found["results"].as_array().into_iter().flatten().filter(|page| has_id(page)).cloned().collect())
 }
 
 /// Without a key: a page of that title and date which nobody but this connection has touched.

@@ -9,7 +9,7 @@ use calendar_sync_core::merge::{Occurrence, with_overrides};
 use calendar_sync_core::providers::BadItem;
 
 use super::Run;
-use crate::providers::account::{Instance, Read, Remote};
+use crate::providers::account::{Instance, Read, Remote, is_identifier};
 use crate::store::items::Standing;
 use crate::store::links::Link;
 use crate::sync::apply::{self, KnownZones};
@@ -43,12 +43,19 @@ pub fn gather(read: Vec<Read>, run: &mut Run) -> Vec<Incoming> {
                 continue;
             }
         };
+        if !is_identifier(&item.external_id) {
+            // Nothing could be sent to it: addresses are made of these.
+            let message = "its identifier is none that can be asked for".to_owned();
+            run.unread(BadItem { external_id: Some(item.external_id), is_override: false, message });
+            continue;
+        }
         if let Err(message) = apply::check(&mut item, &mut zones) {
             run.unread(BadItem { external_id: Some(item.external_id), is_override: false, message });
             continue;
         }
         let Item { external_id, body } = item;
-        let occurrences = instances.into_iter().map(occurrence).collect();
+        let named = instances.into_iter().filter(|instance| is_identifier(&instance.external_id));
+        let occurrences = named.map(occurrence).collect();
         let new = Incoming { external_id, body, etag, occurrences, mark, series: None, is_news: false };
         match places.get(&new.external_id) {
             Some(place) => all[*place].join(new),

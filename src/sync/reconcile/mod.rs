@@ -253,8 +253,7 @@ impl<'a> Run<'a> {
     fn log_details(&self) -> Option<Value> {
         let mut details = Map::new();
         if self.bad_count > 0 {
-            let named = |bad: &BadItem| json!({"external_id": bad.external_id, "error": bad.message});
-            let first: Vec<Value> = self.bad.iter().map(named).collect();
+            let first: Vec<Value> = self.bad.iter().map(pull::named).collect();
             details.extend([("bad_events".to_owned(), json!(self.bad_count)), ("first".to_owned(), json!(first))]);
         }
         if self.counts.conflicts > 0 {
