@@ -244,3 +244,46 @@ fn an_accounts_end_is_told_to_its_provider_once_it_is_certain() {
     client.batch_execute(&remove).expect("remove");
     assert_eq!(login.count("/revoke"), asked);
 }
+
+/// What is under way is bound to its time, and to the proof that only this database has.
+#[test]
+fn a_login_that_took_too_long_or_without_its_proof_is_none() {
+    let (_cluster, mut client, login) = start();
+    let (state, code) = consent(&mut client, &login);
+    let at = |client: &mut Client, age: &str| {
+        let move_on =
+            "update calendar_oauth_states set expires_at = now() + interval '10 minutes' - $1::text::interval";
+        client.execute(move_on, &[&age]).expect("time goes by");
+    };
+    assert_eq!(
+        count(
+            &mut client,
+            "select count(*) from calendar_oauth_states where expires_at > now() + interval '10 minutes'"
+        ),
+        0,
+        "ten minutes at most"
+    );
+    at(&mut client, "10 minutes 1 second");
+    assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "42704");
+    assert_eq!(login.count("/token"), 0, "nobody was asked");
+
+    // Of another login of the same user's: what proves one does not prove the other.
+    let (first, _) = consent(&mut client, &login);
+    let (_, second) = consent(&mut client, &login);
+    let mixed = refused(client.query_one(FINISH, &[&first, &second]));
+    assert_eq!(mixed.code().code(), "28000", "{mixed:?}");
+    assert_eq!(login.count("/token"), 1);
+
+    // A verifier that was moved from one row to another does not open.
+    let (third, code) = consent(&mut client, &login);
+    client
+        .batch_execute(
+            "update calendar_oauth_states set code_verifier =
+                 (select code_verifier from calendar_oauth_states order by expires_at limit 1)",
+        )
+        .expect("swap");
+    let swapped = refused(client.query_one(FINISH, &[&third, &code]));
+    assert!(swapped.message().contains("decrypt") || swapped.message().contains("open"), "{swapped:?}");
+    assert_eq!(login.count("/token"), 1, "nobody was asked");
+    assert_eq!(count(&mut client, "select count(*) from calendar_accounts"), 0);
+}

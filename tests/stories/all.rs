@@ -13,6 +13,7 @@ mod attack_leaks;
 mod attack_leaks_accounts;
 mod attack_providers;
 mod attack_roles;
+mod attack_roles_accounts;
 mod attack_stolen_dump;
 mod attack_web;
 mod attack_webhooks;
