@@ -126,11 +126,19 @@ impl Model {
         }
     }
 
-    /// In a transaction that is rolled back: what it has sent is there.
+    /// What was sent by a sync that has not been: there it is a change like any other, and may win a conflict.
+    fn sent_for_nothing(&mut self) {
+        self.touched.values_mut().for_each(|sides| {
+            sides.insert(Side::There);
+        });
+    }
+
+    /// In a transaction that is rolled back.
     fn sync_for_nothing(&mut self) {
         self.client.batch_execute("begin").expect("a transaction");
         let said = self.sync(false);
         self.client.batch_execute("rollback").expect("rolled back");
+        self.sent_for_nothing();
         self.history.push(format!("sync for nothing {said}"));
     }
 
@@ -140,6 +148,7 @@ impl Model {
         self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
         let ended = self.client.query("select * from calendar_sync_now($1)", &[&ADA]).is_err();
         self.client.batch_execute("reset statement_timeout").expect("no time-out");
+        self.sent_for_nothing();
         self.history.push(format!("sync for {patience} ms, broken off: {ended}"));
     }
 
