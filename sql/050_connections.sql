@@ -40,6 +40,8 @@ create table calendar_connections (
     last_synced_at timestamptz,
     last_error text,
     leased_until timestamptz,
+    leased_by int,
+    leased_by_start timestamptz,
     lease_generation bigint not null default 0,
     compared_at timestamptz,
     created_at timestamptz not null default now(),
@@ -90,6 +92,8 @@ comment on column calendar_connections.consecutive_failures is 'failures in a ro
 comment on column calendar_connections.last_synced_at is 'when it was last pulled, or found unchanged';
 comment on column calendar_connections.last_error is 'what went wrong last; NULL after a success';
 comment on column calendar_connections.leased_until is 'a worker is at it until then at the latest';
+comment on column calendar_connections.leased_by is 'the worker''s process; once it is no more, nobody is at it';
+comment on column calendar_connections.leased_by_start is 'when that was started';
 comment on column calendar_connections.lease_generation is 'counts leases; a pull whose lease was taken over changes nothing';
 comment on column calendar_connections.compared_at is 'when all that stands here was last compared with what was sent there';
 comment on column calendar_connections.created_at is 'when it was made';

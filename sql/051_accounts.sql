@@ -67,6 +67,8 @@ create table calendar_accounts (
     last_error text,
     token_generation bigint not null default 0,
     refresh_until timestamptz,
+    refreshed_by int,
+    refreshed_by_start timestamptz,
     refresh_not_before timestamptz,
     refresh_failures int not null default 0,
     rejected_generation bigint,
@@ -91,6 +93,8 @@ comment on column calendar_accounts.status is 'active, reauth_required (the user
 comment on column calendar_accounts.last_error is 'why the tokens could not be renewed; NULL after a success';
 comment on column calendar_accounts.token_generation is 'counts the tokens; who renews them replaces those of the generation that it read';
 comment on column calendar_accounts.refresh_until is 'somebody renews the tokens until then at the latest';
+comment on column calendar_accounts.refreshed_by is 'the process that does; once it is no more, somebody else may';
+comment on column calendar_accounts.refreshed_by_start is 'when that was started';
 comment on column calendar_accounts.refresh_not_before is 'not renewed before then, since it failed';
 comment on column calendar_accounts.refresh_failures is 'failures in a row';
 comment on column calendar_accounts.rejected_generation is

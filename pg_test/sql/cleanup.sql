@@ -10,6 +10,7 @@ select (select count(*) from calendar_sync_log) as log,
     (select count(*) from calendar_sync_failures) as failures,
     (select string_agg(name, ', ' order by name) from calendar_tracked_tables) as tables,
     (select string_agg(name, ', ' order by name) from calendar_connections) as connections,
+    (select string_agg(account_email, ', ' order by account_email) from calendar_accounts) as accounts,
     (select string_agg(status || ' ' || max_retries, ', ' order by status, max_retries) from calendar_sync_queue) as operations,
     (select string_agg(external_id, ', ' order by external_id) from calendar_event_links) as links;
 
@@ -31,6 +32,15 @@ from holds h, days_ago d, (values
     ('had begun', interval '-1 hour', 'deleted', 'long'),
     ('deleted lately', interval '200 days', 'deleted', 'short'),
     ('is there', interval '1 day', 'synced', 'long')) e (title, starts, status, age);
+
+-- Accounts that were removed, and one that the row of a calendar still names.
+insert into calendar_accounts (account_id, user_id, provider, account_email, status, updated_at)
+select gen_random_uuid(), 'ada', 'google', email, status, case age when 'long' then long else short end
+from days_ago, (values ('removed', 'disabled', 'long'), ('removed lately', 'disabled', 'short'), ('held', 'disabled', 'long'),
+    ('in use', 'active', 'long')) a (email, status, age);
+update calendar_connections
+set account_id = (select account_id from calendar_accounts where account_email = 'held'), external_calendar_id = 'x'
+where name = 'holds';
 
 -- An instance that does not take place says so for as long as its series lives; a series, as long as it has instances.
 insert into calendar_series (user_id, external_source, connection_id, external_id, title, dtstart, rrule, expanded_from,

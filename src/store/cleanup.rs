@@ -39,6 +39,7 @@ pub const KINDS: &[Kind] = &[
     Kind { what: "deleted links", before: |before| before.links, statement: &LINKS },
     Kind { what: "ended webhooks", before: |before| before.log, statement: &WEBHOOKS },
     Kind { what: "removed connections", before: |before| before.log, statement: &CONNECTIONS },
+    Kind { what: "removed accounts", before: |before| before.log, statement: &ACCOUNTS },
     Kind { what: "links of no connection", before: |before| before.links, statement: &LOOSE_LINKS },
 ];
 
@@ -165,6 +166,20 @@ thread_local! {
                and c.updated_at < $1
                and not exists (select from @calendar_events e where e.connection_id = c.connection_id)
                and not exists (select from @calendar_series s where s.connection_id = c.connection_id)
+             limit $2
+             for update skip locked
+         ))",
+        ARGUMENTS,
+    ) };
+    // Their tokens were wiped at once; nothing hangs on them once their connections are gone.
+    static ACCOUNTS: Statement = const { Statement::new(
+        "delete from @calendar_accounts
+         where account_id = any (array(
+             select a.account_id
+             from @calendar_accounts a
+             where a.status = 'disabled'
+               and a.updated_at < $1
+               and not exists (select from @calendar_connections c where c.account_id = a.account_id)
              limit $2
              for update skip locked
          ))",

@@ -8,13 +8,15 @@ use uuid::Uuid;
 
 use super::connections::{Connection, connection, pulled};
 use super::datum::uuid;
+use super::holder::{self, is_there, started_at};
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
 /// Whether `d` can be leased at all: nobody is at it, and its account, if it has one, has tokens or may renew them now.
 macro_rules! is_free {
     () => {
-        "d.status in ('active', 'error')
+        concat!(
+            "d.status in ('active', 'error')
          and (d.leased_until is null or d.leased_until < now())
          and (d.account_id is null or exists (
              select
@@ -23,8 +25,13 @@ macro_rules! is_free {
                and a.status = 'active'
                and (a.rejected_generation is distinct from a.token_generation
                        and coalesce(a.token_expires_at > now(), true)
-                   or coalesce(greatest(a.refresh_until, a.refresh_not_before) <= now(), true))
+                   or coalesce(a.refresh_not_before <= now(), true)
+                       and (coalesce(a.refresh_until <= now(), true)
+                           or not ",
+            is_there!("a.refreshed_by", "a.refreshed_by_start"),
+            "))
          ))"
+        )
     };
 }
 
@@ -96,6 +103,8 @@ thread_local! {
             concat!(
                 "update @calendar_connections c
                  set leased_until = now() + make_interval(secs => $2),
+                     leased_by = pg_backend_pid(),
+                     leased_by_start = ", started_at!(), ",
                      lease_generation = c.lease_generation + 1
                  where c.connection_id = any (array(
                      select d.connection_id
@@ -121,6 +130,8 @@ thread_local! {
             concat!(
                 "update @calendar_connections c
                  set leased_until = now() + make_interval(secs => $2),
+                     leased_by = pg_backend_pid(),
+                     leased_by_start = ", started_at!(), ",
                      lease_generation = c.lease_generation + 1
                  where c.connection_id = any (array(
                      ", with_queued!(), "
@@ -176,7 +187,13 @@ thread_local! {
         &[pg_sys::UUIDOID, pg_sys::BOOLOID],
     ) };
     static IS_LEASED: Statement = const { Statement::new(
-        "select from @calendar_connections where connection_id = $1 and leased_until > clock_timestamp()",
+        concat!(
+            "select
+             from @calendar_connections
+             where connection_id = $1
+               and leased_until > clock_timestamp()
+               and ", is_there!("leased_by", "leased_by_start")
+        ),
         &[pg_sys::UUIDOID],
     ) };
     static DUE: Statement = const { Statement::new(
@@ -267,8 +284,9 @@ pub fn end(installation: &Installation, connection: Uuid, poll: bool) -> SqlResu
     Ok(())
 }
 
-/// Whether a worker is at it.
+/// Whether a worker is at it, and not just was before it ended.
 pub fn is_leased(installation: &Installation, connection: Uuid) -> SqlResult<bool> {
+    holder::look_again();
     let found = IS_LEASED.with(|statement| statement.rows_now(installation, &[uuid(connection).into()], |_| Ok(())))?;
     Ok(!found.is_empty())
 }

@@ -21,6 +21,7 @@ pub mod failures;
 pub mod feeds;
 mod found;
 pub mod grants;
+mod holder;
 mod installation;
 pub mod installation_row;
 pub mod instances;

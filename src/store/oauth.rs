@@ -106,13 +106,17 @@ thread_local! {
             pg_sys::FLOAT8OID,
         ],
     ) };
-    static TAKE: Statement = const { Statement::new(
-        "delete from @calendar_oauth_states
+    static FIND: Statement = const { Statement::new(
+        "select state_id, provider, redirect_uri, code_verifier
+         from @calendar_oauth_states
          where state_hash = $1
            and user_id = $2
-           and expires_at > clock_timestamp()
-         returning state_id, provider, redirect_uri, code_verifier",
+           and expires_at > clock_timestamp()",
         &[pg_sys::BYTEAOID, pg_sys::TEXTOID],
+    ) };
+    static TAKE: Statement = const { Statement::new(
+        "delete from @calendar_oauth_states where state_hash = $1",
+        &[pg_sys::BYTEAOID],
     ) };
 }
 
@@ -184,9 +188,9 @@ pub fn begin(
     Ok(())
 }
 
-/// Takes the user's login of that state: nobody can take it again. Whoever is at it already is waited for.
-pub fn take(installation: &Installation, state_hash: &[u8], user_id: &str) -> SqlResult<Option<Pending>> {
-    TAKE.with(|statement| {
+/// The user's login of that state.
+pub fn find(installation: &Installation, state_hash: &[u8], user_id: &str) -> SqlResult<Option<Pending>> {
+    FIND.with(|statement| {
         statement.run(installation, &[state_hash.into(), user_id.into()], |mut rows| {
             let Some(row) = rows.next() else { return Ok(None) };
             let id: Option<pgrx::Uuid> = row.get(1)?;
@@ -198,4 +202,9 @@ pub fn take(installation: &Installation, state_hash: &[u8], user_id: &str) -> Sq
             }))
         })
     })
+}
+
+/// Takes a login: nobody can take it again. False where somebody has; whoever is at it is waited for.
+pub fn take(installation: &Installation, state_hash: &[u8]) -> SqlResult<bool> {
+    TAKE.with(|statement| statement.execute(installation, &[state_hash.into()])).map(|rows| rows > 0)
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::accounts::Sealed;
 use super::datum::{stamp, uuid};
+use super::holder::{self, is_there, started_at};
 use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
@@ -42,21 +43,29 @@ pub struct Account {
 
 thread_local! {
     static READ: Statement = const { Statement::new(
-        "select account_id, user_id, provider, access_token, refresh_token is not null,
+        concat!(
+            "select account_id, user_id, provider, access_token, refresh_token is not null,
              extract(epoch from token_expires_at - clock_timestamp())::float8, status = 'active', last_error,
              token_generation, coalesce(rejected_generation = token_generation, false),
              coalesce(rejected_generation = token_generation - 1, false),
-             extract(epoch from refresh_until - clock_timestamp())::float8,
+             case
+                 when refresh_until > clock_timestamp() and ", is_there!("refreshed_by", "refreshed_by_start"), "
+                 then extract(epoch from refresh_until - clock_timestamp())::float8
+             end,
              extract(epoch from refresh_not_before - clock_timestamp())::float8, refresh_failures,
              extract(epoch from clock_timestamp() - updated_at)::float8
          from @calendar_accounts
          where account_id = any ($1)
-           and status <> 'disabled'",
+           and status <> 'disabled'"
+        ),
         &[pg_sys::UUIDARRAYOID],
     ) };
     static LEASE: Statement = const { Statement::new(
-        "update @calendar_accounts
-         set refresh_until = clock_timestamp() + make_interval(secs => $3)
+        concat!(
+            "update @calendar_accounts
+         set refresh_until = clock_timestamp() + make_interval(secs => $3),
+             refreshed_by = pg_backend_pid(),
+             refreshed_by_start = ", started_at!(), "
          where account_id = any (array(
              select account_id
              from @calendar_accounts
@@ -64,10 +73,15 @@ thread_local! {
                and token_generation = $2
                and status = 'active'
                and refresh_token is not null
-               and (refresh_until is null or refresh_until < clock_timestamp())
+               and (
+                   refresh_until is null
+                   or refresh_until < clock_timestamp()
+                   or not ", is_there!("refreshed_by", "refreshed_by_start"), "
+               )
              for update skip locked
          ))
-         returning refresh_token",
+         returning refresh_token"
+        ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::FLOAT8OID],
     ) };
     static RENEWED: Statement = const { Statement::new(
@@ -207,6 +221,7 @@ pub fn read(installation: &Installation, ids: &[Uuid]) -> SqlResult<Vec<Account>
 
 /// An account as it is now, whatever the transaction's snapshot shows; `None` for a removed one.
 pub fn read_now(installation: &Installation, id: Uuid) -> SqlResult<Option<Account>> {
+    holder::look_again();
     let ids = vec![uuid(id)];
     Ok(READ.with(|statement| statement.rows_now(installation, &[ids.into()], account))?.pop())
 }

@@ -17,6 +17,7 @@ const NAP: Duration = Duration::from_millis(100);
 pub enum Work {
     RenewTokens,
     KeepConflicts,
+    EndLogin,
 }
 
 impl Work {
@@ -25,6 +26,7 @@ impl Work {
         match self {
             Self::RenewTokens => ("calendar_sync tokens", "calendar_sync_tokens_main"),
             Self::KeepConflicts => ("calendar_sync conflicts", "calendar_sync_conflicts_main"),
+            Self::EndLogin => ("calendar_sync login", "calendar_sync_login_main"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod databases;
 mod extension;
 mod hook;
 mod launcher;
+mod login;
 mod manual;
 mod process;
 mod results;

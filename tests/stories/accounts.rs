@@ -102,12 +102,15 @@ fn a_login_is_finished_once_and_only_by_who_began_it() {
         thread::spawn(move || session.query_one(FINISH, &[&state, &code]).map(|row| row.get::<_, Uuid>(0)))
     };
     let sessions: Vec<_> = (0..2).map(|_| finish(cluster.connect("crm"))).collect();
-    let waits = "select count(*) from pg_stat_activity where query like '%oauth_finish%' and wait_event_type = ";
-    eventually("one waits for the provider, one for it", || {
-        count(&mut client, &format!("{waits}'Extension'")) == 1 && count(&mut client, &format!("{waits}'Lock'")) == 1
+    let (mut waiting, mut ended): (Vec<_>, Vec<_>) = (sessions, Vec::new());
+    eventually("one waits for the provider, and the other is told no", || {
+        let (over, under_way) = waiting.drain(..).partition(thread::JoinHandle::is_finished);
+        ended.extend::<Vec<_>>(over);
+        waiting = under_way;
+        ended.len() == 1 && login.count("/token") == 1
     });
     login.go_on();
-    let results: Vec<_> = sessions.into_iter().map(|session| session.join().expect("it ends")).collect();
+    let results: Vec<_> = ended.into_iter().chain(waiting).map(|session| session.join().expect("it ends")).collect();
     let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
     assert_eq!((done.len(), failed.len()), (1, 1));
     assert_eq!(failed.into_iter().map(code_of).collect::<Vec<_>>(), ["42704"]);
@@ -121,16 +124,61 @@ fn a_code_that_the_provider_refuses_stores_nothing_and_the_error_says_nothing_of
     let error = refused(client.query_one(FINISH, &[&state, &"another-code"]));
     assert_eq!(error.code().code(), "28000");
     assert!(error.message().contains("invalid_grant"), "{error:?}");
+    let asked = login.count("/token");
+    assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "42704", "a state is good for one try");
+    assert_eq!(login.count("/token"), asked, "nobody was asked");
+    let (state, code) = consent(&mut client, &login);
     login.refuse(400, json!({"error": code, "error_description": format!("{code} of {state}")}));
     let error = refused(client.query_one(FINISH, &[&state, &code]));
     for secret in [&code, &state] {
         assert!(!format!("{error:?}").contains(secret.as_str()), "{error:?}");
     }
     login.refuse(200, json!({"token_type": "Bearer"}));
+    let (state, code) = consent(&mut client, &login);
     assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "08000");
+    let (state, code) = consent(&mut client, &login);
     login.shut_down("/token");
     assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "08000");
     assert_eq!(count(&mut client, "select count(*) from calendar_accounts"), 0);
+}
+
+#[test]
+fn a_login_is_begun_and_finished_in_one_transaction_too_and_where_no_process_can_be_started() {
+    let (cluster, _, login) = start();
+    cluster.set("max_worker_processes", "0");
+    for restarts in [false, true] {
+        if restarts {
+            cluster.restart("fast");
+        }
+        let mut client = cluster.connect("crm");
+        client.batch_execute("begin").expect("begin");
+        let (state, code) = consent(&mut client, &login);
+        client.query_one(FINISH, &[&state, &code]).expect("the account");
+        client.batch_execute("commit").expect("commit");
+        assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "42704");
+        let (state, code) = consent(&mut client, &login);
+        client.query_one(FINISH, &[&state, &code]).expect("the account");
+        assert_eq!(code_of(client.query_one(FINISH, &[&state, &code])), "42704");
+    }
+}
+
+#[test]
+fn secrets_go_nowhere_unencrypted_once_that_is_not_allowed_any_more() {
+    let (_cluster, mut client, login) = start();
+    let account = account(&mut client, &login);
+    let (state, code) = consent(&mut client, &login);
+    let asked = login.requests().len();
+    client.batch_execute("set calendar_sync.http_allow_private = off").expect("set");
+    for error in [
+        refused(client.query("select calendar_account_calendars($1)", &[&account])),
+        refused(client.query_one(FINISH, &[&state, &code])),
+    ] {
+        assert_eq!(error.code().code(), "55000", "{error:?}");
+        assert!(error.message().contains("unencrypted"), "{error:?}");
+    }
+    client.execute("update calendar_accounts set token_expires_at = now()", &[]).expect("expire");
+    client.execute("select calendar_account_remove($1)", &[&account]).expect("it can be removed all the same");
+    assert_eq!(login.requests().len(), asked);
 }
 
 #[test]

@@ -167,6 +167,23 @@ fn an_answer_that_is_lost_costs_the_login_only_where_the_provider_wants_it_so() 
 }
 
 #[test]
+fn who_ended_in_the_middle_of_a_renewal_keeps_nobody_waiting() {
+    let (cluster, mut client, login) = start();
+    login.take_used_tokens();
+    login.hold();
+    let mut session = cluster.connect("crm");
+    let first = thread::spawn(move || session.query(CALENDARS, &[]).map(drop));
+    eventually("the provider is asked", || login.refreshes() == 1);
+    let end =
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where backend_type = 'calendar_sync tokens'";
+    assert_eq!(count(&mut client, end), 1);
+    assert!(first.join().expect("it ends").is_err(), "who wanted it is told");
+    login.go_on();
+    assert_eq!(calendars(&mut client), 3, "at once, though the lease is for longer");
+    assert_eq!(login.refreshes(), 2);
+}
+
+#[test]
 fn tokens_that_last_for_seconds_are_not_renewed_for_each_request() {
     let (_cluster, mut client, login) = start();
     for lifetime in [Some(60), None, Some(0)] {

@@ -1,10 +1,11 @@
 //! The worker ends when it is told to, wherever it is, and comes back; what it is told by settings it does at once.
 
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use calendar_sync_e2e::{
-    Cluster, FakeWeb, Fault, activity_of, count, eventually, numbered_calendar, subscribe_to, worker_of, worker_state,
+    Cluster, FakeWeb, Fault, GoogleCall, GoogleFault, Linked, activity_of, count, eventually, numbered_calendar,
+    subscribe_to, worker_of, worker_state,
 };
 use postgres::Client;
 
@@ -99,6 +100,18 @@ fn a_cancel_ends_neither_the_worker_nor_the_launcher_and_a_terminated_launcher_c
     assert_eq!(worker_of(&mut client, "crm"), Some(worker), "the worker went on");
     cluster.create_database("later");
     eventually("it finds a new database", || worker_of(&mut client, "later").is_some());
+}
+
+#[test]
+fn a_calendar_is_free_as_soon_as_the_worker_that_was_at_it_is_gone() {
+    let mut linked = Linked::start_with(&[], "both");
+    linked.google.fail(GoogleCall::List, 1, GoogleFault::Delay(Duration::from_secs(20)));
+    eventually("it is amid a pull", || linked.google.count(GoogleCall::List) == 1);
+    linked.cluster.set("calendar_sync.worker", "off");
+    eventually("it is gone", || worker_of(&mut linked.client, "crm").is_none());
+    let leased = "select count(*) from calendar_connections where leased_until > now()";
+    assert_eq!(count(&mut linked.client, leased), 1);
+    assert_eq!(linked.sync_now(), ("success".into(), 0, String::new()));
 }
 
 #[test]

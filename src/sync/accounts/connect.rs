@@ -72,7 +72,7 @@ fn seen(wish: &Wish, mailbox: Option<&str>) -> SqlResult<FoundCalendar> {
 fn keep(installation: &Installation, wish: &Wish, options: &Options, calendar: &FoundCalendar) -> SqlResult<Uuid> {
     installation_row::ensure(installation)?;
     let (provider, origin) = account_connections::provider(installation, wish.account_id)?
-        .map(|provider| Site::of(installation, &provider).map(|site| (provider, site.api.origin())))
+        .map(|provider| Site::of(installation, &provider).map(|site| (provider, site.origin())))
         .transpose()?
         .ok_or_else(|| {
             error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the account was removed meanwhile")

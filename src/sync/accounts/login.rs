@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::add;
 use super::site::{self, Site};
-use crate::errors::{SqlResult, error, invalid_argument};
-use crate::http::Client;
+use crate::errors::{SqlResult, error, internal, invalid_argument};
+use crate::http::{Bell, Client};
 use crate::providers::account::Ask;
 use crate::providers::api::Token;
 use crate::providers::oauth::{Grant, TokenError, Tokens};
@@ -21,6 +21,8 @@ use crate::store::{self, Installation};
 use crate::sync::aside::aside;
 use crate::sync::fetch::http_options;
 use crate::sync::keys;
+use crate::sync::parcel::Parcel;
+use crate::sync::short_worker::{self, Work};
 
 /// How long a login may take, in seconds.
 const LASTS: f64 = 600.0;
@@ -65,15 +67,22 @@ pub fn begin(installation: &Installation, user_id: &str, provider: &str, redirec
     Ok(site.authorize()?.below(&[], &query).secret().to_owned())
 }
 
-/// Exchanges the code and stores the account.
+/// Exchanges the code and stores the account. Whatever comes of it, the state is used up before: a code may have been taken
+/// although the answer says otherwise, or never came, and is good for once (RFC 6749, 4.1.2; RFC 9700, 4.7.1).
 ///
 /// # Errors
 /// 42704 for a state that is not one of this user's logins under way, whatever the reason; 28000 where the provider
 /// refuses the code; 08000 where it can't be reached.
 pub fn finish(user_id: &str, state: &str, code: &str) -> SqlResult<Uuid> {
     let code = site::secret("code", code)?;
+    let hash = hash(state);
+    let login = store::as_owner(|installation| oauth::find(installation, &hash, user_id))?.ok_or_else(unknown_state)?;
+    let is_used_up = use_up(&hash)?;
     let (site, application, grant) = store::as_owner(|installation| {
-        let login = oauth::take(installation, &hash(state), user_id)?.ok_or_else(unknown_state)?;
+        // One that this very transaction has begun, or where no background worker could be started.
+        if !is_used_up && !oauth::take(installation, &hash)? {
+            return Err(unknown_state());
+        }
         let site = Site::of(installation, &login.provider)?;
         site.registered()?;
         let application = site.application()?;
@@ -81,7 +90,7 @@ pub fn finish(user_id: &str, state: &str, code: &str) -> SqlResult<Uuid> {
         Ok((site, application, Grant::Code { code, redirect_uri: login.redirect_uri, code_verifier }))
     })?;
     let Some(application) = application else { return Err(unknown_state()) };
-    let (endpoint, api, provider, options) = (site.token()?, site.api.clone(), site.provider, http_options());
+    let (endpoint, api, provider, options) = (site.token()?, site.api()?, site.provider, http_options());
     let (tokens, login) = aside(move || {
         let client = Client::with(options)?;
         let tokens = application.tokens(&client, &endpoint, &grant)?;
@@ -103,6 +112,13 @@ pub fn finish(user_id: &str, state: &str, code: &str) -> SqlResult<Uuid> {
         let tokens = Tokens { scopes: Some(scopes), ..tokens };
         add::store(installation, user_id, &site.name, login.as_deref(), &tokens)
     })
+}
+
+/// Has a background worker forget the login, whatever becomes of this transaction; whether it was there to be forgotten.
+fn use_up(hash: &[u8]) -> SqlResult<bool> {
+    let Some(parcel) = Parcel::pack(hash) else { return Ok(false) };
+    let bell = Bell::new().map_err(internal)?;
+    Ok(short_worker::run(Work::EndLogin, &parcel.number().to_string(), &bell) && parcel.has_receipt())
 }
 
 fn unknown_state() -> ErrorReport {

@@ -15,13 +15,14 @@ use crate::secrets;
 use crate::store::Installation;
 use crate::store::oauth::{self, Registered};
 use crate::store::sealed::CLIENT_SECRET;
+use crate::sync::fetch::http_options;
 
 /// A provider as this installation reaches it.
 pub struct Site {
     pub name: String,
     pub provider: &'static dyn AccountProvider,
     pub endpoints: Endpoints,
-    pub api: Address,
+    api: Address,
     registered: Option<Registered>,
 }
 
@@ -81,6 +82,19 @@ impl Site {
         })
     }
 
+    /// Below it is all of the API.
+    ///
+    /// # Errors
+    /// 55000 where secrets must not go there, as of [`Site::token`] and [`Site::revoke`].
+    pub fn api(&self) -> SqlResult<Address> {
+        hears_secrets(self.api.clone())
+    }
+
+    /// Scheme, host and port of the API, for people to read.
+    pub fn origin(&self) -> String {
+        self.api.origin()
+    }
+
     /// Where users are sent to log in.
     pub fn authorize(&self) -> SqlResult<Address> {
         self.address(|own| own.authorize.as_deref(), self.endpoints.authorize)
@@ -88,14 +102,14 @@ impl Site {
 
     /// Where codes and refresh tokens are exchanged.
     pub fn token(&self) -> SqlResult<Address> {
-        self.address(|own| own.token.as_deref(), self.endpoints.token)
+        self.address(|own| own.token.as_deref(), self.endpoints.token).and_then(hears_secrets)
     }
 
     /// Where tokens are ended, if the provider has such a place. One that stands elsewhere than usual has what it says.
     pub fn revoke(&self) -> SqlResult<Option<Address>> {
         let addresses = self.registered.as_ref().map(|it| &it.addresses);
         match addresses.and_then(|own| own.revoke.as_deref()) {
-            Some(own) => Address::parse(own).map(Some).map_err(internal),
+            Some(own) => hears_secrets(Address::parse(own).map_err(internal)?).map(Some),
             None if addresses.is_some_and(|own| own.token.is_some()) => Ok(None),
             None => self.endpoints.revoke.map(|usual| self.usual(usual)).transpose(),
         }
@@ -133,6 +147,22 @@ pub fn provider(name: &str) -> SqlResult<&'static dyn AccountProvider> {
 fn unknown(name: &str) -> ErrorReport {
     invalid_argument(format!("there are no accounts at provider \"{name}\""))
         .set_hint("The provider is google, microsoft or notion. A calendar by its URL: calendar_subscribe.")
+}
+
+/// This address, which is about to be sent secrets. What calendar_oauth_register took may have become too little since: settings
+/// change.
+fn hears_secrets(address: Address) -> SqlResult<Address> {
+    if address.is_https() || http_options().policy.may_hear_secrets_in_clear(&address) {
+        return Ok(address);
+    }
+    let refusal = error(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("secrets would go to {address} unencrypted"),
+    );
+    Err(refusal.set_hint(
+        "Register an https address (calendar_oauth_register), or have a superuser allow http again: \
+         calendar_sync.http_allow_private or http_allow_hosts.",
+    ))
 }
 
 /// A secret that must not be empty.

@@ -115,7 +115,7 @@ fn pass(account: &Account, site: &Site) -> SqlResult<Pass> {
         account_id: account.id,
         generation: account.generation,
         is_on_trial: account.is_on_trial,
-        api: site.api.clone(),
+        api: site.api()?,
         token: Token::new(secrets::open(ACCESS_TOKEN.place(account.id), sealed)?),
     })
 }
@@ -150,17 +150,23 @@ pub fn begin(
         }
         return Ok(None);
     }
+    let postpone = |why: String| {
+        let why = format!("the tokens could not be renewed: {why}");
+        tokens::postponed(installation, account.id, account.generation, &why, pause(account, None)?).map(|_| None)
+    };
     let Some(application) = site.application()? else {
-        let why = format!("the tokens could not be renewed: no application is registered at {}", account.provider);
-        tokens::postponed(installation, account.id, account.generation, &why, pause(account, None)?)?;
-        return Ok(None);
+        return postpone(format!("no application is registered at {}", account.provider));
+    };
+    let endpoint = match site.token() {
+        Ok(endpoint) => endpoint,
+        Err(report) => return postpone(report.message().to_owned()),
     };
     let Some(sealed) = tokens::lease(installation, account, options.timeout + AFTER_REQUEST)? else { return Ok(None) };
     store::commit_durably();
     Ok(Some(Renewal {
         account: account.clone(),
         application,
-        endpoint: site.token()?,
+        endpoint,
         refresh_token: secrets::open(REFRESH_TOKEN.place(account.id), &sealed)?,
         options: options.clone(),
     }))

@@ -278,13 +278,6 @@ impl Model {
         self.client = self.cluster.connect("crm");
         let client = &mut self.client;
         eventually("the worker is gone", || worker_of(client, "crm").is_none());
-        // Nobody waits for as long as who is dead may have been at it.
-        self.client
-            .batch_execute(
-                "update calendar_accounts set refresh_until = null;
-                 update calendar_connections set leased_until = null",
-            )
-            .expect("all is free");
     }
 
     /// In a transaction that is rolled back.
