@@ -79,7 +79,7 @@ comment on column calendar_connections.pending_location is 'where the answer of 
 comment on column calendar_connections.pending_since is 'when that flow was started';
 comment on column calendar_connections.poll_interval is 'time between polls; NULL for the setting''s, or refresh_hint where that is longer';
 comment on column calendar_connections.next_poll_at is 'when it is polled next';
-comment on column calendar_connections.announced_for is 'the moment that notifications last made it due for';
+comment on column calendar_connections.announced_for is 'the moment that a notification, or calendar_sync_request, last made it due for';
 comment on column calendar_connections.cursor is 'what the provider gave to ask what changed since';
 comment on column calendar_connections.etag is 'ETag of the last answer';
 comment on column calendar_connections.last_modified is 'Last-Modified of the last answer';

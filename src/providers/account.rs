@@ -3,6 +3,7 @@
 //! What asks the network runs on plain threads; what needs time zones ([`AccountProvider::read`] and
 //! [`AccountProvider::write`]) on the main thread, before and after.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use calendar_sync_core::event::{Body, Item};
@@ -60,6 +61,12 @@ pub trait AccountProvider: Sync {
     /// told that none has shown yet ([`ChangesRequest::unseen`]).
     fn overlooks_new(&self) -> bool {
         false
+    }
+
+    /// Of creates that are about to be sent, by their keys, those that no earlier try has made; asked for all at once where
+    /// [`AccountProvider::push`] would have to ask for each.
+    fn not_made(&self, _ask: &Ask, _keys: &[Uuid]) -> Result<HashSet<Uuid>, ApiError> {
+        Ok(HashSet::new())
     }
 
     /// Sends one change.
@@ -164,6 +171,8 @@ pub struct ChangesRequest {
     pub cursor: Option<String>,
     /// Everything is wanted, whatever the cursor; there is none then.
     pub everything: bool,
+    /// Somebody has asked for this pull, or a notification: nothing is to be left for a later one.
+    pub is_called_for: bool,
     /// The span of time that is wanted, where a provider can be told.
     pub window: (DateTime<Utc>, DateTime<Utc>),
     /// More events than this are refused.
@@ -236,6 +245,8 @@ pub enum Change {
         /// The same for every try: the item's identity at the provider derives from it, so that a try whose answer was lost
         /// makes no second event.
         key: Uuid,
+        /// [`AccountProvider::not_made`] has it: nothing is to be looked for.
+        is_new: bool,
         payload: Map<String, Value>,
         /// Occurrences that differ from the rule of a series, or do not take place.
         instances: Vec<InstanceChange>,

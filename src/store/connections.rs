@@ -35,6 +35,9 @@ pub struct Connection {
     pub poll_interval: Option<Duration>,
     /// When it was due. Where another time stands there once it is pulled, somebody has called for it meanwhile.
     pub due_at: Option<TimestampWithTimeZone>,
+    /// It is due because somebody has called for it, and not just because it is time; or the last pull failed, which may
+    /// have been called for.
+    pub is_called_for: bool,
     /// How long its feed asks to be left alone; bounded.
     pub refresh: Option<Duration>,
     pub paused: bool,
@@ -122,7 +125,8 @@ macro_rules! pulled {
              extract(epoch from c.poll_interval)::float8, extract(epoch from c.refresh_hint)::float8,
              c.status = 'paused', nullif(c.options, '{}'), c.pending_location,
              extract(epoch from clock_timestamp() - c.pending_since)::float8, c.next_poll_at, c.account_id,
-             c.external_calendar_id, c.delegate_email, c.direction, c.visibility = 'busy', c.conflict_policy, c.cursor",
+             c.external_calendar_id, c.delegate_email, c.direction, c.visibility = 'busy', c.conflict_policy, c.cursor,
+             coalesce(c.announced_for >= c.next_poll_at, false) or c.consecutive_failures > 0",
             $after
         )
     };
@@ -224,6 +228,7 @@ pub(super) fn connection(row: &SpiHeapTupleData) -> Result<Connection, pgrx::spi
         paused: row.get(16)?.unwrap_or_default(),
         options: row.get::<JsonB>(17)?.map(|options| options.0),
         due_at: row.get(20)?,
+        is_called_for: row.get(28)?.unwrap_or_default(),
         pending: row.get(18)?.zip(seconds(19)?).map(|(location, age)| Pending { location, age }),
         calendar: calendar(row)?,
     })

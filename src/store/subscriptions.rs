@@ -198,7 +198,9 @@ thread_local! {
     ) };
     static REQUEST: Statement = const { Statement::new(
         "update @calendar_connections
-         set next_poll_at = clock_timestamp()
+         set next_poll_at = now.moment,
+             announced_for = now.moment
+         from (select clock_timestamp() as moment) now
          where ($1 is null or user_id = $1)
            and status in ('active', 'error')",
         &[pg_sys::TEXTOID],

@@ -35,6 +35,7 @@ impl Pull {
         let request = ChangesRequest {
             everything: cursor.is_none(),
             cursor,
+            is_called_for: connection.generation.is_none() || connection.is_called_for,
             window: (apply::first_start(now), apply::horizon(now)),
             max_events: MAX_EVENTS,
             connection_id: connection.id,

@@ -1,6 +1,6 @@
 //! A Notion database and the calendar here, kept the same.
 
-use calendar_sync_e2e::{ADA, Cluster, FakeNotion, NotionFault, count, text, text_of, title_of};
+use calendar_sync_e2e::{ADA, Cluster, FakeNotion, NotionFault, Request, count, eventually, text, text_of, title_of};
 use chrono::TimeDelta;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -17,8 +17,11 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let cluster =
-            Cluster::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "10000")]);
+        Self::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "10000")])
+    }
+
+    fn start_with(settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::start_with(settings);
         let mut client = cluster.create_database("crm");
         let notion = FakeNotion::start();
         let source = notion.add_database("Team", &FakeNotion::usual_schema());
@@ -116,6 +119,41 @@ fn rows_come_as_events_and_follow_what_is_done_to_them() {
     site.notion.erase_page(&trip);
     site.try_sync(true);
     assert_eq!(site.say(events()), "");
+}
+
+/// How many queries the last requests were: of rows, and of the trash.
+fn queries(notion: &FakeNotion) -> [usize; 2] {
+    let requests = notion.requests();
+    let is_of_trash = |request: &&Request| request.body.contains("\"in_trash\":true");
+    let trash = requests.iter().filter(is_of_trash).count();
+    [requests.len() - trash, trash]
+}
+
+#[test]
+fn the_worker_asks_once_where_nothing_has_changed_and_looks_at_the_trash_now_and_then_or_when_it_is_called() {
+    let mut site = Site::start_with(&[]);
+    let ids = ["a", "b"].map(|title| site.notion.add_event(&site.source, title, &json!({ "start": "2030-07-01" })));
+    let event =
+        |title| format!("select count(*) from calendar_events where title = '{title}' and sync_status <> 'deleted'");
+    let request = "select calendar_sync_request()";
+    site.client.batch_execute(request).expect("request");
+    eventually("they are here", || count(&mut site.client, &event("b")) == 1);
+    site.client.batch_execute("update calendar_connections set poll_interval = '100 ms'").expect("often");
+    site.client.batch_execute(request).expect("request");
+    site.notion.forget_requests();
+    eventually("it was polled a number of times", || queries(&site.notion)[0] >= 15);
+    let [rows, trash] = queries(&site.notion);
+    assert!((2..=rows / 5 + 1).contains(&trash), "{trash} looks at the trash in {rows} polls");
+    site.notion.trash_page(&ids[0]);
+    eventually("it is gone here, too", || count(&mut site.client, &event("a")) == 0);
+
+    site.client.batch_execute("update calendar_connections set poll_interval = '1 hour'").expect("seldom");
+    let waits = "select count(*) from calendar_connections
+                 where next_poll_at > now() + interval '30 minutes' and leased_until is null";
+    eventually("it rests", || count(&mut site.client, waits) == 1);
+    site.notion.trash_page(&ids[1]);
+    site.client.batch_execute(request).expect("request");
+    eventually("it was looked at, though nothing else has changed", || count(&mut site.client, &event("b")) == 0);
 }
 
 /// Hardest point 2.

@@ -35,6 +35,7 @@ fn pull(ask: &Ask, cursor: Option<&str>) -> Result<Changes, ApiError> {
     let request = ChangesRequest {
         cursor: cursor.map(str::to_owned),
         everything: false,
+        is_called_for: true,
         window: (at("2030-01-01T00:00:00Z"), at("2031-01-01T00:00:00Z")),
         max_events: 1_000,
         unseen: vec![],
@@ -50,7 +51,7 @@ fn timed(title: &str, day: u32) -> Value {
 }
 
 fn create(title: &str) -> Change {
-    Change::Create { key: Uuid::from_u128(7), payload: payload(timed(title, 7)), instances: vec![] }
+    Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(timed(title, 7)), instances: vec![] }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Vec<Value>) {
@@ -263,7 +264,7 @@ fn occurrences_are_changed_and_cancelled_by_identifiers_that_nobody_has_told() {
     let moved =
         json!({ "summary": "Moved", "recurrence": null, "start": timed("", 9)["start"], "end": timed("", 9)["end"] });
     let instances = vec![occurrence(8, Some(moved)), occurrence(10, None)];
-    let change = Change::Create { key: Uuid::from_u128(7), payload: payload(series), instances };
+    let change = Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(series), instances };
     let (id, etag, values) = written(Google.push(&ask, &change));
     assert_eq!(values.len(), 3);
     assert_eq!(values[1]["id"], instance_id(&id, at("2030-01-08T09:00:00Z"), false));
@@ -279,7 +280,7 @@ fn an_occurrence_that_somebody_changed_unseen_is_not_written_over() {
     let (google, ask) = google();
     let mut series = timed("Daily", 7);
     series["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
-    let change = Change::Create { key: Uuid::from_u128(7), payload: payload(series), instances: vec![] };
+    let change = Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(series), instances: vec![] };
     let (id, etag, _) = written(Google.push(&ask, &change));
     google.calendar(ADA).edit_instance(&id, at("2030-01-08T09:00:00Z"), json!({ "location": "Room 5" }));
     let title = || Some(json!({ "summary": "Ours" }));

@@ -16,7 +16,7 @@ const MAX_TRIES: usize = 3;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
-        Change::Create { key, payload, instances } => create(ask, key, payload, instances),
+        Change::Create { key, payload, instances, .. } => create(ask, key, payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }

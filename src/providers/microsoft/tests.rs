@@ -34,6 +34,7 @@ fn request(cursor: Option<&str>, now: &str) -> ChangesRequest {
     ChangesRequest {
         cursor: cursor.map(str::to_owned),
         everything: false,
+        is_called_for: true,
         window: (at(now) - TimeDelta::days(30), at(now) + TimeDelta::days(365)),
         max_events: 1_000,
         connection_id: Uuid::nil(),
@@ -67,7 +68,7 @@ fn weekly() -> Value {
 }
 
 fn create(event: Value, instances: Vec<InstanceChange>) -> Change {
-    Change::Create { key: Uuid::from_u128(7), payload: payload(event), instances }
+    Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(event), instances }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Value) {

@@ -1,4 +1,7 @@
-//! New pages. A try whose answer was lost must not be made again: what it has made is looked for before.
+//! New pages. A try whose answer was lost must not be made again: what it has made is looked for before, for all of a batch at
+//! once. That there was no earlier try is nothing that could be known: one of a session is noted in its own transaction.
+
+use std::collections::HashSet;
 
 use calendar_sync_core::providers::notion::{self, Mapping, Role, properties};
 use serde_json::{Map, Value, json};
@@ -10,14 +13,49 @@ use super::schema::Schema;
 use crate::providers::account::{Ask, Pushed, is_identifier};
 use crate::providers::api::ApiError;
 
-pub fn create(ask: &Ask, key: &Uuid, payload: &Map<String, Value>, mut schema: Schema) -> Result<Pushed, ApiError> {
-    let key = key.to_string();
-    let earlier = match schema.key(ask)?.map(|property| property.name.clone()) {
-        Some(property) => {
-            let has_key = json!({ "property": property, "rich_text": { "equals": key } });
-            // One that was duplicated in Notion has the key of the first.
-            find(ask, &schema.mapping, &has_key)?.into_iter().next()
+/// Pages that one query gives.
+const PAGE: usize = 100;
+/// Keys of one query.
+const MOST_KEYS: usize = 50;
+
+/// Those of the keys that no page has.
+pub fn not_made(ask: &Ask, keys: &[Uuid]) -> Result<HashSet<Uuid>, ApiError> {
+    let mut schema = Schema::known(ask)?;
+    let Some(property) = schema.key(ask)?.map(|property| property.name.clone()) else { return Ok(HashSet::new()) };
+    let mut not_made: HashSet<Uuid> = keys.iter().copied().collect();
+    for keys in keys.chunks(MOST_KEYS) {
+        let one_of: Vec<Value> = keys.iter().map(|key| has_key(&property, &key.to_string())).collect();
+        let pages = find(ask, &schema.mapping, &json!({ "or": one_of }))?;
+        // Copies that were made in Notion have the key as well: there may be others than these.
+        if pages.len() >= PAGE {
+            return Ok(HashSet::new());
         }
+        for page in pages {
+            let found = notion::plain(&page["properties"][&property]["rich_text"]);
+            let Ok(key) = found.parse() else { return Ok(HashSet::new()) };
+            not_made.remove(&key);
+        }
+    }
+    Ok(not_made)
+}
+
+fn has_key(property: &str, key: &str) -> Value {
+    json!({ "property": property, "rich_text": { "equals": key } })
+}
+
+/// `is_new`: [`not_made`] has the key.
+pub fn create(
+    ask: &Ask,
+    (key, is_new): (&Uuid, bool),
+    payload: &Map<String, Value>,
+    mut schema: Schema,
+) -> Result<Pushed, ApiError> {
+    let key = key.to_string();
+    let property = schema.key(ask)?.map(|property| property.name.clone());
+    let earlier = match property {
+        _ if is_new => None,
+        // One that was duplicated in Notion has the key of the first.
+        Some(property) => find(ask, &schema.mapping, &has_key(&property, &key))?.into_iter().next(),
         None => find_like(ask, &schema.mapping, payload)?,
     };
     let mapping = &schema.mapping;
@@ -82,7 +120,7 @@ fn names(choices: &Value) -> Vec<&str> {
 /// Pages that match, the oldest first.
 fn find(ask: &Ask, mapping: &Mapping, filter: &Value) -> Result<Vec<Value>, ApiError> {
     let sorts = json!([{ "timestamp": "created_time", "direction": "ascending" }]);
-    let body = json!({ "filter": filter, "sorts": sorts, "page_size": 100 });
+    let body = json!({ "filter": filter, "sorts": sorts, "page_size": PAGE });
     let found = api::post(ask, &["data_sources", &mapping.data_source, "query"], &body).map_err(api::no_access)?;
     Ok(found["results"].as_array().into_iter().flatten().filter(|page| has_id(page)).cloned().collect())
 }

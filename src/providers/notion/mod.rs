@@ -24,12 +24,14 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use calendar_sync_core::event::Body;
 use calendar_sync_core::providers::notion;
 use calendar_sync_core::zones::Zones;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::account::{
     AccountProvider, Ask, CannotHold, Change, Changes, ChangesRequest, ClientAuthentication, Endpoints, FoundCalendar,
@@ -69,6 +71,10 @@ impl AccountProvider for Notion {
 
     fn write(&self, body: &Body, _options: &Value, zones: &dyn Zones) -> Result<Map<String, Value>, CannotHold> {
         notion::write(body, zones).map_err(CannotHold)
+    }
+
+    fn not_made(&self, ask: &Ask, keys: &[Uuid]) -> Result<HashSet<Uuid>, ApiError> {
+        create::not_made(ask, keys)
     }
 
     fn push(&self, ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {

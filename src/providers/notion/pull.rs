@@ -32,8 +32,7 @@ fn everything(ask: &Ask, request: &ChangesRequest, now: DateTime<Utc>) -> Result
     let mut patience = api::LONGEST_WAIT;
     let all = Wanted { in_trash: false, changed_since: None };
     let rows = list(ask, &schema.mapping.data_source, all, request.max_events, &mut patience)?;
-    let newest = rows.iter().filter_map(edited).max();
-    let cursor = Cursor::after_listing(schema.mapping.fingerprint(), newest, request.connection_id, now);
+    let cursor = Cursor::after_listing(schema.mapping.fingerprint(), newest(&rows), request.connection_id, now);
     Ok(Changes {
         values: rows
             .iter()
@@ -48,7 +47,8 @@ fn everything(ask: &Ask, request: &ChangesRequest, now: DateTime<Utc>) -> Result
     })
 }
 
-/// Rows that were changed from `since` on, and those that were moved into the trash.
+/// Rows that were changed from `since` on, and those that were moved into the trash. Nothing that is asked of the rows tells
+/// whether there are any of the latter, so that most pulls which find nothing are done with the one request.
 fn changes(
     ask: &Ask,
     request: &ChangesRequest,
@@ -58,17 +58,24 @@ fn changes(
 ) -> Result<Changes, ApiError> {
     let mut patience = api::LONGEST_WAIT;
     let source = &schema.mapping.data_source;
-    let mut rows = |in_trash| {
+    let mut rows = |in_trash, since| {
         let wanted = Wanted { in_trash, changed_since: Some(since) };
         list(ask, source, wanted, request.max_events, &mut patience)
     };
-    let (live, trash) = (rows(false)?, rows(true)?);
-    let newest = live.iter().chain(&trash).filter_map(edited).max();
+    let live = rows(false, since)?;
+    let newest = newest(&live);
+    let (trash, cursor) = if request.is_called_for || cursor.is_trash_due(newest) {
+        let trash = rows(true, cursor.trash_since(since))?;
+        let newest = newest.max(self::newest(&trash));
+        (trash, cursor.after(newest, now))
+    } else {
+        (vec![], cursor.without_trash(since))
+    };
     let (values, deleted) = sorted_out(&live, &trash, &schema.mapping);
     Ok(Changes {
         values,
         deleted,
-        cursor: cursor.after(newest, now).render(),
+        cursor: cursor.render(),
         learned: schema.learned(ask),
         name: schema.name,
         ..Changes::default()
@@ -89,6 +96,11 @@ fn sorted_out(live: &[Value], trash: &[Value], mapping: &Mapping) -> (Vec<Value>
         }
     }
     (values, deleted)
+}
+
+/// When the one was changed that was changed last.
+fn newest(rows: &[Value]) -> Option<DateTime<Utc>> {
+    rows.iter().filter_map(edited).max()
 }
 
 fn edited(row: &Value) -> Option<DateTime<Utc>> {

@@ -53,10 +53,15 @@ impl Connection {
     }
 
     fn try_pull(&mut self, everything: bool) -> Result<Changes, ApiError> {
+        self.pull_as(everything, true)
+    }
+
+    fn pull_as(&mut self, everything: bool, is_called_for: bool) -> Result<Changes, ApiError> {
         let now = Utc::now();
         let request = ChangesRequest {
             cursor: self.cursor.clone().filter(|_| !everything),
             everything,
+            is_called_for,
             window: (now, now),
             max_events: 100_000,
             unseen: vec![],
@@ -74,6 +79,11 @@ impl Connection {
 
     fn pull(&mut self) -> Changes {
         self.try_pull(false).unwrap()
+    }
+
+    /// As the worker does when it is time.
+    fn poll(&mut self) -> Changes {
+        self.pull_as(false, false).unwrap()
     }
 
     fn push(&self, change: &Change) -> Pushed {
@@ -109,7 +119,7 @@ fn payload(title: &str) -> Map<String, Value> {
 }
 
 fn create(key: u128, title: &str) -> Change {
-    Change::Create { key: Uuid::from_u128(key), payload: payload(title), instances: vec![] }
+    Change::Create { key: Uuid::from_u128(key), is_new: false, payload: payload(title), instances: vec![] }
 }
 
 fn written(pushed: Pushed) -> (String, Option<String>) {
@@ -139,7 +149,7 @@ fn data_sources_are_the_calendars() {
 }
 
 #[test]
-fn an_idle_pull_asks_for_changes_and_for_the_trash_and_nothing_else() {
+fn an_idle_poll_is_one_request_and_one_that_was_called_for_looks_at_the_trash_as_well() {
     let (notion, source, mut connection) = workspace();
     for number in 0..250 {
         notion.add_event(&source, &format!("Event {number}"), &at("2030-05-01"));
@@ -149,9 +159,38 @@ fn an_idle_pull_asks_for_changes_and_for_the_trash_and_nothing_else() {
     assert_eq!(first.name.as_deref(), Some("Team"));
     connection.settle();
     notion.forget_requests();
-    let idle = connection.pull();
+    let idle = connection.poll();
     assert!(!idle.complete && idle.values.is_empty() && idle.deleted.is_empty());
+    assert_eq!(notion.count_requests(), 1);
+    notion.forget_requests();
+    connection.pull();
     assert_eq!(notion.count_requests(), 2);
+}
+
+#[test]
+fn a_row_in_the_trash_is_found_by_the_fifth_idle_poll_or_with_the_first_change() {
+    let (notion, source, mut connection) = workspace();
+    notion.freeze("2030-01-01T10:00:20Z".parse().unwrap());
+    let pages: Vec<String> =
+        ["a", "b", "c"].iter().map(|title| notion.add_event(&source, title, &at("2030-05-01"))).collect();
+    connection.pull();
+    // In the minute of the newest change, which is settled by the time that the trash is looked at.
+    notion.trash_page(&pages[0]);
+    notion.forget_requests();
+    for poll in 0..4 {
+        assert!(connection.poll().deleted.is_empty());
+        if poll == 1 {
+            connection.settle();
+        }
+    }
+    assert_eq!(notion.count_requests(), 4);
+    assert_eq!(connection.poll().deleted, [pages[0].clone()]);
+    notion.advance(TimeDelta::minutes(5));
+    notion.trash_page(&pages[1]);
+    assert!(connection.poll().deleted.is_empty());
+    notion.edit_page(&pages[2], &json!({ "Name": title_of("d") }));
+    let changes = connection.poll();
+    assert_eq!((titles(&changes), &changes.deleted), (["d"].into(), &vec![pages[1].clone()]));
 }
 
 #[test]
@@ -264,6 +303,20 @@ fn a_create_whose_answer_was_lost_is_not_made_again() {
 }
 
 #[test]
+fn what_earlier_tries_have_made_is_looked_for_at_once() {
+    let (notion, _, connection) = workspace();
+    for key in [1, 60] {
+        written(connection.push(&create(key, "Review")));
+    }
+    let keys: Vec<Uuid> = (1..=70).map(Uuid::from_u128).collect();
+    notion.forget_requests();
+    let not_made = Notion.not_made(&connection.ask, &keys).unwrap();
+    assert_eq!(notion.count_requests(), 3, "the schema, and two queries");
+    let made: Vec<u128> = keys.iter().filter(|key| !not_made.contains(key)).map(Uuid::as_u128).collect();
+    assert_eq!(made, [1, 60]);
+}
+
+#[test]
 fn where_no_property_can_be_added_a_page_is_known_by_its_title_and_date() {
     let (notion, source, connection) = workspace();
     notion.lock_schemas(true);
@@ -341,6 +394,7 @@ fn what_notion_does_not_take_is_refused_once_and_for_all() {
     let (notion, source, connection) = workspace();
     let change = Change::Create {
         key: Uuid::from_u128(1),
+        is_new: false,
         payload: Map::from_iter([("title".to_owned(), json!("x")), ("date".to_owned(), at("not a date"))]),
         instances: vec![],
     };

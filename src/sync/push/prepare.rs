@@ -142,6 +142,7 @@ impl Planner<'_> {
             let instances = self.writer.occurrences(body, None, None)?;
             let create = Change::Create {
                 key: links::mark(item, self.connection.id, revision),
+                is_new: false,
                 payload: self.writer.whole(body)?,
                 instances,
             };
@@ -184,7 +185,10 @@ fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
         // An intent: it may have been sent.
         (Some(Value::Object(payload)), Some(link)) if !payload.is_empty() && !payload.contains_key("external_id") => {
             let key = links::mark(taken.item, connection.id, link.revision);
-            Plan::Send(Change::Create { key, payload: payload.clone(), instances: Vec::new() }, Purpose::Find)
+            Plan::Send(
+                Change::Create { key, is_new: false, payload: payload.clone(), instances: Vec::new() },
+                Purpose::Find,
+            )
         }
         _ => Plan::Nothing,
     }

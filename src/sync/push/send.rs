@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use super::{Batch, Operation, Outcome, Sent};
 use crate::providers::account::{Change, Pushed};
 use crate::providers::api::ApiError;
@@ -12,7 +14,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 impl Batch {
     /// Sends one operation after the other, until something is in the way of all of them.
-    pub fn send(self) -> Sent {
+    pub fn send(mut self) -> Sent {
+        self.look_for_earlier_tries();
         let until = Instant::now() + LONGEST;
         let mut sent = Sent { operations: Vec::with_capacity(self.operations.len()), trouble: None };
         let (ask, provider, overwrites) = (self.ask, self.provider, self.overwrites);
@@ -29,6 +32,24 @@ impl Batch {
             sent.operations.push((operation, outcome));
         }
         sent
+    }
+
+    /// Where that fails each is looked for by itself.
+    fn look_for_earlier_tries(&mut self) {
+        let key = |operation: &Operation| match operation.change {
+            Change::Create { key, .. } => Some(key),
+            _ => None,
+        };
+        let keys: Vec<Uuid> = self.operations.iter().filter_map(key).collect();
+        let not_made = match keys.len() {
+            0 | 1 => return,
+            _ => self.provider.not_made(&self.ask, &keys).unwrap_or_default(),
+        };
+        for operation in &mut self.operations {
+            if let Change::Create { key, is_new, .. } = &mut operation.change {
+                *is_new = not_made.contains(key);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Queries: filters, sorts, pages, and the limit of what a query gives.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
@@ -43,13 +44,7 @@ pub(super) fn query(table: &Table, body: &Value, most: u64) -> Outcome<Page> {
             }
         }
     };
-    // A key is not looked for among ten thousand rows.
-    let few = match &filter {
-        Filter::Text { property, operator, wanted } if operator == "equals" && !wanted.is_empty() => {
-            Some(table.with_text(property, wanted, edited, in_trash)).filter(|_| table.has_text(property))
-        }
-        _ => None,
-    };
+    let few = few(table, &filter, edited, in_trash);
     let order = few.as_ref().unwrap_or_else(|| table.order(edited, in_trash));
     let lowest = (filter.lowest(edited), 0);
     let matches = |place: &&Place| table.row(place.1).is_some_and(|row| filter.holds(row));
@@ -63,6 +58,20 @@ pub(super) fn query(table: &Table, body: &Value, most: u64) -> Outcome<Page> {
         order.range((lower, Bound::Unbounded)).filter(matches).take(room + 1).copied().collect()
     };
     Ok(page(found, cursor.before, room, most))
+}
+
+/// Keys are not looked for among ten thousand rows.
+fn few(table: &Table, filter: &Filter, edited: bool, in_trash: bool) -> Option<BTreeSet<Place>> {
+    match filter {
+        Filter::Text { property, operator, wanted } if operator == "equals" && !wanted.is_empty() => {
+            Some(table.with_text(property, wanted, edited, in_trash)).filter(|_| table.has_text(property))
+        }
+        Filter::Any(any) => any.iter().try_fold(BTreeSet::new(), |mut all, one| {
+            all.extend(few(table, one, edited, in_trash)?);
+            Some(all)
+        }),
+        _ => None,
+    }
 }
 
 fn page(mut found: Vec<Place>, before: u64, room: usize, most: u64) -> Page {
