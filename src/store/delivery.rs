@@ -60,6 +60,12 @@ thread_local! {
          where link_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
     ) };
+    static RETURNS: Statement = const { Statement::new(
+        "update @calendar_event_links
+         set sync_status = 'pending', deleted_at = null, local_version = null
+         where link_id = any ($1)",
+        &[pg_sys::UUIDARRAYOID],
+    ) };
     static FOUND: Statement = const { Statement::new(
         "update @calendar_event_links l
          set external_id = r.external_id, etag = r.etag
@@ -131,6 +137,12 @@ pub fn mark(installation: &Installation, connection: Uuid, errors: &[(ItemId, &s
 /// What these links stood for is there no more, and is to be created once more, as something new.
 pub fn anew(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
     ANEW.with(|statement| execute_on(installation, statement, links, Vec::new))
+}
+
+/// What was deleted there is about to be brought back under its identifier: noted before it is, for the case that nobody is
+/// there to hear what came of it. See [`super::links::Link::is_returning`].
+pub fn returns(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
+    RETURNS.with(|statement| execute_on(installation, statement, links, Vec::new))
 }
 
 /// What is there by now of items whose links these are: (link, identifier, version).

@@ -66,6 +66,12 @@ impl Link {
     pub fn mark(&self) -> Uuid {
         mark(self.item, self.connection_id, self.revision)
     }
+
+    /// It was deleted there, and was about to be brought back; whether it is there is not known yet. Its base is what both
+    /// sides had agreed on before.
+    pub fn is_returning(&self) -> bool {
+        self.base.is_some() && self.local_version.is_none()
+    }
 }
 
 /// See [`Link::mark`].

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use calendar_sync_e2e::{
-    ADA, GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, eventually, rounds, text, worker_of,
+    ADA, GoogleCall, GoogleFault, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, eventually, rounds,
+    text, worker_of,
 };
 use serde_json::json;
 
@@ -54,6 +55,92 @@ fn what_is_deleted_after_the_answer_to_its_create_was_lost_is_deleted_there() {
     }
     assert_eq!(linked.remote().len(), 0);
     assert_eq!(linked.operations("pending"), 0);
+}
+
+/// Synced until nothing is left to do.
+fn come_to_rest(linked: &mut Linked) {
+    for _ in 0..3 {
+        make_due(linked);
+        linked.client.batch_execute("update calendar_connections set consecutive_failures = 0").expect("no pause");
+        linked.sync_now();
+    }
+    assert_eq!(linked.operations("completed"), count(&mut linked.client, "select count(*) from calendar_sync_queue"));
+}
+
+/// An interaction whose event was deleted there, and that has changed since: with the next sync it comes back.
+fn about_to_come_back() -> Linked {
+    let mut linked = Linked::start(false, "both");
+    create_crm(&mut linked.client);
+    linked.client.execute(INSERT_INTERACTIONS, &[&1, &1]).expect("insert");
+    linked.sync_now();
+    let id = linked.remote()[0]["id"].as_str().expect("an id").to_owned();
+    linked.google.calendar(LINKED_CALENDAR).delete(&id);
+    linked.sync_now();
+    linked.client.batch_execute("update interaction set subject = 'Again'").expect("update");
+    linked
+}
+
+/// Hardest point 9.
+#[test]
+fn what_is_deleted_after_the_answer_to_its_return_was_lost_is_deleted_there() {
+    let mut linked = about_to_come_back();
+    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["Again"]);
+    linked.client.batch_execute("delete from interaction").expect("delete");
+    come_to_rest(&mut linked);
+    assert_eq!(linked.remote().len(), 0);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events"), 0);
+}
+
+/// Hardest point 9.
+#[test]
+fn what_is_cancelled_after_the_answer_to_its_return_was_lost_is_deleted_there() {
+    for direction in ["push", "both"] {
+        let mut linked = Linked::start(false, direction);
+        linked.upsert_titled("1", "One");
+        linked.sync_now();
+        linked.upsert("1", &json!({ "event_status": "cancelled" }));
+        linked.sync_now();
+        linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
+        linked.upsert("1", &json!({ "event_status": "scheduled" }));
+        linked.sync_now();
+        assert_eq!(linked.remote_titles(), ["One"]);
+        linked.upsert("1", &json!({ "event_status": "cancelled" }));
+        come_to_rest(&mut linked);
+        assert_eq!(linked.remote().len(), 0, "{direction}");
+    }
+}
+
+/// Hardest point 9.
+#[test]
+fn what_comes_back_is_there_whole_whatever_becomes_of_the_answer() {
+    // In a complete listing what has not come back is not.
+    for (fault, by_then, force) in [(GoogleFault::LoseReply, 1, false), (GoogleFault::Drop, 0, true)] {
+        let mut linked = about_to_come_back();
+        linked.google.fail(GoogleCall::Patch, 1, fault.clone());
+        linked.sync_now();
+        assert_eq!(linked.remote().len(), by_then);
+        linked.client.execute("select calendar_sync_now($1, $2)", &[&ADA, &force]).expect("sync");
+        come_to_rest(&mut linked);
+        assert_eq!(linked.remote_titles(), ["Again"], "{fault:?}");
+        assert_eq!(text(&mut linked.client, "select string_agg(title, ', ') from calendar_events"), "Again");
+        let conflicts = "select count(*) from calendar_sync_log where action = 'conflict'";
+        assert_eq!(count(&mut linked.client, conflicts), 0, "{fault:?}");
+    }
+}
+
+/// Hardest point 9.
+#[test]
+fn what_is_deleted_after_its_return_was_rolled_back_is_deleted_there() {
+    let mut linked = about_to_come_back();
+    linked.client.batch_execute("begin").expect("begin");
+    assert_eq!(linked.sync_now().1, 1);
+    linked.client.batch_execute("rollback; delete from interaction").expect("rollback");
+    assert_eq!(linked.remote_titles(), ["Again"]);
+    come_to_rest(&mut linked);
+    assert_eq!(linked.remote().len(), 0);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events"), 0);
 }
 
 /// Hardest point 9.

@@ -4,6 +4,7 @@ use calendar_sync_core::content;
 use calendar_sync_core::event::Body;
 use chrono::Utc;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::item::{Items, is_cancelled};
 use super::payload::Writer;
@@ -82,6 +83,8 @@ pub fn prepare(
     }
     let begun: Vec<Begun> = prepared.operations.iter().flat_map(Operation::begun).collect();
     outbox::begin(installation, connection.id, &begun)?;
+    let returns: Vec<Uuid> = prepared.operations.iter().filter_map(Operation::returns).collect();
+    delivery::returns(installation, &returns)?;
     links::agree(installation, connection.id, &agreed, Utc::now())?;
     outbox::complete(installation, &done)?;
     refuse(installation, connection, &dead)?;
@@ -96,6 +99,12 @@ impl Operation {
         };
         let others = self.others.iter().map(|one| Begun { queue_id: one.queue_id, intent: None });
         std::iter::once(Begun { queue_id: self.taken.queue_id, intent }).chain(others)
+    }
+
+    /// The link of what was deleted there and is to come back.
+    fn returns(&self) -> Option<Uuid> {
+        let link = self.link.as_ref().filter(|link| link.deleted_at.is_some())?;
+        matches!(self.change, Change::Update { .. }).then_some(link.link_id)
     }
 }
 
@@ -149,8 +158,9 @@ impl Planner<'_> {
             return Ok(Plan::Send(create, purpose));
         };
         // One that was deleted there comes back to life where its provider knows how; else it is made anew.
-        let revives = link.deleted_at.is_some();
-        let base = link.base.as_ref().filter(|_| !revives);
+        let is_gone = link.deleted_at.is_some();
+        // Where nobody has heard that it is back it is sent whole again.
+        let base = link.base.as_ref().filter(|_| !is_gone && !link.is_returning());
         let update = self.writer.update(body, base)?;
         if let Some(base) = base.filter(|_| update.is_empty()) {
             let base = Base::new(body.clone(), base.remote().clone()).with_occurrences(base.occurrences.clone());
@@ -164,7 +174,7 @@ impl Planner<'_> {
                 is_unseen: false,
             })));
         }
-        let etag = link.etag.clone().filter(|_| !revives);
+        let etag = link.etag.clone().filter(|_| !is_gone);
         let change = Change::Update { external_id, etag, payload: update.payload, instances: update.instances };
         Ok(Plan::Send(change, purpose))
     }

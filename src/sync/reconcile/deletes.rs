@@ -187,6 +187,10 @@ impl Plan {
             self.let_go(&link);
             return;
         };
+        // Whoever brings it back will see what is there.
+        if run.pushes() && link.is_returning() && waiting.is_some() {
+            return;
+        }
         let is_foreign = standing.connection_id.is_some_and(|id| id != run.connection.id);
         if run.pushes() && is_edited(&link, &standing.body, waiting.is_some()) {
             let data = conflict(&standing);
@@ -242,7 +246,8 @@ impl Plan {
 /// asked for: both sides may have come to the same by ways of their own.
 fn is_edited(link: &Link, body: &Body, is_waiting: bool) -> bool {
     match (&link.base, link.local_version) {
-        (Some(base), _) => three_way(base, body, base.remote(), &Rules::MERGE).keeps_local,
+        (Some(_), None) => true,
+        (Some(base), Some(_)) => three_way(base, body, base.remote(), &Rules::MERGE).keeps_local,
         (None, Some(version)) => version != content::of_body(body),
         (None, None) => is_waiting,
     }

@@ -137,9 +137,12 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         ItemId::Event(id) => reconciled::was_of_interaction(run.installation, id),
         ItemId::Series(_) => Ok(false),
     };
-    // Without an interaction there is no event of it.
-    if !is_edited || known.standing.is_none() && is_of_crm(link.item)? {
+    if !is_edited {
         return Ok(Outcome::Same);
+    }
+    // Without an interaction there is no event of it.
+    if known.standing.is_none() && is_of_crm(link.item)? {
+        return Ok(if was_confirmed && run.pushes() { goes_again() } else { Outcome::Same });
     }
     let write = match &link.base {
         Some(base) if !was_confirmed => three_way(base, &base.local, &remote.body, &Rules::MERGE).body,
@@ -164,6 +167,11 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         sends: false,
         conflict,
     })))
+}
+
+/// Nobody waits to delete it there: it was gone, and is back.
+fn goes_again() -> Outcome {
+    Outcome::Agreed(Box::new(Agreed { write: None, base: None, status: "pending", sends: true, conflict: None }))
 }
 
 /// Of what is agreed on, or what was before.
