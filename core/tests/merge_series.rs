@@ -88,6 +88,23 @@ fn what_is_known_of_an_occurrence_that_follows_its_series_again_is_forgotten() {
 }
 
 #[test]
+fn an_occurrence_that_took_place_on_neither_side_and_does_there_again_is_as_it_is_there() {
+    let cancelled = series(Series {
+        overrides: vec![own(2, |event| {
+            event.details.title = "before".into();
+            event.details.event_status = EventStatus::Cancelled;
+        })],
+        ..weekly("weekly")
+    });
+    let excluded = series(Series { exdates: vec![own(2, |_| ()).recurrence_id], ..weekly("weekly") });
+    let again =
+        series(Series { overrides: vec![own(2, |event| event.details.title = "again".into())], ..weekly("weekly") });
+    let base = Base::new(cancelled.clone(), excluded);
+    let merged = three_way(&base, &cancelled, &again, &Rules::MERGE);
+    assert_eq!((merged.body, merged.takes_remote), (again, true));
+}
+
+#[test]
 fn an_override_of_the_other_side_keeps_what_that_side_cannot_hold() {
     let here = series(Series {
         template: changed_event(|event| event.details.show_as = ShowAs::OutOfOffice),

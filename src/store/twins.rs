@@ -42,10 +42,11 @@ thread_local! {
     ) };
 }
 
-/// Removes events and series of that connection whose identifiers there turn out to be other items'.
-pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Agreed]) -> SqlResult<()> {
+/// Removes events and series of that connection whose identifiers there turn out to be other items'. Returns whether there
+/// were any.
+pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Agreed]) -> SqlResult<bool> {
     if agreed.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let known = within_scratch(|| {
         let arguments = [uuid(connection.id).into(), column(agreed, |one| links::key(&one.external_id))];
@@ -54,7 +55,7 @@ pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Ag
     let ours: HashSet<ItemId> = agreed.iter().map(|one| one.item).collect();
     let others: Vec<ItemId> = known.into_iter().filter(|item| !ours.contains(item)).collect();
     if others.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let [events, series] = ids(&others);
     let twins = within_scratch(|| {
@@ -67,7 +68,7 @@ pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Ag
         REMOVE_EVENTS.with(|statement| statement.execute(installation, &arguments))
     })?;
     REMOVE_SERIES.with(|statement| execute_on(installation, statement, &series, Vec::new))?;
-    Ok(())
+    Ok(!twins.is_empty())
 }
 
 /// Of events, and of series.

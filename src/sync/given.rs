@@ -34,6 +34,13 @@ pub fn strays(series: &Series) -> Vec<Override> {
     single().filter(|one| !given.contains(&one.recurrence_id)).cloned().collect()
 }
 
+/// Excluded occurrences that the rules of their series would not give anyway.
+pub fn stray_exdates(series: &Series) -> Vec<DateTime<Utc>> {
+    let whole = Series { exdates: Vec::new(), ..series.clone() };
+    let given = given(&whole, &series.exdates);
+    series.exdates.iter().filter(|date| !given.contains(date)).copied().collect()
+}
+
 /// Whether two series take place at the same times, as far as their rules say.
 pub fn is_same_rule(one: &Series, other: &Series) -> bool {
     let rule = |series: &Series| {

@@ -1,8 +1,10 @@
 //! Single occurrences of series that are taken away or changed here, while their series goes on: the calendar elsewhere has
 //! the same ones.
 
+use std::sync::OnceLock;
+
 use calendar_sync_e2e::{ADA, Cluster, count, text};
-use chrono::{NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
 
@@ -95,8 +97,7 @@ impl World {
 
     /// The occurrence of that day, there.
     fn one_there(&self, day: i64) -> Occurrence {
-        let at = (plan().start + TimeDelta::days(day)).and_utc();
-        self.there.occurrences().into_iter().find(|one| one.original == at).expect("an occurrence")
+        self.there.occurrences().into_iter().find(|one| one.original == at(day)).expect("an occurrence")
     }
 
     fn exdates(&mut self) -> String {
@@ -107,8 +108,11 @@ impl World {
     }
 }
 
+/// The same for as long as these stories run, whatever the day is by then.
 fn plan() -> Plan {
-    let start: NaiveDateTime = (Utc::now().date_naive() + TimeDelta::days(3)).and_hms_opt(9, 0, 0).expect("a time");
+    static START: OnceLock<NaiveDateTime> = OnceLock::new();
+    let start =
+        *START.get_or_init(|| (Utc::now().date_naive() + TimeDelta::days(3)).and_hms_opt(9, 0, 0).expect("a time"));
     Plan { number: 1, all_day: false, zone: "UTC", start, freq: Freq::Daily, interval: 1, count: 5 }
 }
 
@@ -121,9 +125,13 @@ fn event_of(plan: &Plan) -> Value {
     event
 }
 
+fn at(day: i64) -> DateTime<Utc> {
+    (plan().start + TimeDelta::days(day)).and_utc()
+}
+
 /// SQL: the occurrence of that day.
 fn of_day(day: i64) -> String {
-    format!("recurrence_id = '{}'", (plan().start + TimeDelta::days(day)).and_utc().to_rfc3339())
+    format!("recurrence_id = '{}'", at(day).to_rfc3339())
 }
 
 /// Hardest point 3.
@@ -249,4 +257,80 @@ fn an_occurrence_that_is_changed_in_the_transaction_that_made_its_series_is_sent
     world.upsert(&event_of(&plan()));
     world.run(&format!("update calendar_events set location = 'hall' where {}; commit", of_day(1)));
     world.assert_both(&["0 standup", "1 standup hall", "2 standup", "3 standup", "4 standup"]);
+}
+
+/// The providers differ in what they keep of an occurrence that a rule does not give; here it is as it is there.
+#[test]
+fn an_occurrence_that_another_rule_there_takes_away_and_a_third_gives_again_is_as_it_is_there() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.series_of_theirs();
+        world.there.edit_one(&world.one_there(1), &Edit::Place("hall".into()));
+        world.settle();
+        world.there.cancel_one(&world.one_there(1));
+        world.there.cancel_one(&world.one_there(2));
+        world.run(&format!("delete from calendar_events where {}", of_day(3)));
+        world.assert_both(&["0 standup", "4 standup"]);
+        let series = world.one_there(0).series;
+        world.there.replan(&series, &Plan { interval: 5, ..plan() });
+        world.settle();
+        world.there.replan(&series, &plan());
+        world.settle();
+        assert_eq!(world.here(), world.there());
+        if let Some(again) = world.there.occurrences().into_iter().find(|one| one.original == at(1)) {
+            world.there.edit_one(&again, &Edit::Place("yard".into()));
+            world.settle();
+            assert_eq!(world.here(), world.there());
+        }
+    }
+}
+
+#[test]
+fn what_a_new_rule_there_has_taken_from_a_series_is_no_edit_that_outlives_its_end() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.series_of_theirs();
+        world.run(&format!("update calendar_events set event_status = 'cancelled' where {}", of_day(1)));
+        world.assert_both(&["0 standup", "2 standup", "3 standup", "4 standup"]);
+        let series = world.one_there(0).series;
+        world.there.replan(&series, &Plan { interval: 2, ..plan() });
+        world.settle();
+        world.there.delete(&series);
+        world.assert_both(&[]);
+    }
+}
+
+#[test]
+fn what_somebody_changes_there_of_a_series_whose_sync_was_rolled_back_here_comes_over() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.upsert(&event_of(&plan()));
+        world.run("begin; select * from calendar_sync_now('ada@example.com'); rollback");
+        world.there.edit_one(&world.one_there(1), &Edit::Place("hall".into()));
+        world.there.cancel_one(&world.one_there(2));
+        world.run(&format!("update calendar_events set location = 'yard' where {}", of_day(3)));
+        world.assert_both(&["0 standup", "1 standup hall", "3 standup yard", "4 standup"]);
+    }
+}
+
+#[test]
+fn an_occurrence_that_outlook_does_not_take_on_its_neighbours_day_says_so_and_can_be_moved_back() {
+    let mut world = World::start(there::outlook);
+    world.series_of_ours();
+    let moved = |days: i64| {
+        let by = format!("recurrence_id + interval '{days} days'");
+        format!(
+            "update calendar_events set event_date = {by}, event_end = {by} + interval '45 minutes' where {}",
+            of_day(1)
+        )
+    };
+    world.run(&moved(1));
+    world.run("select * from calendar_sync_now('ada@example.com')");
+    let error = text(&mut world.client, "select sync_status || ' ' || last_sync_error from calendar_event_links");
+    assert!(error.starts_with("error ") && error.contains("crossing or overlapping adjacent occurrence"), "{error}");
+    world.run(&moved(0));
+    world.run(&format!("update calendar_events set location = 'hall' where {}", of_day(2)));
+    world.run("select calendar_queue_retry(queue_id) from calendar_sync_queue where status = 'failed'");
+    world.assert_both(&["0 standup", "1 standup", "2 standup hall", "3 standup", "4 standup"]);
+    assert_eq!(text(&mut world.client, "select sync_status from calendar_event_links"), "synced");
 }

@@ -56,6 +56,11 @@ impl State {
         self.own().is_some_and(|own| !is_cancelled(own))
     }
 
+    /// Excluded, or cancelled.
+    fn is_off(&self) -> bool {
+        matches!(self, Self::Gone) || self.own().is_some_and(is_cancelled)
+    }
+
     const fn own(&self) -> Option<&Override> {
         match self {
             Self::Own(own) => Some(own),
@@ -71,6 +76,11 @@ impl Sides<State> {
             && self.base_local == State::AsRuled
             && self.remote.takes_place()
             && self.remote == self.base_remote
+    }
+
+    /// There is nothing here that a change there could be laid over: it took place on neither side.
+    fn was_off(&self) -> bool {
+        self.local == State::Gone || self.local.is_off() && self.base_remote.is_off()
     }
 
     fn is_made_own_here(&self) -> bool {
@@ -166,7 +176,7 @@ impl Merge<'_> {
             return states.remote.clone();
         }
         match states.remote {
-            State::Own(_) if remote_changed && states.local != State::Gone => self.own(key, states, templates),
+            State::Own(_) if remote_changed && !states.was_off() => self.own(key, states, templates),
             _ => match self.side(name, states.as_ref()) {
                 Side::Remote => states.remote.clone(),
                 // It was made one of its own here, of what the rule gives there by now.

@@ -4,6 +4,7 @@
 //! What is about to be sent is committed before it is (see [`prepare()`]), and a create says the same however often it is
 //! tried: whatever a crash or a lost answer leaves in doubt is simply sent again.
 
+mod agreed;
 mod by_hand;
 mod difference;
 mod item;

@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use calendar_sync_core::content;
-use calendar_sync_core::event::{Body, Override, Series};
-use calendar_sync_core::merge::Occurrence;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::agreed::{agreed_on, leave_news};
 use super::{Operation, Outcome, Purpose, Sent};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, Change, Pushed, Remote};
 use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
-use crate::store::links::{self, Agreed, Base};
+use crate::store::links::{self, Agreed};
 use crate::store::outbox::{self, Dead, Missed, Operation as Kind, Taken};
-use crate::store::{Installation, twins};
+use crate::store::{Installation, reconciled, twins};
 use crate::sync::pull::{self, Trouble};
 use crate::sync::schedule;
 use crate::zones::PgZones;
@@ -132,14 +131,17 @@ impl Ledger<'_> {
             // A provider that marks what is deleted rather than removing it.
             Purpose::Delete => return self.deleted(&operation),
         };
-        let remote = self.read(&external_id, values);
+        let mut remote = self.read(&external_id, values);
+        // For the next pull, which takes what has no version for changed.
+        let has_news = is_create && remote.as_mut().is_some_and(|remote| leave_news(remote, &body));
+        self.settled.poll |= has_news && self.connection.pulls();
         let link = operation.link.as_ref();
         let base = link.and_then(|link| link.base.as_ref());
         let key = links::key(&external_id);
         // An update changes nothing about that: either a pull has shown it, and the next will tell who deletes it, or it is
         // unseen since it was made. An identifier that is not kept as it is can't be asked for.
         let is_new = link.and_then(|link| link.external_id.as_ref()) != Some(&key) && key == external_id;
-        let etag = etag.or_else(|| remote.as_ref().and_then(|remote| remote.etag.clone()));
+        let etag = etag.or_else(|| remote.as_ref().and_then(|remote| remote.etag.clone())).filter(|_| !has_news);
         self.agreed.push(Agreed {
             item: operation.taken.item,
             external_id,
@@ -228,9 +230,13 @@ impl Ledger<'_> {
         }
     }
 
-    fn write(self, installation: &Installation, duration: Duration, now: DateTime<Utc>) -> SqlResult<Settled> {
+    fn write(mut self, installation: &Installation, duration: Duration, now: DateTime<Utc>) -> SqlResult<Settled> {
         let (connection, id) = (self.connection, self.connection.id);
-        twins::remove(installation, connection, &self.agreed)?;
+        if twins::remove(installation, connection, &self.agreed)? {
+            // What they said of single occurrences is wanted once more.
+            reconciled::remember(installation, id, None, None)?;
+            self.settled.poll = connection.pulls();
+        }
         links::agree(installation, id, &self.agreed, now)?;
         links::gone(installation, &self.gone, now)?;
         delivery::anew(installation, &self.anew)?;
@@ -277,46 +283,4 @@ impl Operation {
     pub(super) fn all(&self) -> impl Iterator<Item = &Taken> {
         std::iter::once(&self.taken).chain(&self.others)
     }
-}
-
-/// What both sides have come to. A provider that does not say what it holds is believed to hold what it was given.
-fn agreed_on(local: Body, remote: Option<Remote>, before: Option<&Base>) -> Base {
-    let mut occurrences = before.map(|base| base.occurrences.clone()).unwrap_or_default();
-    let there = match remote {
-        None => local.clone(),
-        Some(remote) => {
-            for instance in remote.instances {
-                occurrences.retain(|known| known.recurrence_id != instance.recurrence_id);
-                let (recurrence_id, external_id, etag) = (instance.recurrence_id, instance.external_id, instance.etag);
-                occurrences.push(Occurrence { recurrence_id, external_id, etag });
-            }
-            match (remote.item.body, &local) {
-                (Body::Series(there), Body::Series(here)) => {
-                    Body::Series(Box::new(with_overrides(*there, here, before.map(Base::remote))))
-                }
-                (body @ Body::Single(_), Body::Single(_)) => body,
-                _ => local.clone(),
-            }
-        }
-    };
-    let mut agreed = Base::new(local, there).with_occurrences(occurrences);
-    agreed.forget_ruled();
-    agreed
-}
-
-/// A series with those of its overrides that its provider did not tell of: as they were there, or else are here.
-fn with_overrides(mut there: Series, here: &Series, before: Option<&Body>) -> Series {
-    let of = |series: &Series, at| -> Option<Override> {
-        series.overrides.iter().find(|one| one.recurrence_id == at).cloned()
-    };
-    for one in &here.overrides {
-        if of(&there, one.recurrence_id).is_none() && !there.exdates.contains(&one.recurrence_id) {
-            let known = match before {
-                Some(Body::Series(before)) => of(before, one.recurrence_id),
-                _ => None,
-            };
-            there.overrides.push(known.unwrap_or_else(|| one.clone()));
-        }
-    }
-    there
 }

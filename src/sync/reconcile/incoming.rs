@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use calendar_sync_core::cancellation;
 use calendar_sync_core::content;
-use calendar_sync_core::event::{Body, Item, Override, Series};
+use calendar_sync_core::event::{Body, EventStatus, Item, Override, Series};
 use calendar_sync_core::merge::{Occurrence, with_overrides};
 use calendar_sync_core::providers::BadItem;
 
@@ -131,14 +131,16 @@ fn complete(one: &Override, series: &Series) -> Override {
     one
 }
 
-/// What is known of occurrences that did not come along stays, as long as the series gives them.
+/// What is known of occurrences that did not come along stays, as long as the series gives them. Those that are cancelled
+/// stay in any case: by another rule that gives them they are cancelled still.
 fn with_known(series: &Series, known: &Series) -> Series {
     let mut series = series.clone();
     let is_same_rule = series.rrules == known.rrules && series.template.timing.start == known.template.timing.start;
     for one in &known.overrides {
         let is_given = series.overrides.iter().any(|other| other.recurrence_id == one.recurrence_id);
         let is_excluded = series.exdates.contains(&one.recurrence_id);
-        if !is_given && !is_excluded && (is_same_rule || gives(&series, one.recurrence_id)) {
+        let is_cancelled = one.event.details.event_status == EventStatus::Cancelled;
+        if !is_given && !is_excluded && (is_same_rule || is_cancelled || gives(&series, one.recurrence_id)) {
             series.overrides.push(one.clone());
         }
     }

@@ -55,12 +55,13 @@ pub fn settle(run: &Run, known: Known, remote: Incoming) -> SqlResult<Settled> {
 /// It is here, and there.
 pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, policy: Policy) -> Outcome {
     let Known { link, .. } = known;
-    let base = base(link, standing, &remote.body);
+    let known_base = base(link, standing, &remote.body);
+    let base = strays::forget_there(&known_base, &remote.body);
     let treatment = conflict::treatment(run.connection, run.calendar, standing);
     let winner = policy.winner(standing.changed_at, &remote.body);
     let rules = Rules { winner, treatment: &treatment };
     let mut merged = three_way(&base, &standing.body, &remote.body, &rules);
-    strays::drop(&mut merged, &base);
+    strays::drop(&mut merged, &known_base);
     let is_open = policy == Policy::Manual && !merged.conflicts.is_empty();
     let conflict = conflict::data(&merged, policy, (!is_open).then_some(winner), known, &remote.body);
     if is_open {
@@ -72,7 +73,7 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     if was_settled && !is_news && !merged.takes_remote {
         return Outcome::Same;
     }
-    let mut agreed = rebase(&base, &remote.body, &rules);
+    let mut agreed = strays::drop_agreed(rebase(&base, &remote.body, &rules), &base);
     remote.occurrences.iter().for_each(|one| agreed.learn(one.clone()));
     agreed.forget_ruled();
     Outcome::Agreed(Box::new(Agreed {

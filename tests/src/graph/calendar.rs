@@ -244,16 +244,19 @@ fn check_start(facts: &Facts, recurrence: Option<&Pattern>) -> Result<(), Refusa
     Ok(())
 }
 
-/// Whether an occurrence would be on the day of one of its neighbours, or past it.
+/// Whether an occurrence would be on the day of one of its neighbours, or past it, as their series counts days.
 fn crosses(entry: &Entry, day: NaiveDate, facts: &Facts) -> bool {
     let Some(pattern) = &entry.recurrence else { return false };
     let to = facts.start.date().max(day) + chrono::TimeDelta::days(400);
     let days = pattern.days_until(to);
-    let at = |other: &NaiveDate| entry.occurrence(*other).start.date();
+    let zone = &entry.facts.zone;
+    let day_of = |facts: &Facts| {
+        if facts.all_day { facts.start.date() } else { zone.local(facts.zone.instant(facts.start)).date() }
+    };
+    let (moved_to, at) = (day_of(facts), |other: &NaiveDate| day_of(&entry.occurrence(*other)));
     let before = days.iter().rev().find(|other| **other < day && !entry.deleted.contains(other));
     let after = days.iter().find(|other| **other > day && !entry.deleted.contains(other));
-    before.is_some_and(|other| facts.start.date() <= at(other))
-        || after.is_some_and(|other| facts.start.date() >= at(other))
+    before.is_some_and(|other| moved_to <= at(other)) || after.is_some_and(|other| moved_to >= at(other))
 }
 
 /// In upper and lower case, which are not the same.

@@ -50,8 +50,8 @@ struct Model {
     left: BTreeMap<usize, All>,
     /// Series that were given another rule here since.
     replanned: BTreeSet<usize>,
-    /// Occurrences that somebody has cancelled there.
-    cancelled_there: BTreeSet<(usize, String)>,
+    /// Occurrences that somebody has cancelled, on either side.
+    cancelled: BTreeSet<(usize, String)>,
     history: Vec<String>,
     _cluster: Cluster,
 }
@@ -80,7 +80,7 @@ fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
         touched: BTreeMap::new(),
         left: BTreeMap::new(),
         replanned: BTreeSet::new(),
-        cancelled_there: BTreeSet::new(),
+        cancelled: BTreeSet::new(),
         history: Vec::new(),
         _cluster: cluster,
     };
@@ -241,7 +241,13 @@ impl Model {
         let event = match self.dice.below(8) {
             0..4 => json!({ "title": word }),
             4 | 5 => json!({ "location": word }),
-            6 => self.replan(number).times_here(),
+            6 => {
+                // On another day by a rule that says no other.
+                let plan = self.replan(number);
+                let mut event = plan.times_here();
+                event["recurrence"] = plan.rule();
+                event
+            }
             _ => {
                 let plan = self.replan_rule(number);
                 json!({ "recurrence": plan.rule() })
@@ -254,10 +260,10 @@ impl Model {
         self.done(Side::Here, number, &format!("series {event}"));
     }
 
-    /// An hour later, and the same rule.
+    /// Later, and the same rule.
     fn replan(&mut self, number: usize) -> Plan {
         let plan = self.plans.get_mut(&number).expect("a series");
-        plan.start += if plan.all_day { TimeDelta::days(1) } else { TimeDelta::minutes(30) };
+        plan.postpone();
         plan.clone()
     }
 
@@ -273,26 +279,35 @@ impl Model {
             return;
         }
         let one = self.dice.one_of(&all);
-        let Occurrence { number, all_day, original, .. } = one.occurrence.clone();
+        let Occurrence { number, original, start, .. } = one.occurrence.clone();
+        let can_move = self.can_move(&one.occurrence, start + TimeDelta::minutes(10));
         let siblings = all.iter().filter(|other| other.occurrence.number == number).count();
-        let id = one.id;
+        let (id, key) = (one.id, one.occurrence.key());
         let word = self.word();
         if siblings > 3 && self.dice.below(9) == 0 {
+            self.cancelled.insert(key);
             self.client.execute("delete from calendar_events where event_id = $1", &[&id]).expect("deleted");
             return self.done(Side::Here, number, &format!("{original}: row deleted"));
         }
         let change = match self.dice.below(9) {
             0..4 => format!("title = '{word}'"),
             4..6 => format!("location = '{word}'"),
-            6 | 7 if !all_day => {
+            6 | 7 if can_move => {
                 "event_date = event_date + interval '10 minutes', event_end = event_end + interval '20 minutes'".into()
             }
-            8 if siblings > 3 => "event_status = 'cancelled'".into(),
+            8 if siblings > 3 => {
+                self.cancelled.insert(key);
+                "event_status = 'cancelled'".into()
+            }
             _ => format!("location = '{word}'"),
         };
         let statement = format!("update calendar_events set {change} where event_id = $1");
         self.client.execute(&statement, &[&id]).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
         self.done(Side::Here, number, &format!("{original}: {change}"));
+    }
+
+    fn can_move(&self, one: &Occurrence, at: DateTime<Utc>) -> bool {
+        !one.all_day && self.plans.get(&one.number).is_some_and(|plan| plan.has_room(one.original, at))
     }
 
     fn edit_series_there(&mut self) {
@@ -338,10 +353,12 @@ impl Model {
         let edit = match self.dice.below(9) {
             0..4 => Edit::Title(word.clone()),
             4..6 => Edit::Place(word.clone()),
-            6 | 7 if !one.all_day => Edit::Move(one.start + TimeDelta::minutes(10)),
+            6 | 7 if self.can_move(&one, one.start + TimeDelta::minutes(10)) => {
+                Edit::Move(one.start + TimeDelta::minutes(10))
+            }
             8 if siblings > 3 => {
                 self.there.cancel_one(&one);
-                self.cancelled_there.insert(one.key());
+                self.cancelled.insert(one.key());
                 return self.done(Side::There, one.number, &format!("cancel {}", one.original));
             }
             _ => Edit::Title(word.clone()),
@@ -430,8 +447,8 @@ impl Model {
                 if one.occurrence.number != number || all_there.contains_key(&key) {
                     continue;
                 }
-                if !self.cancelled_there.contains(&key) {
-                    wrong.push(format!("{key:?} is not there, and nobody has cancelled it there"));
+                if !self.cancelled.contains(&key) {
+                    wrong.push(format!("{key:?} is not there, and nobody has cancelled it"));
                 }
                 let cancel = "update calendar_events set event_status = 'cancelled' where event_id = $1";
                 self.client.execute(cancel, &[&one.id]).expect("cancelled");

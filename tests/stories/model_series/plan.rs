@@ -1,6 +1,7 @@
 //! What series there are, in the words of each side.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Utc};
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 /// What is to be seen of an occurrence: title, place, start, end. Of one that takes whole days, dates.
@@ -46,8 +47,7 @@ impl Plan {
         let all_day = dice.below(4) == 0;
         let hour = if all_day { 0 } else { *dice.one_of(&[0, 9, 14, 22]) };
         let day = today + TimeDelta::days(3 + dice.below(20) as i64);
-        // A day that every month has.
-        let day = day.with_day(day.day().min(28)).unwrap_or(day);
+        let day = in_every_month(day);
         let mut plan = Self {
             number,
             all_day,
@@ -68,6 +68,22 @@ impl Plan {
             2 => (Freq::Weekly, 3, 4 + dice.below(4)),
             _ => (Freq::Monthly, 1, 6 + dice.below(5)),
         };
+    }
+
+    /// Later: by a day, or by half an hour. Not at an hour that a clock leaves out, or says twice, on some day.
+    pub fn postpone(&mut self) {
+        self.start += if self.all_day { TimeDelta::days(1) } else { TimeDelta::minutes(30) };
+        if !self.all_day && is_unsure(self.start) {
+            self.start += TimeDelta::hours(4);
+        }
+        self.start = in_every_month(self.start.date()).and_time(self.start.time());
+    }
+
+    /// Whether somebody moves an occurrence to there: it stays on its day, and off the hours at which clocks change.
+    pub fn has_room(&self, original: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+        let zone: Tz = self.zone.parse().expect("a zone");
+        let [original, at] = [original, at].map(|at| at.with_timezone(&zone).naive_local());
+        original.date() == at.date() && !is_unsure(at)
     }
 
     pub fn description(&self) -> String {
@@ -137,6 +153,16 @@ impl Plan {
             },
         })
     }
+}
+
+/// Whether clocks may be changed at that hour.
+fn is_unsure(at: NaiveDateTime) -> bool {
+    (1..4).contains(&at.hour())
+}
+
+/// That day, or the next one that every month has.
+fn in_every_month(day: NaiveDate) -> NaiveDate {
+    day.iter_days().find(|day| day.day() <= 28).unwrap_or(day)
 }
 
 /// An instant as all sides of these stories write it; of whole days the date.
