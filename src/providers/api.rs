@@ -30,13 +30,13 @@ impl Token {
         format!("Bearer {}", self.0.as_str())
     }
 
-    /// An API may repeat what it was sent; what it says of a failure is shown.
-    fn kept_out_of(&self, mut response: Response) -> Response {
-        let token = self.0.as_str();
-        if !token.is_empty() && response.body.windows(token.len()).any(|part| part == token.as_bytes()) {
-            response.body = String::from_utf8_lossy(&response.body).replace(token, "...").into_bytes();
+    /// An API may repeat what it was sent, with whatever escapes JSON allows (RFC 8259, 7); what it says of a failure is
+    /// shown.
+    fn kept_out_of(&self, said: Value) -> Value {
+        match self.0.as_str() {
+            "" => said,
+            token => with_texts(said, &|text| text.replace(token, "...")),
         }
-        response
     }
 }
 
@@ -85,7 +85,7 @@ pub fn call(client: &Client, token: &Token, call: Call) -> Result<Value, ApiErro
         Manner { method: Some(method), body: body.as_deref().map(Payload::Json), deadline: None, wants_reason: true };
     let response = client.exchange(&Request { address: address.clone(), headers }, &manner)?;
     if response.status >= 400 {
-        return Err(ApiError::Failed(Box::new(Failure::of(address, &token.kept_out_of(response)))));
+        return Err(ApiError::Failed(Box::new(Failure::of(address, &response, token))));
     }
     match response.body.as_slice() {
         [] => Ok(Value::Null),
@@ -97,16 +97,16 @@ pub fn call(client: &Client, token: &Token, call: Call) -> Result<Value, ApiErro
 fn read(body: &[u8]) -> serde_json::Result<Value> {
     let value = serde_json::from_slice(body)?;
     let has_nul = String::from_utf8_lossy(body).contains("\\u0000");
-    Ok(if has_nul { without_nul(value) } else { value })
+    Ok(if has_nul { with_texts(value, &|text| text.replace('\0', "\u{fffd}")) } else { value })
 }
 
-fn without_nul(value: Value) -> Value {
-    let cleaned = |text: String| text.replace('\0', "\u{fffd}");
+/// The same with every text in it changed, names included.
+fn with_texts(value: Value, change: &impl Fn(&str) -> String) -> Value {
     match value {
-        Value::String(text) => Value::String(cleaned(text)),
-        Value::Array(values) => values.into_iter().map(without_nul).collect(),
+        Value::String(text) => Value::String(change(&text)),
+        Value::Array(values) => values.into_iter().map(|value| with_texts(value, change)).collect(),
         Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (cleaned(name), without_nul(value))).collect()
+            members.into_iter().map(|(name, value)| (change(&name), with_texts(value, change))).collect()
         }
         other => other,
     }
@@ -134,8 +134,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(address: Address, response: &Response) -> Self {
-        let json = serde_json::from_slice(&response.body).unwrap_or_default();
+    fn of(address: Address, response: &Response, token: &Token) -> Self {
+        let json = token.kept_out_of(serde_json::from_slice(&response.body).unwrap_or_default());
         Self { address, status: response.status, json, retry_after: retry_after(response, Utc::now()) }
     }
 

@@ -24,6 +24,7 @@ mod google;
 mod graph;
 mod hooks;
 mod khal;
+mod leaks;
 mod login;
 mod name_server;
 mod notion;
@@ -56,6 +57,7 @@ pub use graph::{
 };
 pub use hooks::{Hooked, Hooks};
 pub use khal::{Khal, Shown};
+pub use leaks::{Looker, Overheard, TALKATIVE};
 pub use login::{FakeLogin, LOGIN_CLIENT, REDIRECT_URI};
 pub use name_server::NameServer;
 pub use notion::{Delivery, FakeNotion, NotionFault, text_of, title_of};
@@ -65,7 +67,7 @@ pub use random::Random;
 pub use reader::{Occurrence, read_occurrences, read_with_libical};
 pub use sql_examples::{Example, examples_of};
 pub use two_way::{LINKED_CALENDAR, Linked, add_google_account, connect_calendar};
-pub use web::{Authority, DeadEnd, FakeWeb, Fault, Presents, Proxy, Reply, Request, post, serve, serve_on};
+pub use web::{Authority, DeadEnd, Echo, FakeWeb, Fault, Presents, Proxy, Reply, Request, post, serve, serve_on};
 pub use worker::{activity_of, numbered_calendar, rounds, subscribe_to, worker_of, worker_state};
 
 /// Folder of the repository.

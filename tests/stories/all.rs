@@ -11,6 +11,7 @@ mod accounts_worker;
 mod attack_inside;
 mod attack_leaks;
 mod attack_leaks_accounts;
+mod attack_leaks_sync;
 mod attack_providers;
 mod attack_roles;
 mod attack_roles_accounts;

@@ -1,14 +1,13 @@
 //! What is secret is planted wherever it may come along, and then looked for wherever somebody may look.
 //!
-//! A secret more: add it to [`PLANTED`] and use it. A place more: add it to [`Looker::places`].
+//! A secret more: add it to [`PLANTED`] and use it.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use calendar_sync_e2e::{Authority, Cluster, FakeWeb, Fault, ONE_EVENT, Presents, count, eventually};
-use postgres::{Client, NoTls};
+use calendar_sync_e2e::{
+    Authority, Cluster, FakeWeb, Fault, Looker, ONE_EVENT, Overheard, Presents, TALKATIVE, count, eventually,
+};
+use postgres::Client;
 
 /// Of a URL: user, password, path, query; a redirect's path and query; those of where a flow's answer will be.
 const PLANTED: [&str; 8] = [
@@ -21,25 +20,6 @@ const PLANTED: [&str; 8] = [
     "planted-run-g7",
     "planted-run-h8",
 ];
-/// The server says as much as it can; only what statements were given as parameters is kept out, as the docs tell.
-pub const TALKATIVE: [(&str, &str); 15] = [
-    ("shared_preload_libraries", "calendar_sync,pg_stat_statements,auto_explain"),
-    ("log_min_messages", "debug5"),
-    ("log_min_error_statement", "debug5"),
-    ("log_error_verbosity", "verbose"),
-    ("log_statement", "all"),
-    ("log_min_duration_statement", "0"),
-    ("log_parameter_max_length", "0"),
-    ("log_connections", "on"),
-    ("log_lock_waits", "on"),
-    ("track_functions", "all"),
-    ("pg_stat_statements.track", "all"),
-    ("auto_explain.log_min_duration", "0"),
-    ("auto_explain.log_nested_statements", "on"),
-    ("calendar_sync.manual_sync_limit", "1000"),
-    ("calendar_sync.http_timeout", "1s"),
-];
-
 /// A URL of that server with everything in it that is secret.
 fn with_secrets(url: &str, name: &str) -> String {
     let [user, pass, path, query, ..] = PLANTED;
@@ -50,101 +30,6 @@ fn with_secrets(url: &str, name: &str) -> String {
 
 fn path(name: &str) -> String {
     format!("/{}/{name}", PLANTED[2])
-}
-
-/// The secrets, and how they look when they are encoded.
-fn forms() -> Vec<String> {
-    // "planted-user-a1:planted-pass-b2" in base64, as the Authorization header has it.
-    let login = "cGxhbnRlZC11c2VyLWExOnBsYW50ZWQtcGFzcy1iMg";
-    let mut forms: Vec<String> = PLANTED.iter().flat_map(|it| plain_and_hex(it)).collect();
-    forms.push(login.to_owned());
-    forms
-}
-
-/// As a text, and as PostgreSQL shows bytes.
-pub fn plain_and_hex(text: &str) -> [String; 2] {
-    [text.to_owned(), text.bytes().map(|byte| format!("{byte:02x}")).collect()]
-}
-
-/// Looks at everything, and keeps what must not be there: where, and what.
-pub struct Looker<'a> {
-    pub cluster: &'a Cluster,
-    /// The secrets, in every form.
-    pub forms: Vec<String>,
-    pub found: BTreeMap<String, String>,
-}
-
-impl Looker<'_> {
-    pub fn look(&mut self, place: &str, text: &str) {
-        for form in &self.forms {
-            if let Some(at) = text.find(form) {
-                let around: String = text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
-                self.found.entry(place.to_owned()).or_insert(format!("…{around}{form}"));
-            }
-        }
-    }
-
-    fn query(&mut self, client: &mut Client, place: &str, query: &str) {
-        let shown = format!("select coalesce(string_agg(shown::text, ' '), '') from ({query}) shown");
-        let text: String = client.query_one(&shown, &[]).unwrap_or_else(|error| panic!("{place}: {error:?}")).get(0);
-        self.look(place, &text);
-    }
-
-    pub fn places(&mut self, client: &mut Client) {
-        let cluster = self.cluster;
-        self.look("the server's log", &cluster.log());
-        self.look("a dump", &cluster.run_program("pg_dump", "crm", &["--inserts"]));
-        self.look("a dump of roles and settings", &cluster.run_program("pg_dumpall", "crm", &["--globals-only"]));
-        let members = client
-            .query(
-                "select c.oid::regclass::text
-                 from pg_depend d
-                 join pg_class c on c.oid = d.objid
-                 where d.refobjid = (select oid from pg_extension where extname = 'calendar_sync')
-                   and d.classid = 'pg_class'::regclass
-                   and c.relkind in ('r', 'v', 'p', 'm')",
-                &[],
-            )
-            .expect("tables and views");
-        assert!(members.len() > 10, "tables and views");
-        for member in members {
-            let name: String = member.get(0);
-            self.query(client, &name, &format!("select * from {name}"));
-        }
-        for query in [
-            "select * from calendar_sync_status('ada')",
-            "select * from calendar_worker_states()",
-            "select calendar_ics_export('ada')",
-            "select * from calendar_agenda('ada', '2029-01-01', '2031-01-01')",
-            "select * from pg_stat_statements",
-            "select * from pg_settings",
-            "select * from pg_prepared_statements",
-            "select * from pg_stat_activity where pid <> pg_backend_pid()",
-            "select * from pg_stats",
-            "select * from pg_locks",
-        ] {
-            self.query(client, query, query);
-        }
-    }
-}
-
-/// What pg_stat_activity shows while things go on.
-pub fn watch_activity(cluster: &Cluster, done: Arc<AtomicBool>) -> std::thread::JoinHandle<String> {
-    let mut client = cluster.connect("crm");
-    std::thread::spawn(move || {
-        let mut seen = String::new();
-        while !done.load(Ordering::Relaxed) {
-            let rows = client.query("select a::text from pg_stat_activity a", &[]).expect("activity");
-            for row in rows {
-                let line: String = row.get(0);
-                if !seen.contains(&line) {
-                    seen.push_str(&line);
-                }
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        seen
-    })
 }
 
 /// Every way in which a pull can end; the server repeats what it was asked wherever it can.
@@ -271,38 +156,27 @@ fn pull_by_hand(session: &mut Client, client: &mut Client, looker: &mut Looker) 
 fn no_secret_of_a_url_is_seen_anywhere() {
     let cluster = Cluster::start_with(&TALKATIVE);
     let mut client = cluster.create_database("crm");
-    client.batch_execute("create extension pg_stat_statements").expect("create extension");
-    let heard = Arc::new(Mutex::new(String::new()));
-    let mut config = cluster.config("crm");
-    let hearing = heard.clone();
-    config.notice_callback(move |notice| hearing.lock().expect("notices").push_str(&format!("{notice:?}")));
-    let mut session = config.connect(NoTls).expect("connect");
-    let done = Arc::new(AtomicBool::new(false));
-    let activity = watch_activity(&cluster, done.clone());
-    let mut looker = Looker { cluster: &cluster, forms: forms(), found: BTreeMap::new() };
+    let mut overheard = Overheard::start(&cluster, &mut client, "crm");
+    let mut looker = Looker::new(&cluster, &PLANTED);
+    let session = &mut overheard.session;
 
     let (web, elsewhere) = (FakeWeb::start(), FakeWeb::start());
     let over_tls = FakeWeb::start_tls(&Authority::new(), Presents::Good);
     elsewhere.set_fault(&format!("/{}", PLANTED[4]), Fault::Status(404, vec![]));
-    subscribe_to_all(&mut session, &web, &elsewhere, &over_tls);
+    subscribe_to_all(session, &web, &elsewhere, &over_tls);
     eventually("the worker has asked everybody", || {
         let left = "select count(*) from calendar_connections
                     where last_error is null and last_synced_at is null and pending_location is null";
         count(&mut client, left) == 0
     });
-    // With everything that a session can be told.
-    session.batch_execute("set client_min_messages = debug5").expect("set");
-    pull_by_hand(&mut session, &mut client, &mut looker);
+    pull_by_hand(session, &mut client, &mut looker);
 
     assert!(count(&mut client, "select count(*) from calendar_connections where pending_location is not null") > 0);
-    looker.look("what a session is told", &heard.lock().expect("notices"));
-    looker.places(&mut client);
-    done.store(true, Ordering::Relaxed);
-    looker.look("pg_stat_activity all the while", &activity.join().expect("activity"));
+    overheard.look(&mut looker, &mut client);
     assert!(looker.found.is_empty(), "{:#?}", looker.found);
 
     // What was looked for was there to be found.
-    assert!(!heard.lock().expect("notices").is_empty() && cluster.log().contains("DEBUG"));
+    assert!(cluster.log().contains("DEBUG"));
     assert!(web.requests(&path("good"))[0].target.contains(PLANTED[3]));
     assert!(elsewhere.requests(&format!("/{}", PLANTED[4]))[0].target.contains(PLANTED[5]));
     looker.look("here", &format!("Authorization: {}", web.requests(&path("good"))[0].headers["authorization"]));

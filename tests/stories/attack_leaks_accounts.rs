@@ -1,16 +1,12 @@
 //! What is secret of a login, planted and looked for as [`super::attack_leaks`] does it for URLs. The provider repeats
 //! what it is sent wherever it can.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use calendar_sync_e2e::{Cluster, Reply, Request, count, serve};
-use postgres::{Client, NoTls};
+use calendar_sync_e2e::{Cluster, Looker, Overheard, Reply, Request, TALKATIVE, count, serve};
+use postgres::Client;
 use serde_json::json;
 use url::{Url, form_urlencoded};
-
-use super::attack_leaks::{Looker, TALKATIVE, plain_and_hex, watch_activity};
 
 const CLIENT_SECRET: &str = "planted-client-i9";
 const CODE: &str = "planted-code-j1";
@@ -65,15 +61,15 @@ fn answer(request: &Request) -> Option<Reply> {
 }
 
 /// A session of an application, which passes secrets as parameters.
-struct Session {
-    client: Client,
+struct Session<'a> {
+    client: &'a mut Client,
     /// What its errors said.
     errors: Vec<String>,
     /// What is made here: states.
     secrets: Vec<String>,
 }
 
-impl Session {
+impl Session<'_> {
     fn call(&mut self, statement: &str, parameters: &[&(dyn postgres::types::ToSql + Sync)]) -> Option<postgres::Row> {
         match self.client.query(statement, parameters) {
             Ok(rows) => rows.into_iter().next(),
@@ -124,16 +120,8 @@ impl Session {
 fn no_secret_of_a_login_is_seen_anywhere() {
     let cluster = Cluster::start_with(&TALKATIVE);
     let mut client = cluster.create_database("crm");
-    client.batch_execute("create extension pg_stat_statements").expect("create extension");
-    let heard = Arc::new(Mutex::new(String::new()));
-    let mut config = cluster.config("crm");
-    let hearing = heard.clone();
-    config.notice_callback(move |notice| hearing.lock().expect("notices").push_str(&format!("{notice:?}")));
-    let session = config.connect(NoTls).expect("connect");
-    let mut session = Session { client: session, errors: vec![], secrets: vec![] };
-    session.client.batch_execute("set client_min_messages = debug5").expect("set");
-    let done = Arc::new(AtomicBool::new(false));
-    let activity = watch_activity(&cluster, done.clone());
+    let mut overheard = Overheard::start(&cluster, &mut client, "crm");
+    let mut session = Session { client: &mut overheard.session, errors: vec![], secrets: vec![] };
 
     let asked = Arc::new(Mutex::new(Vec::new()));
     let keep = asked.clone();
@@ -161,14 +149,10 @@ fn no_secret_of_a_login_is_seen_anywhere() {
     secrets.extend(session.secrets.iter().cloned());
     secrets.extend(verifiers);
     assert!(secrets.len() >= 6 + 2 * MANNERS.len(), "a state and a verifier for each: {secrets:?}");
-    let forms = secrets.iter().flat_map(|secret| plain_and_hex(secret)).collect();
-    let mut looker = Looker { cluster: &cluster, forms, found: BTreeMap::new() };
+    let mut looker = Looker::new(&cluster, &secrets);
     assert!(session.errors.len() > 40, "{:#?}", session.errors);
     session.errors.iter().for_each(|error| looker.look("an error", error));
-    looker.look("what a session is told", &heard.lock().expect("notices"));
-    looker.places(&mut client);
-    done.store(true, Ordering::Relaxed);
-    looker.look("pg_stat_activity all the while", &activity.join().expect("activity"));
+    overheard.look(&mut looker, &mut client);
     assert!(looker.found.is_empty(), "{:#?}", looker.found);
 
     // What was looked for was there to be found.

@@ -1,13 +1,9 @@
 //! Webhooks are open to everybody: what their secrets are is read nowhere, and nobody who guesses learns anything.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use calendar_sync_e2e::{ADA, Cluster, FakeGoogle, Hooks, add_google_account, connect_calendar, post, text};
+use calendar_sync_e2e::{
+    ADA, Cluster, FakeGoogle, Hooks, Looker, Overheard, TALKATIVE, add_google_account, connect_calendar, post, text,
+};
 use serde_json::json;
-
-use crate::attack_leaks::{Looker, TALKATIVE, plain_and_hex, watch_activity};
 
 const TOKEN: &str = "planted-verification-token-w1";
 const GUESS: &str = "planted-guess-w2";
@@ -16,9 +12,7 @@ const GUESS: &str = "planted-guess-w2";
 fn the_secrets_of_channels_are_read_nowhere_whatever_is_called() {
     let cluster = Cluster::start_with(&TALKATIVE);
     let mut client = cluster.create_database("crm");
-    client.batch_execute("create extension pg_stat_statements").expect("pg_stat_statements");
-    let done = Arc::new(AtomicBool::new(false));
-    let activity = watch_activity(&cluster, done.clone());
+    let overheard = Overheard::start(&cluster, &mut client, "crm");
     let google = FakeGoogle::start();
     google.add_person("ada@example.com", "Europe/Berlin");
     let account = add_google_account(&mut client, &google, ADA, "ada@example.com");
@@ -58,11 +52,8 @@ fn the_secrets_of_channels_are_read_nowhere_whatever_is_called() {
     assert_eq!(call("microsoft", &[], &batch), Some(404));
     assert_eq!(call("microsoft", &[], &batch[..40]), Some(400));
 
-    done.store(true, Ordering::Relaxed);
-    let forms = [&secret, TOKEN, GUESS].iter().flat_map(|it| plain_and_hex(it)).collect();
-    let mut looker = Looker { cluster: &cluster, forms, found: BTreeMap::new() };
-    looker.look("pg_stat_activity", &activity.join().expect("the activity"));
-    looker.places(&mut client);
+    let mut looker = Looker::new(&cluster, &[&secret, TOKEN, GUESS]);
+    overheard.look(&mut looker, &mut client);
     assert!(looker.found.is_empty(), "{:#?}", looker.found);
     let shown =
         "select calendar_webhook_token(webhook_id) from calendar_webhook_subscriptions where provider = 'notion'";

@@ -2,6 +2,7 @@
 
 mod answer;
 mod dead_end;
+mod echo;
 mod fault;
 mod post;
 mod proxy;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 pub(crate) use answer::send;
 pub use dead_end::DeadEnd;
+pub use echo::Echo;
 pub use fault::Fault;
 pub use post::post;
 pub use proxy::Proxy;
