@@ -1,7 +1,7 @@
 # Every target does its own set-up first (bin/setup: system packages, cargo-pgrx, a private PostgreSQL below target/).
 # PG_CONFIG=/path/to/pg_config names the server to build for; default: the distribution's own.
 
-.PHONY: help demo test install package bench bench-core fmt lint soak crash model large fuzz test-long test-prometheus test-fakes setup clean
+.PHONY: help demo test install package bench bench-core fmt lint soak crash model model-settings large fuzz test-long test-prometheus test-fakes setup clean
 
 help:
 	@echo "make demo       build, play a small CRM day in a scratch cluster, show what became of it (STAY=1: leave it running)"
@@ -14,6 +14,7 @@ help:
 	@echo "make crash      kill -9 at random points of a pull, and the tables are as if nothing had been (CRASH_POINTS=100)"
 	@echo "make fuzz       hostile rules, series, calendar files and flows' answers, FUZZ_MINUTES=15 for each of seven targets (bin/fuzz)"
 	@echo "make model      random edits on both sides, faults and crashes; both come to agree (MODEL_STEPS=100000, MODEL_SEED=1, MODEL_RUNS=2)"
+	@echo "make model-settings  the same while direction, visibility, filter and mirrors change (MODEL_STEPS=5000, MODEL_SEED=1)"
 	@echo "make large      ten thousand events on both sides of each provider, and what a sync of them costs (LARGE_EVENTS)"
 	@echo "make test-long  the core's long tests, and many times the random cases of its properties"
 	@echo "make fmt lint   format; check format and lints"
@@ -69,6 +70,11 @@ model:
 	@bin/install debug
 	@MODEL_STEPS=$${MODEL_STEPS:-100000} MODEL_RUNS=$${MODEL_RUNS:-2} cargo test -p calendar_sync_e2e --test stories \
 		model:: -- --nocapture
+
+model-settings:
+	@bin/setup test
+	@bin/install debug
+	@MODEL_STEPS=$${MODEL_STEPS:-5000} cargo test -p calendar_sync_e2e --test stories model_settings:: -- --nocapture
 
 large:
 	@bin/setup test

@@ -20,6 +20,7 @@ create table calendar_event_links (
     conflict_at timestamptz,
     deleted_at timestamptz,
     is_unseen boolean not null default false,
+    let_go boolean not null default false,
     created_at timestamptz not null default now(),
     check (num_nonnulls(event_id, series_id) = 1)
 );
@@ -57,6 +58,7 @@ comment on column calendar_event_links.conflict_data is 'both versions of the la
 comment on column calendar_event_links.conflict_at is 'when that was';
 comment on column calendar_event_links.deleted_at is 'when it was confirmed that it is there no more; the link goes 30 days after';
 comment on column calendar_event_links.is_unseen is 'we made it there, and no pull has shown it since: the next one asks for it by its identifier (of providers alone whose changes do not tell of what came and went between two pulls)';
+comment on column calendar_event_links.let_go is 'it was deleted there and stays here; it is not made there again before it changes';
 comment on column calendar_event_links.created_at is 'when the two were first linked';
 
 create table calendar_sync_queue (

@@ -66,6 +66,10 @@ thread_local! {
          where link_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
     ) };
+    static OVERWRITE: Statement = const { Statement::new(
+        "update @calendar_event_links set etag = null where link_id = any ($1)",
+        &[pg_sys::UUIDARRAYOID],
+    ) };
     static FOUND: Statement = const { Statement::new(
         "update @calendar_event_links l
          set external_id = r.external_id, etag = r.etag
@@ -143,6 +147,11 @@ pub fn anew(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
 /// there to hear what came of it. See [`super::links::Link::is_returning`].
 pub fn returns(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
     RETURNS.with(|statement| execute_on(installation, statement, links, Vec::new))
+}
+
+/// Whatever version of these is there: what is sent next goes over it.
+pub fn overwrite(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
+    OVERWRITE.with(|statement| execute_on(installation, statement, links, Vec::new))
 }
 
 /// What is there by now of items whose links these are: (link, identifier, version).

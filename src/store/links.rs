@@ -273,12 +273,13 @@ thread_local! {
          set sync_status = 'deleted',
              deleted_at = $2,
              is_unseen = false,
+             let_go = $3,
              etag = null,
              last_sync_error = null,
              retry_count = 0
          where link_id = any ($1)
            and deleted_at is null",
-        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID],
+        &[pg_sys::UUIDARRAYOID, pg_sys::TIMESTAMPTZOID, pg_sys::BOOLOID],
     ) };
 }
 
@@ -428,5 +429,14 @@ fn agree_on(
 
 /// It is confirmed that these are there no more; the links stay for 30 days.
 pub fn gone(installation: &Installation, links: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
-    GONE.with(|statement| execute_on(installation, statement, links, || vec![stamp(now).into()]))
+    end(installation, links, now, false)
+}
+
+/// The same of what is here still, and is not to be made there again before it changes.
+pub fn let_go(installation: &Installation, links: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
+    end(installation, links, now, true)
+}
+
+fn end(installation: &Installation, links: &[Uuid], now: DateTime<Utc>, let_go: bool) -> SqlResult<u64> {
+    GONE.with(|statement| execute_on(installation, statement, links, || vec![stamp(now).into(), let_go.into()]))
 }

@@ -63,6 +63,21 @@ thread_local! {
             pg_sys::TEXTARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TEXTARRAYOID,
         ],
     ) };
+    static REPLACE_LINKS: Statement = const { Statement::new(
+        "update @calendar_event_links l
+         set event_id = r.new_event, series_id = r.new_series
+         from unnest($1, $2, $3, $4) r (old_event, old_series, new_event, new_series)
+         where l.event_id = r.old_event or l.series_id = r.old_series",
+        &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
+    static REPLACE_OPERATIONS: Statement = const { Statement::new(
+        "update @calendar_sync_queue q
+         set event_id = r.new_event, series_id = r.new_series
+         from unnest($1, $2, $3, $4) r (old_event, old_series, new_event, new_series)
+         where q.status = 'pending'
+           and (q.event_id = r.old_event or q.series_id = r.old_series)",
+        &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
+    ) };
     static TOUCH: Statement = const { Statement::new(
         "update @calendar_event_links l
          set etag = r.etag
@@ -79,18 +94,9 @@ thread_local! {
          where l.link_id = r.link_id",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
     ) };
-    static ANEW: Statement = const { Statement::new(
+    static KEEP: Statement = const { Statement::new(
         "update @calendar_event_links l
-         set external_id = null,
-             etag = null,
-             base = null,
-             local_version = null,
-             remote_version = null,
-             sync_status = 'pending',
-             deleted_at = null,
-             is_unseen = false,
-             revision = l.revision + 1,
-             conflict_data = r.conflict_data::jsonb,
+         set conflict_data = r.conflict_data::jsonb,
              conflict_at = $3
          from unnest($1, $2) r (link_id, conflict_data)
          where l.link_id = r.link_id",
@@ -150,6 +156,26 @@ pub fn move_on(installation: &Installation, moved: &[Moved], now: DateTime<Utc>)
     Ok(())
 }
 
+/// Items that have others in their place, (old, new): what is known of the old at any calendar is of the new.
+pub fn replace(installation: &Installation, items: &[(ItemId, ItemId)]) -> SqlResult<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    within_scratch(|| {
+        let given = || {
+            [
+                column(items, |(old, _)| old.event().map(uuid)),
+                column(items, |(old, _)| old.series().map(uuid)),
+                column(items, |(_, new)| new.event().map(uuid)),
+                column(items, |(_, new)| new.series().map(uuid)),
+            ]
+        };
+        REPLACE_LINKS.with(|statement| statement.execute(installation, &given()))?;
+        REPLACE_OPERATIONS.with(|statement| statement.execute(installation, &given()))
+    })?;
+    Ok(())
+}
+
 /// Versions that say nothing new.
 pub fn touch(installation: &Installation, etags: &[(Uuid, Option<String>)]) -> SqlResult<()> {
     TOUCH.with(|statement| {
@@ -168,10 +194,9 @@ pub fn mark_in_error(installation: &Installation, errors: &[(Uuid, &str)]) -> Sq
     Ok(())
 }
 
-/// What these links stood for is there no more, and is to be created once more, as something new; each with what is kept
-/// of the conflict.
-pub fn anew(installation: &Installation, links: &[(Link, Value)], now: DateTime<Utc>) -> SqlResult<()> {
-    ANEW.with(|statement| {
+/// Keeps what conflicts were about.
+pub fn keep_conflicts(installation: &Installation, links: &[(Link, Value)], now: DateTime<Utc>) -> SqlResult<()> {
+    KEEP.with(|statement| {
         let ids: Vec<Uuid> = links.iter().map(|(link, _)| link.link_id).collect();
         execute_on(installation, statement, &ids, || {
             vec![column(links, |(_, data)| data.to_string()), stamp(now).into()]

@@ -52,7 +52,7 @@ macro_rules! operations {
              ),
              linked as materialized (
                  select l.id, l.connection_id, l.external_id, l.etag, l.external_id is not null as is_there, l.last_sync_at,
-                     l.sync_status in ('error', 'conflict') as is_troubled
+                     l.sync_status in ('error', 'conflict') as is_troubled, l.sync_status = 'pending' as is_behind
                  from (
                      select i.id, l.*
                      from item i
@@ -70,7 +70,7 @@ macro_rules! operations {
                    and c.status <> 'removed'
                    and c.connection_id ", $which, "
                  union all
-                 select i.id, q.connection_id, null, null, true, null, false
+                 select i.id, q.connection_id, null, null, true, null, false, false
                  from @calendar_sync_queue q
                  join item i on i.id = q.", $id, "
                  where q.status = 'processing'
@@ -89,7 +89,8 @@ macro_rules! operations {
                      case
                          when w.id is null then jsonb_build_object('external_id', l.external_id, 'etag', l.etag)
                      end as payload,
-                     w.changed_at > l.last_sync_at as is_newer, coalesce(l.is_troubled, false) as is_troubled
+                     w.changed_at > l.last_sync_at or l.is_behind as is_newer, w.changed_at,
+                     coalesce(l.is_troubled, false) as is_troubled
                  from wanted w
                  full join linked l on l.id = w.id and l.connection_id = w.connection_id
                  where l.id is not null or w.may_be_new
@@ -163,6 +164,14 @@ macro_rules! reconciled {
             noted: concat!(
                 "(operation <> 'update' or is_newer)
                  and (not is_troubled or $5)
+                 and not (operation = 'create' and exists (
+                     select
+                     from @calendar_event_links g
+                     where g.", $id, " = pair.id
+                       and g.connection_id = pair.connection_id
+                       and g.let_go
+                       and g.deleted_at >= pair.changed_at
+                 ))
                  and id not in (
                      select ", $id, "
                      from @calendar_sync_queue
@@ -213,8 +222,9 @@ thread_local! {
     // Many are joined in another way than few.
     static EVENTS_CHANGED: Statement = const { Statement::new(events_changed!(), CHANGED) };
     static SERIES_CHANGED: Statement = const { Statement::new(series_changed!(), CHANGED) };
-    // The owner's events of the window, in two scans as the agenda has them, and what is linked or queued. A link of what is
-    // here no more says nothing: what becomes of it was settled when that went.
+    // The owner's events of the window, in two scans as the agenda has them, and what is linked or queued; also what was
+    // deleted here while nothing was sent. An occurrence of a series that has a link of its own has never been agreed on by
+    // itself.
     static EVENTS_RECONCILED: Statement = const { Statement::new(
         reconciled!(
             id: "event_id", table: "calendar_events", end: "coalesce(t.event_end, t.event_date)",
@@ -234,11 +244,12 @@ thread_local! {
                      and e.event_end - e.event_date > interval '24 hours'
                      and e.series_id is null
                    union
-                   select e.event_id
+                   select k.event_id
                    from @calendar_event_links k
-                   join @calendar_events e on e.event_id = k.event_id
+                   left join @calendar_events e on e.event_id = k.event_id
                    where k.connection_id = $1
                      and e.series_id is null
+                     and (e.event_id is not null or k.event_id is not null and k.local_version is not null)
                    union
                    select event_id
                    from @calendar_sync_queue
@@ -257,10 +268,10 @@ thread_local! {
                    where o.connection_id = $1
                      and s.ends_at > $2
                    union
-                   select s.series_id
+                   select k.series_id
                    from @calendar_event_links k
-                   join @calendar_series s on s.series_id = k.series_id
                    where k.connection_id = $1
+                     and k.series_id is not null
                    union
                    select series_id
                    from @calendar_sync_queue

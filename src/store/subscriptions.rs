@@ -155,6 +155,20 @@ thread_local! {
            and (not $2 or event_date > clock_timestamp())",
         &[pg_sys::UUIDOID, pg_sys::BOOLOID],
     ) };
+    // Of what was never more than an image of that calendar, to be stored as new when it is connected again; what was sent
+    // there is known then.
+    static FORGET: Statement = const { Statement::new(
+        "delete from @calendar_event_links l
+         where l.connection_id = $1
+           and not exists (select from @calendar_events e where e.event_id = l.event_id)
+           and not exists (
+               select
+               from @calendar_series s
+               where s.series_id = l.series_id
+                 and s.connection_id is distinct from $1
+           )",
+        &[pg_sys::UUIDOID],
+    ) };
     // With what is kept, a series stays as the name of its past instances; it is found again when it is revived.
     static END_SERIES: Statement = const { Statement::new(
         "update @calendar_series
@@ -316,6 +330,7 @@ pub fn remove(installation: &Installation, id: pgrx::Uuid, keep_events: bool) ->
     DELETE_EVENTS.with(|statement| statement.execute(installation, &[id.into(), keep_events.into()]))?;
     let series = if keep_events { &END_SERIES } else { &DELETE_SERIES };
     series.with(|statement| statement.execute(installation, &[id.into()]))?;
+    FORGET.with(|statement| statement.execute(installation, &[id.into()]))?;
     channels::stop_all(installation, connection, false)?;
     queue::changed(installation, &mirrored, Some(connection))
 }

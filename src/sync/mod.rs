@@ -29,5 +29,6 @@ pub mod start;
 pub mod subscribe;
 pub mod tokens;
 pub mod upsert;
+mod visibility;
 pub mod wait;
 pub mod webhooks;

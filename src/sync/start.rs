@@ -121,12 +121,12 @@ pub fn push(
     let token = (pass.account_id, pass.generation);
     let provider = provider_of(connection)?;
     let ask = ask(connection, calendar, pass, options)?;
-    let mut prepared = push::prepare(installation, connection, calendar, provider, &ask.options, limit)?;
+    let mut prepared = push::prepare(installation, connection, provider, &ask.options, limit)?;
     let operations = std::mem::take(&mut prepared.operations);
     if operations.is_empty() {
         return Ok((None, prepared));
     }
-    let batch = Batch { ask, provider, operations, overwrites: !calendar.direction.pulls() };
+    let batch = Batch { ask, provider, operations };
     Ok((Some(Job::of_account(connection, token, Task::Push(Box::new(batch)))), prepared))
 }
 

@@ -36,6 +36,13 @@ pub struct Seen {
     pub shown: Shown,
 }
 
+/// Likewise of one that may say no more than when it takes place.
+pub struct Entry {
+    pub number: Option<usize>,
+    pub id: String,
+    pub shown: Shown,
+}
+
 /// A provider with one calendar, which a user looks at and edits.
 pub trait There {
     /// As calendar_connect takes it.
@@ -49,7 +56,13 @@ pub trait There {
     fn add(&self, number: usize, shown: &Shown);
     fn edit(&self, id: &str, field: Field, value: &str);
     fn delete(&self, id: &str);
-    fn events(&self) -> Vec<Seen>;
+    fn entries(&self) -> Vec<Entry>;
+
+    /// Those that can be told by their numbers.
+    fn events(&self) -> Vec<Seen> {
+        let seen = |Entry { number, id, shown }| Some(Seen { number: number?, id, shown });
+        self.entries().into_iter().filter_map(seen).collect()
+    }
 
     /// Requests of its API since they were last counted, those for tokens apart.
     fn count_requests(&self) -> usize;
@@ -160,9 +173,9 @@ impl There for Google {
         self.fake.calendar(&self.person).delete(id);
     }
 
-    fn events(&self) -> Vec<Seen> {
+    fn entries(&self) -> Vec<Entry> {
         let events = self.fake.calendar(&self.person).events();
-        let seen = events.iter().filter_map(|event| {
+        let seen = events.iter().map(|event| {
             let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
             let start = start_text(&event["start"]["dateTime"]);
             let shown = BTreeMap::from([
@@ -170,7 +183,7 @@ impl There for Google {
                 (Field::Location, text("location")),
                 (Field::Start, start),
             ]);
-            Some(Seen { number: number_of(&text("description"))?, id: text("id"), shown })
+            Entry { number: number_of(&text("description")), id: text("id"), shown }
         });
         seen.collect()
     }
@@ -267,7 +280,7 @@ impl There for Outlook {
         self.fake.calendar(&self.calendar).delete(id);
     }
 
-    fn events(&self) -> Vec<Seen> {
+    fn entries(&self) -> Vec<Entry> {
         let events = self.fake.calendar(&self.calendar).events();
         let seen = events.iter().filter_map(|event| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -278,7 +291,7 @@ impl There for Outlook {
                 (Field::Location, text(&event["location"]["displayName"])),
                 (Field::Start, start),
             ]);
-            Some(Seen { number: number_of(&text(&event["body"]["content"]))?, id: text(&event["id"]), shown })
+            Some(Entry { number: number_of(&text(&event["body"]["content"])), id: text(&event["id"]), shown })
         });
         seen.collect()
     }
@@ -372,21 +385,21 @@ impl There for Notion {
         self.fake.trash_page(id);
     }
 
-    fn events(&self) -> Vec<Seen> {
+    fn entries(&self) -> Vec<Entry> {
         let pages = self.fake.pages(&self.data_source);
         let seen = pages.iter().filter_map(|page| {
             let texts = |name: &str, kind: &str| -> String {
                 let items = page["properties"][name][kind].as_array().map_or(&[][..], Vec::as_slice);
                 items.iter().filter_map(|item| item["plain_text"].as_str()).collect()
             };
-            let number = number_of(&texts("Notes", "rich_text"))?;
+            let start = &page["properties"]["When"]["date"]["start"];
             let shown = BTreeMap::from([
                 (Field::Title, texts("Name", "title")),
                 (Field::Location, texts("Where", "rich_text")),
-                (Field::Start, start_text(&page["properties"]["When"]["date"]["start"])),
+                (Field::Start, start.is_string().then(|| start_text(start))?),
             ]);
             let id = page["id"].as_str().unwrap_or_default().to_owned();
-            Some(Seen { number, id, shown })
+            Some(Entry { number: number_of(&texts("Notes", "rich_text")), id, shown })
         });
         seen.collect()
     }

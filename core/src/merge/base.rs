@@ -16,6 +16,9 @@ pub struct Base {
     /// Occurrences of a series that have an identifier of their own there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub occurrences: Vec<Occurrence>,
+    /// That side was told no more than when it takes place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_busy: bool,
 }
 
 /// An occurrence that has its own identifier and version there.
@@ -31,7 +34,7 @@ pub struct Occurrence {
 impl Base {
     pub fn new(local: Body, remote: Body) -> Self {
         let remote = Some(remote).filter(|remote| *remote != local);
-        Self { local, remote, occurrences: Vec::new() }
+        Self { local, remote, occurrences: Vec::new(), only_busy: false }
     }
 
     /// What was there.
@@ -42,6 +45,11 @@ impl Base {
     /// The same, with what is known of occurrences.
     pub fn with_occurrences(self, occurrences: Vec<Occurrence>) -> Self {
         Self { occurrences, ..self }
+    }
+
+    /// The same; `only_busy`: that side was told no more than when it takes place.
+    pub fn with_visibility(self, only_busy: bool) -> Self {
+        Self { only_busy, ..self }
     }
 
     /// Notes an occurrence's identifier and version, or its new ones.

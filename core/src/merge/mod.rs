@@ -51,7 +51,8 @@ pub fn rebase(base: &Base, remote: &Body, rules: &Rules) -> Base {
     };
     let rules = Rules { winner: Side::Remote, treatment: &treatment };
     let local = three_way(base, &base.local, remote, &rules).body;
-    Base::new(local, remote.clone()).with_occurrences(base.occurrences.clone())
+    let agreed = Base::new(local, remote.clone()).with_occurrences(base.occurrences.clone());
+    agreed.with_visibility(base.only_busy)
 }
 
 /// A base for two sides of which nobody knows any more what they agreed on. What is here counts as unchanged; what the

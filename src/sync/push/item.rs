@@ -6,14 +6,14 @@ use calendar_sync_core::event::{Body, Event, EventStatus};
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
-use crate::store::Installation;
+use crate::store::items::{self, Standing};
 use crate::store::links::{self, ItemId, Link};
 use crate::store::outbox::{self, Taken};
-use crate::store::{belonging, items};
+use crate::store::{Installation, belonging};
 
 /// All that is needed of them, read in a handful of statements.
 pub struct Items {
-    bodies: HashMap<ItemId, Body>,
+    standing: HashMap<ItemId, Standing>,
     links: HashMap<ItemId, Link>,
     /// The series of events that are occurrences of one.
     series: HashMap<Uuid, Uuid>,
@@ -23,14 +23,14 @@ impl Items {
     pub fn read(installation: &Installation, connection: Uuid, taken: &[Taken]) -> SqlResult<Self> {
         let events: Vec<Uuid> = taken.iter().filter_map(|one| one.item.event()).collect();
         let series: HashMap<Uuid, Uuid> = outbox::series_of(installation, &events)?.into_iter().collect();
-        let mut read = Self { bodies: HashMap::new(), links: HashMap::new(), series };
+        let mut read = Self { standing: HashMap::new(), links: HashMap::new(), series };
         let mut items: Vec<ItemId> = taken.iter().map(|one| read.meant(one.item)).collect();
         items.sort_unstable();
         items.dedup();
         let belonging = belonging::among(installation, connection, &items)?;
         let standing = items::find(installation, &items)?;
         let standing = standing.into_iter().filter(|one| !one.deleted && belonging.contains(&one.item));
-        read.bodies = standing.map(|one| (one.item, one.body)).collect();
+        read.standing = standing.map(|one| (one.item, one)).collect();
         let links = links::by_item(installation, connection, &items)?;
         read.links = links.into_iter().map(|link| (link.item, link)).collect();
         Ok(read)
@@ -42,8 +42,8 @@ impl Items {
     }
 
     /// `None` where it is here no more, or belongs to that calendar no more.
-    pub fn body(&self, item: ItemId) -> Option<&Body> {
-        self.bodies.get(&item)
+    pub fn standing(&self, item: ItemId) -> Option<&Standing> {
+        self.standing.get(&item)
     }
 
     pub fn link(&self, item: ItemId) -> Option<&Link> {

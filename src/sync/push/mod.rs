@@ -40,8 +40,8 @@ pub struct Operation {
 }
 
 enum Purpose {
-    /// The item here and the one there are to be the same.
-    Agree(Body),
+    /// The item here and the one there are to be the same; or there no more is to be said than when it takes place.
+    Agree { body: Body, only_busy: bool },
     /// It is to be there no more.
     Delete,
     /// It may be there, and is here no more: once it is found there it is to be deleted.
@@ -53,8 +53,6 @@ pub struct Batch {
     pub ask: Ask,
     pub provider: &'static dyn AccountProvider,
     pub operations: Vec<Operation>,
-    /// What changed there is never looked at: ours goes over it.
-    pub overwrites: bool,
 }
 
 /// What came of a batch.

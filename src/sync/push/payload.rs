@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use calendar_sync_core::busy::{self, only_busy};
+use calendar_sync_core::busy::only_busy;
 use calendar_sync_core::event::{Body, Event, EventStatus, Override, Series};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::difference;
-use super::item::main_event;
 use crate::providers::account::{AccountProvider, CannotHold, InstanceChange};
 use crate::store::links::Base;
 use crate::sync::dates::place_day;
@@ -54,18 +53,27 @@ impl Writer<'_> {
         let comparable = base.filter(|base| std::mem::discriminant(&base.local) == std::mem::discriminant(body));
         let payload = match comparable {
             // What was agreed on is written without an error, or was never sent as it is.
-            Some(base) => match self.write(&base.local, was_busy(base)) {
+            Some(base) => match self.before(base) {
                 Ok(before) => difference::members(&before, &whole),
                 Err(_) => whole,
             },
             None => whole,
         };
+        let comparable = comparable.filter(|base| base.only_busy == self.busy_only);
         let instances = if self.provider.forgets_occurrences(&payload) {
             self.occurrences(body, None, None)?
         } else {
             self.occurrences(body, comparable.map(|base| &base.local), base)?
         };
         Ok(Update { payload, instances })
+    }
+
+    /// What was agreed on, as it was written; where another visibility was, what is there.
+    fn before(&self, base: &Base) -> Result<Map<String, Value>, CannotHold> {
+        if base.only_busy == self.busy_only {
+            return self.write(&base.local, self.busy_only);
+        }
+        self.write(base.remote(), false)
     }
 
     /// The occurrences of a series that stand beside its rule otherwise than before.
@@ -172,10 +180,4 @@ fn as_ruled(series: &Series, at: DateTime<Utc>) -> Event {
     event.timing.end = event.timing.end.map(|end| at + (end - event.timing.start));
     event.timing.start = at;
     event
-}
-
-/// Whether what is there says no more than when: the connection's visibility may be another by now.
-fn was_busy(base: &Base) -> bool {
-    let title = |body| main_event(body).map(|event| event.details.title.as_str());
-    title(base.remote()) == Some(busy::TITLE) && title(&base.local) != Some(busy::TITLE)
 }

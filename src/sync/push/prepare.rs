@@ -1,7 +1,6 @@
 //! The main thread's half before the network.
 
 use calendar_sync_core::content;
-use calendar_sync_core::event::Body;
 use chrono::Utc;
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,10 +11,12 @@ use super::{MOST, Operation, Purpose};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
-use crate::store::connections::{Calendar, Connection};
+use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
+use crate::store::items::Standing;
 use crate::store::links::{self, Agreed, Base, ItemId, Link};
 use crate::store::outbox::{self, Begun, Dead, Intent, Taken};
+use crate::sync::visibility::is_hidden;
 
 /// Operations of a connection that were taken from the queue.
 #[derive(Default)]
@@ -41,7 +42,6 @@ enum Plan {
 pub fn prepare(
     installation: &Installation,
     connection: &Connection,
-    calendar: &Calendar,
     provider: &'static dyn AccountProvider,
     options: &Value,
     limit: usize,
@@ -49,8 +49,7 @@ pub fn prepare(
     let mut taken = outbox::next(installation, connection.id, limit.min(MOST))?;
     let items = Items::read(installation, connection.id, &taken)?;
     taken.iter_mut().for_each(|one| one.item = items.meant(one.item));
-    let planner =
-        Planner { connection, items: &items, writer: Writer { provider, options, busy_only: calendar.busy_only } };
+    let planner = Planner { connection, items: &items, provider, options };
     let mut prepared = Prepared::default();
     let (mut agreed, mut done, mut dead) = (Vec::new(), Vec::new(), Vec::new());
     for one in taken {
@@ -94,7 +93,7 @@ pub fn prepare(
 impl Operation {
     fn begun(&self) -> impl Iterator<Item = Begun<'_>> {
         let intent = match (&self.change, &self.purpose) {
-            (Change::Create { payload, .. }, Purpose::Agree(_)) => Some(Intent { item: self.taken.item, payload }),
+            (Change::Create { payload, .. }, Purpose::Agree { .. }) => Some(Intent { item: self.taken.item, payload }),
             _ => None,
         };
         let others = self.others.iter().map(|one| Begun { queue_id: one.queue_id, intent: None });
@@ -124,7 +123,8 @@ fn refuse(installation: &Installation, connection: &Connection, dead: &[Dead]) -
 struct Planner<'a> {
     connection: &'a Connection,
     items: &'a Items,
-    writer: Writer<'a>,
+    provider: &'static dyn AccountProvider,
+    options: &'a Value,
 }
 
 impl Planner<'_> {
@@ -135,42 +135,47 @@ impl Planner<'_> {
             return Plan::Nothing;
         }
         let base = link.and_then(|link| link.base.as_ref());
-        match self.items.body(taken.item) {
+        match self.items.standing(taken.item) {
             // What was cancelled there as well is no news.
-            Some(body) if !is_cancelled(body) || base.is_some_and(|base| is_cancelled(&base.local)) => {
-                self.write(taken.item, body, link).unwrap_or_else(Plan::Cannot)
+            Some(standing) if !is_cancelled(&standing.body) || base.is_some_and(|base| is_cancelled(&base.local)) => {
+                self.write(standing, link).unwrap_or_else(Plan::Cannot)
             }
             _ => delete(self.connection, taken, link),
         }
     }
 
-    fn write(&self, item: ItemId, body: &Body, link: Option<&Link>) -> Result<Plan, CannotHold> {
-        let purpose = Purpose::Agree(body.clone());
+    fn write(&self, standing: &Standing, link: Option<&Link>) -> Result<Plan, CannotHold> {
+        let Standing { item, body, connection_id, .. } = standing;
+        let base = link.and_then(|link| link.base.as_ref());
+        let only_busy = is_hidden(self.connection, *connection_id, base);
+        let writer = Writer { provider: self.provider, options: self.options, busy_only: only_busy };
+        let purpose = Purpose::Agree { body: body.clone(), only_busy };
         let Some((link, external_id)) = link.and_then(|link| Some((link, link.external_id.clone()?))) else {
             let revision = link.map_or(0, |link| link.revision);
-            let instances = self.writer.occurrences(body, None, None)?;
+            let instances = writer.occurrences(body, None, None)?;
             let create = Change::Create {
-                key: links::mark(item, self.connection.id, revision),
+                key: links::mark(*item, self.connection.id, revision),
                 is_new: false,
-                payload: self.writer.whole(body)?,
+                payload: writer.whole(body)?,
                 instances,
             };
             return Ok(Plan::Send(create, purpose));
         };
         // One that was deleted there comes back to life where its provider knows how; else it is made anew.
         let is_gone = link.deleted_at.is_some();
-        // Where nobody has heard that it is back it is sent whole again.
-        let base = link.base.as_ref().filter(|_| !is_gone && !link.is_returning());
-        let update = self.writer.update(body, base)?;
+        // Where nobody has heard that it is back it is sent whole again; so is what goes over whatever is there.
+        let is_overwritten = link.etag.is_none() && !self.connection.pulls();
+        let base = base.filter(|_| !is_gone && !link.is_returning() && !is_overwritten);
+        let update = writer.update(body, base)?;
         if let Some(base) = base.filter(|_| update.is_empty()) {
-            let base = Base::new(body.clone(), base.remote().clone()).with_occurrences(base.occurrences.clone());
+            let agreed = Base::new(body.clone(), base.remote().clone()).with_occurrences(base.occurrences.clone());
             return Ok(Plan::Agreed(Box::new(Agreed {
-                item,
+                item: *item,
                 external_id,
                 etag: link.etag.clone(),
                 local_version: content::of_body(body),
                 remote_version: link.remote_version.clone(),
-                base,
+                base: agreed.with_visibility(only_busy),
                 is_unseen: false,
             })));
         }
@@ -188,7 +193,7 @@ fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
     }
     let external_id = link.and_then(|link| link.external_id.clone()).or_else(|| of_payload("external_id"));
     if let Some(external_id) = external_id {
-        let etag = link.and_then(|link| link.etag.clone()).or_else(|| of_payload("etag"));
+        let etag = link.map_or_else(|| of_payload("etag"), |link| link.etag.clone());
         return Plan::Send(Change::Delete { external_id, etag }, Purpose::Delete);
     }
     match (&taken.payload, link) {

@@ -18,16 +18,12 @@ impl Batch {
         self.look_for_earlier_tries();
         let until = Instant::now() + LONGEST;
         let mut sent = Sent { operations: Vec::with_capacity(self.operations.len()), trouble: None };
-        let (ask, provider, overwrites) = (self.ask, self.provider, self.overwrites);
-        let push = |change: &Change| match provider.push(&ask, change) {
-            Ok(Pushed::Stale) if overwrites => provider.push(&ask, &unconditional(change)),
-            pushed => pushed,
-        };
+        let (ask, provider) = (self.ask, self.provider);
         for operation in self.operations {
             let outcome = if sent.trouble.is_some() || Instant::now() > until {
                 Outcome::NotTried
             } else {
-                outcome(push(&operation.change), &mut sent.trouble)
+                outcome(provider.push(&ask, &operation.change), &mut sent.trouble)
             };
             sent.operations.push((operation, outcome));
         }
@@ -62,16 +58,6 @@ fn outcome(pushed: Result<Pushed, ApiError>, trouble: &mut Option<Trouble>) -> O
         }
         Err(error) => Outcome::Failed(Trouble::from(&error)),
     }
-}
-
-/// The same whatever is there now.
-fn unconditional(change: &Change) -> Change {
-    let mut change = change.clone();
-    match &mut change {
-        Change::Update { etag, .. } | Change::Delete { etag, .. } => *etag = None,
-        Change::Create { .. } => {}
-    }
-    change
 }
 
 impl Operation {

@@ -54,6 +54,7 @@ struct Ledger<'a> {
     agreed: Vec<Agreed>,
     gone: Vec<Uuid>,
     anew: Vec<Uuid>,
+    stale: Vec<Uuid>,
     found: Vec<(Uuid, String, Option<String>)>,
     done: Vec<Uuid>,
     missed: Vec<Missed>,
@@ -79,6 +80,7 @@ pub fn settle(
         agreed: Vec::new(),
         gone: Vec::new(),
         anew: Vec::new(),
+        stale: Vec::new(),
         found: Vec::new(),
         done: Vec::new(),
         missed: Vec::new(),
@@ -99,7 +101,13 @@ impl Ledger<'_> {
             }
             Outcome::Pushed(Pushed::Gone) => self.not_there(operation),
             Outcome::Pushed(Pushed::Stale) => {
-                self.settled.poll = self.connection.pulls();
+                if self.connection.pulls() {
+                    self.settled.poll = true;
+                } else {
+                    // What changed there is never looked at: ours goes over it.
+                    self.stale.extend(operation.link.as_ref().map(|link| link.link_id));
+                    self.settled.again = true;
+                }
                 self.failed(operation, Trouble::new(STALE), Some(Duration::ZERO))
             }
             Outcome::Pushed(Pushed::Refused(why)) => {
@@ -121,8 +129,8 @@ impl Ledger<'_> {
     /// It is there as it is here.
     fn written(&mut self, operation: Operation, external_id: String, etag: Option<String>, values: Vec<Value>) {
         let is_create = operation.is_create();
-        let body = match &operation.purpose {
-            Purpose::Agree(body) => body.clone(),
+        let (body, only_busy) = match &operation.purpose {
+            Purpose::Agree { body, only_busy } => (body.clone(), *only_busy),
             // Only now it is known what is to be deleted.
             Purpose::Find => {
                 self.found.extend(operation.link.as_ref().map(|link| (link.link_id, external_id, etag)));
@@ -148,7 +156,7 @@ impl Ledger<'_> {
             local_version: content::of_body(&body),
             remote_version: etag.clone(),
             etag,
-            base: agreed_on(body, remote, base),
+            base: agreed_on(body, remote, base).with_visibility(only_busy),
             is_unseen: is_new && self.provider.overlooks_new() && self.connection.pulls(),
         });
         self.settled.counts[usize::from(!is_create)] += 1;
@@ -240,6 +248,7 @@ impl Ledger<'_> {
         links::agree(installation, id, &self.agreed, now)?;
         links::gone(installation, &self.gone, now)?;
         delivery::anew(installation, &self.anew)?;
+        delivery::overwrite(installation, &self.stale)?;
         delivery::found(installation, &self.found)?;
         outbox::complete(installation, &self.done)?;
         outbox::put_back(installation, &self.missed)?;

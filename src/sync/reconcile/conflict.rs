@@ -1,12 +1,12 @@
 //! Who wins, and what is kept of who lost.
 
 use calendar_sync_core::event::Body;
-use calendar_sync_core::merge::{Field, Merged, Side, Treatment};
+use calendar_sync_core::merge::{Base, Field, Merged, Side, Treatment};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::known::Known;
-use crate::store::connections::{Calendar, Connection, Direction};
+use crate::store::connections::{Calendar, Direction};
 use crate::store::items::Standing;
 
 /// What becomes of fields that both sides have changed.
@@ -85,15 +85,11 @@ const OF_BUSY: [&str; 5] = ["time", "time_zone", "event_status", "recurrence", "
 const OF_SERIES: [&str; 2] = ["recurrence", "occurrence"];
 
 /// What becomes of changes of a field there.
-pub fn treatment(
-    connection: &Connection,
-    calendar: &Calendar,
-    standing: &Standing,
-) -> impl Fn(&str) -> Treatment + use<> {
-    let is_hidden = calendar.busy_only && standing.connection_id != Some(connection.id);
+pub fn treatment(standing: &Standing, base: &Base) -> impl Fn(&str) -> Treatment + use<> {
+    let of_block = of_what_was_told(base);
     let (of_interaction, has_key) = (standing.of_interaction, standing.key.is_some());
     move |field| {
-        if is_hidden && !OF_BUSY.contains(&field) {
+        if of_block(field) == Treatment::Ignore {
             Treatment::Ignore
         } else if of_interaction && OF_INTERACTION.contains(&field) || !has_key && OF_SERIES.contains(&field) {
             Treatment::Ours
@@ -101,6 +97,12 @@ pub fn treatment(
             Treatment::Merge
         }
     }
+}
+
+/// Whatever is written on a block of busy time, it is none of the item's.
+pub fn of_what_was_told(base: &Base) -> impl Fn(&str) -> Treatment + use<> {
+    let only_busy = base.only_busy;
+    move |field| if only_busy && !OF_BUSY.contains(&field) { Treatment::Ignore } else { Treatment::Merge }
 }
 
 /// A conflict, as it stands in conflict_data; `None` where there is none.

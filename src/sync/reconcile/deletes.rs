@@ -17,7 +17,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{events, instances, moved_links, series, waiting};
+use crate::store::{delivery, events, instances, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -134,9 +134,13 @@ struct Plan {
     series: Vec<(Uuid, bool)>,
     upcoming: Vec<Uuid>,
     links: Vec<Uuid>,
+    /// That calendar is to be without it until it changes.
+    without_it: Vec<Uuid>,
     needless: Vec<ItemId>,
     /// It was changed here since: an edit beats a delete.
     anew: Vec<(Link, Value)>,
+    /// It was changed here since, and does not.
+    lost: Vec<(Link, Value)>,
 }
 
 /// Deletes; unless that is suspiciously much.
@@ -187,20 +191,33 @@ impl Plan {
             self.let_go(&link);
             return;
         };
+        let is_foreign = standing.connection_id.is_some_and(|id| id != run.connection.id);
+        // It was to be deleted there since it belongs there no more, or does not take place: that is done.
+        if waiting.is_some_and(|waiting| waiting.is_delete) {
+            self.let_go(&link);
+            return;
+        }
         // Whoever brings it back will see what is there.
         if run.pushes() && link.is_returning() && waiting.is_some() {
             return;
         }
-        let is_foreign = standing.connection_id.is_some_and(|id| id != run.connection.id);
-        if run.pushes() && is_edited(&link, &standing.body, waiting.is_some()) {
-            let data = conflict(&standing);
+        let is_edited = is_edited(&link, &standing.body, waiting.is_some());
+        if is_edited && run.pushes() {
+            let data = conflict(&standing, Side::Local);
             self.anew.push((link, data));
             return;
         }
-        self.let_go(&link);
         // The event of an interaction stays as long as that does, and a copy says nothing of what it was made from.
         if standing.of_interaction || is_foreign {
+            self.needless.push(link.item);
+            let links = if is_edited { &mut self.links } else { &mut self.without_it };
+            links.push(link.link_id);
             return;
+        }
+        self.let_go(&link);
+        // Where nothing is sent, what came wins.
+        if is_edited {
+            self.lost.push((link, conflict(&standing, Side::Remote)));
         }
         if is_upcoming(&standing.body, run.now) {
             self.upcoming.push(super::id_of(standing.item));
@@ -232,12 +249,16 @@ impl Plan {
         run.changed.extend(self.events.iter().copied().map(ItemId::Event));
         run.changed.extend(self.series.iter().map(|(id, _)| ItemId::Series(*id)));
         links::gone(installation, &self.links, now)?;
+        links::let_go(installation, &self.without_it, now)?;
         waiting::drop(installation, connection, &self.needless)?;
-        moved_links::anew(installation, &self.anew, now)?;
+        delivery::anew(installation, &self.anew.iter().map(|(link, _)| link.link_id).collect::<Vec<_>>())?;
+        moved_links::keep_conflicts(installation, &self.anew, now)?;
+        moved_links::keep_conflicts(installation, &self.lost, now)?;
         let create: Vec<(&str, ItemId)> = self.anew.iter().map(|(link, _)| ("create", link.item)).collect();
         waiting::need(installation, connection, &create, settings::MAX_RETRIES.get())?;
-        run.counts.conflicts += i32::try_from(self.anew.len()).unwrap_or(i32::MAX);
-        run.conflicts.extend(self.anew.iter().map(|(link, data)| (link.item, super::conflict::in_log(data))));
+        let conflicts = || self.anew.iter().chain(&self.lost);
+        run.counts.conflicts += i32::try_from(conflicts().count()).unwrap_or(i32::MAX);
+        run.conflicts.extend(conflicts().map(|(link, data)| (link.item, super::conflict::in_log(data))));
         Ok(())
     }
 }
@@ -260,11 +281,13 @@ fn is_upcoming(body: &Body, now: DateTime<Utc>) -> bool {
     }
 }
 
-fn conflict(standing: &Standing) -> Value {
+/// One side has edited what the other has deleted. Where the edit loses, the log has all of it.
+fn conflict(standing: &Standing, winner: Side) -> Value {
+    let whole = || json!({ "name": "event", "base": null, "local": standing.body, "remote": null });
     json!({
-        "policy": "edit beats delete",
-        "winner": Side::Local.word(),
-        "fields": [],
+        "policy": if winner == Side::Local { "edit beats delete" } else { "remote" },
+        "winner": winner.word(),
+        "fields": if winner == Side::Local { vec![] } else { vec![whole()] },
         "local": standing.body,
         "remote": null,
         "local_changed_at": standing.changed_at,

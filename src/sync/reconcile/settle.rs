@@ -13,6 +13,7 @@ use crate::errors::SqlResult;
 use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
+use crate::sync::visibility::{is_block, is_hidden};
 
 /// What is to be done about an item.
 pub struct Settled {
@@ -57,7 +58,7 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     let Known { link, .. } = known;
     let known_base = base(link, standing, &remote.body);
     let base = strays::forget_there(&known_base, &remote.body);
-    let treatment = conflict::treatment(run.connection, run.calendar, standing);
+    let treatment = conflict::treatment(standing, &base);
     let winner = policy.winner(standing.changed_at, &remote.body);
     let rules = Rules { winner, treatment: &treatment };
     let mut merged = three_way(&base, &standing.body, &remote.body, &rules);
@@ -76,11 +77,13 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     let mut agreed = strays::drop_agreed(rebase(&base, &remote.body, &rules), &base);
     remote.occurrences.iter().for_each(|one| agreed.learn(one.clone()));
     agreed.forget_ruled();
+    let is_shown_otherwise = is_hidden(run.connection, standing.connection_id, Some(&base)) != base.only_busy;
+    let is_behind = merged.keeps_local || is_shown_otherwise;
     Outcome::Agreed(Box::new(Agreed {
         write: merged.takes_remote.then_some(merged.body),
         base: Some(agreed),
-        status: if merged.keeps_local { "pending" } else { "synced" },
-        sends: merged.keeps_local && run.pushes(),
+        status: if is_behind { "pending" } else { "synced" },
+        sends: is_behind && run.pushes(),
         conflict,
     }))
 }
@@ -92,12 +95,17 @@ fn knows(base: &Base, occurrences: &[Occurrence]) -> bool {
 /// What both sides agreed on; where nobody knows, what is here if that has not changed since.
 fn base(link: &Link, standing: &Standing, remote: &Body) -> Base {
     let is_unchanged = || link.local_version == Some(content::of_body(&standing.body));
+    let only_busy = link.base.as_ref().map_or_else(|| is_block(&standing.body, remote), |base| base.only_busy);
     match &link.base {
         Some(base) if link.status != "deleted" => base.clone(),
-        _ if link.status == "deleted" => come_back(&standing.body, remote),
-        _ if is_unchanged() => assumed(&standing.body, remote),
+        _ if link.status == "deleted" => come_back(&standing.body, remote).with_visibility(only_busy),
+        _ if is_unchanged() => assumed(&standing.body, remote).with_visibility(only_busy),
         // It was sent, as far as is known: what differs there is older.
-        _ => rebase(&assumed(&standing.body, remote), remote, &Rules::MERGE),
+        _ => {
+            let assumed = assumed(&standing.body, remote).with_visibility(only_busy);
+            let treatment = conflict::of_what_was_told(&assumed);
+            rebase(&assumed, remote, &Rules { treatment: &treatment, ..Rules::MERGE })
+        }
     }
 }
 
@@ -130,7 +138,9 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         || match &link.base {
             Some(base) => {
                 let before = Base::new(base.remote().clone(), base.remote().clone());
-                three_way(&before, base.remote(), &remote.body, &Rules::MERGE).takes_remote
+                let treatment = conflict::of_what_was_told(base);
+                let rules = Rules { treatment: &treatment, ..Rules::MERGE };
+                three_way(&before, base.remote(), &remote.body, &rules).takes_remote
             }
             None => link.remote_version != Some(version(&remote.body)) && link.remote_version != remote.etag,
         };
@@ -146,10 +156,14 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         return Ok(if was_confirmed && run.pushes() { goes_again() } else { Outcome::Same });
     }
     let write = match &link.base {
-        Some(base) if !was_confirmed => three_way(base, &base.local, &remote.body, &Rules::MERGE).body,
+        Some(base) if !was_confirmed || base.only_busy => {
+            let treatment = conflict::of_what_was_told(base);
+            three_way(base, &base.local, &remote.body, &Rules { treatment: &treatment, ..Rules::MERGE }).body
+        }
         _ => remote.body.clone(),
     };
-    let mut base = Base::new(write.clone(), remote.body.clone());
+    let only_busy = link.base.as_ref().is_some_and(|base| base.only_busy);
+    let mut base = Base::new(write.clone(), remote.body.clone()).with_visibility(only_busy);
     remote.occurrences.iter().for_each(|one| base.learn(one.clone()));
     let conflict = waiting.is_some().then(|| {
         serde_json::json!({

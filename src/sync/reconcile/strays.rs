@@ -25,7 +25,7 @@ pub fn drop_agreed(agreed: Base, before: &Base) -> Base {
     }
     let (mut local, there) = (agreed.local.clone(), agreed.remote().clone());
     forget(&mut local);
-    Base::new(local, there).with_occurrences(agreed.occurrences)
+    Base::new(local, there).with_occurrences(agreed.occurrences).with_visibility(agreed.only_busy)
 }
 
 /// What was there of occurrences that the rule did not give says nothing: once another rule gives them it is news.
@@ -35,7 +35,8 @@ pub fn forget_there(base: &Base, there: &Body) -> Base {
         (Body::Series(one), Body::Series(other)) if !is_same_rule(one, other) => forget(&mut before),
         _ => return base.clone(),
     };
-    Base::new(base.local.clone(), before).with_occurrences(base.occurrences.clone())
+    let known = Base::new(base.local.clone(), before).with_occurrences(base.occurrences.clone());
+    known.with_visibility(base.only_busy)
 }
 
 fn has_another_rule(body: &Body, base: &Base) -> bool {

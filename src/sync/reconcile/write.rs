@@ -305,15 +305,21 @@ fn store_whole(run: &mut Run, tasks: Vec<Task>, done: &mut Vec<(Task, ItemId)>) 
 /// Links, operations and the log, after the items were written.
 fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
     let (mut moved, mut needed, mut needless, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut healed_events, mut healed_series) = (Vec::new(), Vec::new());
+    let (mut healed_events, mut healed_series, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
     for (task, item) in done {
         let Task { known, remote, agreed } = task;
+        let is_here = known.standing.as_ref().is_some_and(|standing| !standing.deleted);
         if agreed.sends {
             needed.push(("update", item));
-        } else {
-            needless.push(known.link.item);
+        } else if !(is_here && known.waiting.is_some_and(|waiting| waiting.is_delete)) {
+            // What is here and is to be deleted there belongs there no more, whatever it is.
+            needless.extend([known.link.item, item]);
         }
-        if known.link.status == "error" && known.standing.as_ref().is_some_and(|standing| !standing.deleted) {
+        // It came back as another row: so it has for every calendar.
+        if known.standing.is_none() && item != known.link.item {
+            replaced.push((known.link.item, item));
+        }
+        if known.link.status == "error" && is_here {
             healed_events.extend(item.event());
             healed_series.extend(item.series());
         }
@@ -338,6 +344,7 @@ fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
     }
     let (installation, connection) = (run.installation, run.connection.id);
     moved_links::move_on(installation, &moved, run.now)?;
+    moved_links::replace(installation, &replaced)?;
     waiting::drop(installation, connection, &needless)?;
     waiting::need(installation, connection, &needed, settings::MAX_RETRIES.get())?;
     moved_links::name_occurrences(installation, connection, &named, run.now)?;

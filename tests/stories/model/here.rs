@@ -177,4 +177,28 @@ impl Here<'_> {
         }
         events
     }
+    /// All values that the log says have lost a conflict.
+    pub fn losers(&mut self) -> String {
+        let row = self.client.query_one(
+            "select coalesce(string_agg((f -> case details ->> 'winner' when 'local' then 'remote' else 'local' end)::text, ' '), '')
+             from calendar_sync_log, jsonb_array_elements(details -> 'fields') f
+             where user_id = $1 and action = 'conflict' and details ->> 'winner' is not null",
+            &[&self.user],
+        );
+        row.expect("conflicts").get(0)
+    }
+
+    /// Links, operations and log, for whoever looks into a failure.
+    pub fn trace(&mut self) -> String {
+        let queries = [
+            "select to_jsonb(l)::text from calendar_event_links l join calendar_connections c using (connection_id)
+             where c.user_id = $1",
+            "select to_jsonb(q)::text from calendar_sync_queue q join calendar_connections c using (connection_id)
+             where c.user_id = $1 order by queue_id",
+            "select to_jsonb(g)::text from calendar_sync_log g where user_id = $1 order by log_id",
+            "select to_jsonb(e)::text from calendar_events e where user_id = $1",
+        ];
+        let all = queries.iter().flat_map(|query| self.client.query(*query, &[&self.user]).expect(query));
+        all.map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+    }
 }

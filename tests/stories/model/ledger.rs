@@ -1,31 +1,28 @@
-//! What was done to the events of one calendar on both sides, and what must therefore stand there once both are at rest.
+//! What was done to a user's events on every side, and what must therefore stand there once all are at rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::there::{Field, Shown};
 
-/// Where something was done.
+/// Where something was done: in the database, or in one of the calendars that it is connected with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     Here,
     There,
+    /// Another calendar, which mirrors that one.
+    Elsewhere,
 }
 
 impl Side {
+    pub const ALL: [Self; 3] = [Self::Here, Self::There, Self::Elsewhere];
+    /// With one calendar.
     pub const BOTH: [Self; 2] = [Self::Here, Self::There];
-
-    pub fn other(self) -> Self {
-        match self {
-            Self::Here => Self::There,
-            Self::There => Self::Here,
-        }
-    }
 }
 
 /// Whose word counts for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// An application, plain SQL, or a user of the other calendar: both sides count the same.
+    /// An application, plain SQL, or a user of another calendar: all sides count the same.
     Either,
     /// The CRM's interactions: what they say stands, whatever is edited there; and what is deleted there stays so until
     /// the interaction changes.
@@ -36,77 +33,122 @@ pub enum Origin {
 struct Edit {
     field: Field,
     value: String,
+    /// Nobody listens to that side: it may be written over.
+    unheard: bool,
 }
 
-/// An event's history since both sides were last at rest. Every value that is ever written is written once.
+/// An event's history since all sides were last at rest. Every value that is ever written is written once.
 #[derive(Debug)]
 struct Item {
     origin: Origin,
-    /// What stood on both sides then; nothing of what is new.
+    /// Where it was made.
+    home: Side,
+    /// What stood on all sides then; nothing of what is new.
     agreed: Shown,
     edits: BTreeMap<Side, Vec<Edit>>,
-    /// Values of the other side that were to be seen on this one when something was done here.
+    /// Values that were to be seen on a side when something was done there.
     seen: BTreeMap<Side, BTreeSet<String>>,
+    /// Values in whose place somebody who saw them has put others.
+    replaced: BTreeSet<String>,
     /// Edits of a side that it has deleted the event after: they may have come over before, and need not.
     moot: Vec<Edit>,
     /// The last delete on a side, with what was to be seen there.
     deleted: BTreeMap<Side, BTreeSet<String>>,
+    /// Whether it is there afterwards nobody can say: it was deleted by two who knew nothing of each other.
+    is_doubtful: bool,
 }
 
 /// Every event by its number, which stands in its description for good.
 #[derive(Debug, Default)]
 pub struct Ledger {
     items: BTreeMap<usize, Item>,
+    /// Calendars that nothing is pulled from.
+    unheard: BTreeSet<Side>,
 }
 
 impl Ledger {
     pub fn created(&mut self, number: usize, side: Side, origin: Origin, shown: &Shown) {
-        let edits = shown.iter().map(|(field, value)| Edit { field: *field, value: value.clone() }).collect();
+        let edit = |(field, value): (&Field, &String)| Edit { field: *field, value: value.clone(), unheard: false };
         let item = Item {
             origin,
+            home: side,
             agreed: Shown::new(),
-            edits: BTreeMap::from([(side, edits)]),
+            edits: BTreeMap::from([(side, shown.iter().map(edit).collect())]),
             seen: BTreeMap::new(),
+            replaced: BTreeSet::new(),
             moot: Vec::new(),
             deleted: BTreeMap::new(),
+            is_doubtful: false,
         };
         self.items.insert(number, item);
     }
 
     /// `before`: what was to be seen of it on that side.
     pub fn edited(&mut self, number: usize, side: Side, before: &Shown, field: Field, value: &str) {
-        let item = self.items.get_mut(&number).expect("an event of the ledger");
+        let unheard = self.unheard.contains(&side);
+        let item = self.item(number);
         item.seen.entry(side).or_default().extend(before.values().cloned());
+        item.replaced.extend(before.get(&field).cloned());
         // It was there to be edited.
         item.deleted.remove(&side);
-        item.edits.entry(side).or_default().push(Edit { field, value: value.to_owned() });
+        item.edits.entry(side).or_default().push(Edit { field, value: value.to_owned(), unheard });
     }
 
     pub fn deleted(&mut self, number: usize, side: Side, before: &Shown) {
-        let item = self.items.get_mut(&number).expect("an event of the ledger");
+        let item = self.item(number);
         let seen = item.seen.entry(side).or_default();
         seen.extend(before.values().cloned());
         item.deleted.insert(side, seen.clone());
         item.moot.extend(item.edits.remove(&side).unwrap_or_default());
     }
 
-    /// What is wrong with what stands on both sides at rest; `conflicts`: all values that have lost a conflict since.
-    /// What is right is what both agree on from now on.
+    fn item(&mut self, number: usize) -> &mut Item {
+        self.items.get_mut(&number).expect("an event of the ledger")
+    }
+
+    /// From now on nothing is pulled from that calendar, and what is sent there goes over what was edited there.
+    pub fn stop_listening(&mut self, side: Side) {
+        self.unheard.insert(side);
+        let edits = self.items.values_mut().flat_map(|item| item.edits.entry(side).or_default());
+        edits.for_each(|edit| edit.unheard = true);
+    }
+
+    pub fn listen(&mut self, side: Side) {
+        self.unheard.remove(&side);
+    }
+
+    pub fn is_deleted(&self, number: usize, side: Side) -> bool {
+        self.items.get(&number).is_some_and(|item| item.deleted.contains_key(&side))
+    }
+
+    /// Whether it is there afterwards is left open.
+    pub fn doubt(&mut self, number: usize) {
+        self.item(number).is_doubtful = true;
+    }
+
+    /// Likewise of all that a side has deleted.
+    pub fn doubt_deleted(&mut self, side: Side) {
+        let deleted = self.items.values_mut().filter(|item| item.deleted.contains_key(&side));
+        deleted.for_each(|item| item.is_doubtful = true);
+    }
+
+    /// What is wrong with what stands on all sides at rest, `here` and in the calendars; `conflicts`: all values that have
+    /// lost a conflict since. What is right is what all agree on from now on.
     pub fn settle(
         &mut self,
         here: &BTreeMap<usize, Shown>,
-        there: &BTreeMap<usize, Shown>,
+        calendars: &[(Side, BTreeMap<usize, Shown>)],
         conflicts: &str,
     ) -> Vec<String> {
         let mut wrong = Vec::new();
-        let strangers = here.keys().chain(there.keys()).filter(|number| !self.items.contains_key(number));
-        wrong.extend(strangers.map(|number| format!("event {number} came back, or from nowhere")));
+        let everywhere = calendars.iter().flat_map(|(_, events)| events.keys()).chain(here.keys());
+        let strangers: BTreeSet<&usize> = everywhere.filter(|number| !self.items.contains_key(number)).collect();
+        wrong.extend(strangers.iter().map(|number| format!("event {number} came back, or from nowhere")));
         let mut gone = Vec::new();
         for (number, item) in &mut self.items {
-            let shown = Sides { here: here.get(number), there: there.get(number) };
-            wrong.extend(
-                item.judge(&shown, conflicts).into_iter().map(|why| format!("event {number}: {why}: {item:?}")),
-            );
+            let shown: Vec<_> = calendars.iter().map(|(side, events)| (*side, events.get(number))).collect();
+            let trouble = item.judge(here.get(number), &shown, conflicts);
+            wrong.extend(trouble.map(|why| format!("event {number}: {why}: {item:?}")));
             match here.get(number) {
                 Some(shown) => item.rest(shown),
                 None => gone.push(*number),
@@ -117,131 +159,132 @@ impl Ledger {
     }
 }
 
-/// An event as it stands on both sides.
-#[derive(Debug)]
-struct Sides<'a> {
-    here: Option<&'a Shown>,
-    there: Option<&'a Shown>,
-}
-
 impl Item {
     fn rest(&mut self, shown: &Shown) {
         self.agreed = shown.clone();
         self.edits.clear();
         self.seen.clear();
+        self.replaced.clear();
         self.moot.clear();
-        // An interaction's event that was deleted there stays so.
-        if self.origin != Origin::Interaction {
-            self.deleted.clear();
-        } else if self.deleted.remove(&Side::There).is_some() {
-            self.deleted.insert(Side::There, BTreeSet::new());
-        }
+        self.is_doubtful = false;
+        // What concerned that calendar alone stays as it is.
+        let let_go: Vec<Side> = self.deleted.keys().copied().filter(|side| !self.ends_with(*side)).collect();
+        self.deleted = let_go.into_iter().map(|side| (side, BTreeSet::new())).collect();
     }
 
-    fn judge(&self, shown: &Sides, noted: &str) -> Option<String> {
+    /// Whether a delete on that side is one of the event. The CRM keeps its own; and a copy is no more than that.
+    fn ends_with(&self, side: Side) -> bool {
         match self.origin {
-            Origin::Interaction => self.judge_interaction(shown, noted),
-            Origin::Either => self.judge_event(shown, noted),
+            Origin::Interaction => side == Side::Here,
+            Origin::Either => side == Side::Here || self.home == Side::Here || side == self.home,
         }
     }
 
-    fn judge_event(&self, shown: &Sides, noted: &str) -> Option<String> {
-        let (here, there) = match (shown.here, shown.there, self.must_be_there(noted)) {
-            (Some(here), Some(there), true) => (here, there),
-            (None, None, false) => return None,
-            (here, there, must) => {
-                let [here, there] = [here, there].map(|side| if side.is_some() { "is" } else { "is not" });
-                return Some(format!(
-                    "it {here} here and {there} there, and must {}be",
-                    if must { "" } else { "not " }
-                ));
-            }
+    fn judge(&self, here: Option<&Shown>, calendars: &[(Side, Option<&Shown>)], noted: &str) -> Option<String> {
+        let must = self.must_be_there(noted);
+        let Some(here) = here else {
+            let left = calendars.iter().find(|(_, shown)| shown.is_some());
+            return match (must, left) {
+                (Some(true), _) => Some("it is gone, and must not be".to_owned()),
+                (_, Some((side, _))) => Some(format!("it is gone, but not from {side:?}")),
+                _ => None,
+            };
         };
-        if here != there {
-            return Some(format!("here {here:?}, there {there:?}"));
+        if must == Some(false) {
+            return Some("it is there, and must not be".to_owned());
         }
-        Field::ALL.into_iter().find_map(|field| self.judge_field(field, here.get(&field)?, noted))
+        for (side, shown) in calendars {
+            match shown {
+                Some(shown) if *shown != here => return Some(format!("here {here:?}, {side:?} {shown:?}")),
+                None if !self.is_let_go(*side) => return Some(format!("it is here, and not {side:?}")),
+                _ => {}
+            }
+        }
+        Field::ALL.into_iter().find_map(|field| match self.origin {
+            Origin::Either => self.judge_field(field, here.get(&field)?, noted),
+            Origin::Interaction => self.judge_field_of_interaction(field, here.get(&field)?, noted),
+        })
     }
 
-    /// An edit that was not seen where it was deleted beats the delete; not one that had lost to another before.
-    fn must_be_there(&self, noted: &str) -> bool {
-        Side::BOTH.into_iter().all(|side| match self.deleted.get(&side) {
-            None => true,
-            Some(seen) => {
-                let other = side.other();
-                let counts = |value: &str| !seen.contains(value) && !is_noted(noted, value);
-                !self.deleted.contains_key(&other)
-                    && Field::ALL.into_iter().any(|field| self.last(other, field).is_some_and(counts))
+    /// An edit that was not seen where it was deleted beats the delete; not one that had lost to another before. `None`: it
+    /// may be there, and need not.
+    fn must_be_there(&self, noted: &str) -> Option<bool> {
+        if self.origin == Origin::Interaction {
+            return Some(!self.deleted.contains_key(&Side::Here));
+        }
+        let mut must = Some(true);
+        for (side, seen) in self.deleted.iter().filter(|(side, _)| self.ends_with(**side)) {
+            let beats = |edit: &&Edit| !seen.contains(&edit.value) && !is_noted(noted, &edit.value);
+            let others = Side::ALL.into_iter().filter(|other| other != side && !self.deleted.contains_key(other));
+            let edits: Vec<&Edit> = others.flat_map(|other| self.lasts(other)).filter(beats).collect();
+            if self.is_doubtful || !edits.is_empty() && edits.iter().all(|edit| edit.unheard) {
+                must = None;
+            } else if edits.is_empty() {
+                return Some(false);
             }
-        })
+        }
+        must
+    }
+
+    /// Whether it was deleted in that calendar, which ends nothing, and has not been changed since.
+    fn is_let_go(&self, side: Side) -> bool {
+        let Some(seen) = self.deleted.get(&side).filter(|_| !self.ends_with(side)) else { return false };
+        if self.is_doubtful {
+            return true;
+        }
+        let counts = |other: &Side| *other != side && (self.origin == Origin::Either || *other == Side::Here);
+        let others = Side::ALL.into_iter().filter(counts);
+        !others.flat_map(|other| self.lasts(other)).any(|edit| !seen.contains(&edit.value))
     }
 
     fn edits_of(&self, side: Side) -> &[Edit] {
         self.edits.get(&side).map_or(&[], Vec::as_slice)
     }
 
-    fn last(&self, side: Side, field: Field) -> Option<&str> {
-        self.edits_of(side).iter().rev().find(|edit| edit.field == field).map(|edit| edit.value.as_str())
+    fn last(&self, side: Side, field: Field) -> Option<&Edit> {
+        self.edits_of(side).iter().rev().find(|edit| edit.field == field)
+    }
+
+    /// The last edit of each field.
+    fn lasts(&self, side: Side) -> impl Iterator<Item = &Edit> {
+        Field::ALL.into_iter().filter_map(move |field| self.last(side, field))
     }
 
     fn judge_field(&self, field: Field, value: &str, noted: &str) -> Option<String> {
         if self.moot.iter().any(|edit| edit.field == field && edit.value == value) {
             return None;
         }
-        let last = Side::BOTH.map(|side| (side, self.last(side, field)));
-        match last {
-            [(_, None), (_, None)] => {
-                let agreed = self.agreed.get(&field).map_or("nothing", String::as_str);
-                (agreed != value).then(|| format!("{field:?} was {agreed}, and it is {value}"))
-            }
-            [(_, Some(only)), (_, None)] | [(_, None), (_, Some(only))] => {
-                (only != value).then(|| format!("{field:?} is {value}, not {only}: an edit was lost"))
-            }
-            [(_, Some(one)), (_, Some(other))] => {
-                let Some((winner, _)) = last.into_iter().find(|(_, last)| *last == Some(value)) else {
-                    return Some(format!("{field:?} is {value}, neither {one} nor {other}"));
-                };
-                let loser = self.last(winner.other(), field).unwrap_or_default();
-                let knew = self.seen.get(&winner).is_some_and(|seen| seen.contains(loser));
-                (!knew && loser != value && !is_noted(noted, loser))
-                    .then(|| format!("{field:?} is {value}, and {loser} was lost silently"))
-            }
+        let last: Vec<&Edit> = Side::ALL.into_iter().filter_map(|side| self.last(side, field)).collect();
+        if last.is_empty() {
+            let agreed = self.agreed.get(&field).map_or("nothing", String::as_str);
+            return (agreed != value).then(|| format!("{field:?} was {agreed}, and it is {value}"));
         }
+        // What was known before stands again.
+        let may_be_overwritten = last.iter().all(|edit| edit.unheard)
+            && (self.agreed.get(&field).is_some_and(|agreed| agreed == value) || self.replaced.contains(value));
+        if last.iter().all(|edit| edit.value != value) && !may_be_overwritten {
+            let all: Vec<&str> = last.iter().map(|edit| edit.value.as_str()).collect();
+            return Some(format!("{field:?} is {value}, and was made {}: an edit was lost", all.join(" and ")));
+        }
+        let is_lost = |edit: &&&Edit| {
+            edit.value != value
+                && !edit.unheard
+                && !self.replaced.contains(&edit.value)
+                && !is_noted(noted, &edit.value)
+        };
+        last.iter().find(is_lost).map(|lost| format!("{field:?} is {value}, and {} was lost silently", lost.value))
     }
 
-    fn judge_interaction(&self, shown: &Sides, noted: &str) -> Option<String> {
-        if self.deleted.contains_key(&Side::Here) {
-            return (shown.here.is_some() || shown.there.is_some())
-                .then(|| "the interaction was deleted, and its event is left".to_owned());
+    fn judge_field_of_interaction(&self, field: Field, value: &str, noted: &str) -> Option<String> {
+        let last = self.last(Side::Here, field).map(|edit| &edit.value);
+        if let Some(said) = last.or(self.agreed.get(&field)).filter(|said| *said != value) {
+            return Some(format!("{field:?} is {value}, and the interaction says {said}"));
         }
-        let Some(here) = shown.here else { return Some("the interaction's event is gone".to_owned()) };
-        for field in Field::ALL {
-            let said = self.last(Side::Here, field).or(self.agreed.get(&field).map(String::as_str));
-            if let (Some(said), Some(value)) = (said, here.get(&field))
-                && said != value
-            {
-                return Some(format!("{field:?} is {value}, and the interaction says {said}"));
-            }
-        }
-        let unseen = |seen: &BTreeSet<String>| {
-            let last = |field| self.last(Side::Here, field);
-            Field::ALL.into_iter().any(|field| last(field).is_some_and(|value| !seen.contains(value)))
-        };
-        match (shown.there, self.deleted.get(&Side::There)) {
-            (Some(there), _) if there != here => Some(format!("here {here:?}, there {there:?}")),
-            (None, None) => Some("it is not there, though nobody deleted it there".to_owned()),
-            (None, Some(seen)) if unseen(seen) => {
-                Some("it was deleted there, and is not back though the interaction changed".to_owned())
-            }
-            _ => {
-                let lost = self.edits_of(Side::There).iter().rev().find(|edit| {
-                    self.last(Side::There, edit.field) == Some(&edit.value)
-                        && !is_noted(noted, &edit.value)
-                        && !self.deleted.contains_key(&Side::There)
-                });
-                lost.map(|edit| format!("{} was overwritten there, and nothing says so", edit.value))
-            }
-        }
+        let calendars = Side::ALL.into_iter().filter(|side| *side != Side::Here && !self.deleted.contains_key(side));
+        let lost = calendars
+            .filter_map(|side| self.last(side, field))
+            .find(|edit| !edit.unheard && !is_noted(noted, &edit.value));
+        lost.map(|edit| format!("{} was overwritten there, and nothing says so", edit.value))
     }
 }
 

@@ -4,8 +4,8 @@
 //! Some hundred steps here, and none that is broken off; `make model` takes a hundred thousand (MODEL_STEPS), in several
 //! runs at once (MODEL_RUNS), each with a server and choices of its own. MODEL_SEED makes other choices.
 
-mod here;
-mod ledger;
+pub mod here;
+pub mod ledger;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -179,11 +179,11 @@ impl Model {
                 Here { client: &mut self.client, user }.add(number, way, &shown);
                 ledger.created(number, side, way.origin(), &shown);
             }
-            Side::There if there.events().len() < MOST_EVENTS => {
+            _ if there.events().len() < MOST_EVENTS => {
                 there.add(number, &shown);
                 ledger.created(number, side, ledger::Origin::Either, &shown);
             }
-            Side::Here | Side::There => {}
+            _ => {}
         }
     }
 
@@ -372,34 +372,9 @@ impl Model {
         row.get::<_, Option<String>>(0).unwrap_or_default()
     }
 
-    /// Links, operations and log of a user, for whoever looks into a failure.
-    fn trace(&mut self, user: &str) -> String {
-        let queries = [
-            "select to_jsonb(l)::text from calendar_event_links l join calendar_connections c using (connection_id)
-             where c.user_id = $1",
-            "select to_jsonb(q)::text from calendar_sync_queue q join calendar_connections c using (connection_id)
-             where c.user_id = $1 order by queue_id",
-            "select to_jsonb(g)::text from calendar_sync_log g where user_id = $1 order by log_id",
-            "select to_jsonb(e)::text from calendar_events e where user_id = $1",
-        ];
-        let all = queries.iter().flat_map(|query| self.client.query(*query, &[&user]).expect(query));
-        all.map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
-    }
-
     fn compare(&mut self, world: usize, step: usize) {
         let user = self.worlds[world].user.clone();
-        // What lost.
-        let conflicts: String = self
-            .client
-            .query_one(
-                "select coalesce(string_agg((f -> (case when details ->> 'winner' = 'local' then 'remote' else 'local' end))::text,
-                                            ' '), '')
-                 from calendar_sync_log, jsonb_array_elements(details -> 'fields') f
-                 where user_id = $1 and action = 'conflict'",
-                &[&user],
-            )
-            .expect("conflicts")
-            .get(0);
+        let conflicts = Here { client: &mut self.client, user: &user }.losers();
         let all_here = self.here(world);
         let World { there, ledger, policy, .. } = &mut self.worlds[world];
         let mut wrong = Vec::new();
@@ -412,9 +387,14 @@ impl Model {
             }
         }
         let here = all_here.into_iter().map(|(number, (_, _, shown))| (number, shown)).collect();
-        wrong.extend(ledger.settle(&here, &all_there, &conflicts));
+        wrong.extend(ledger.settle(&here, &[(Side::There, all_there)], &conflicts));
         let whose = format!("step {step}, {} with {policy}", there.provider());
-        assert!(wrong.is_empty(), "{whose}:\n{}\n{}", wrong.join("\n"), self.trace(&user));
+        assert!(
+            wrong.is_empty(),
+            "{whose}:\n{}\n{}",
+            wrong.join("\n"),
+            Here { client: &mut self.client, user: &user }.trace()
+        );
         // Old ones are looked through no more.
         self.client.execute("delete from calendar_sync_log where user_id = $1", &[&user]).expect("an empty log");
     }

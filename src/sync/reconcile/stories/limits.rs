@@ -83,6 +83,7 @@ mod tests {
             body
         });
         let id = text("select external_id from calendar_event_links");
+        Spi::run("update calendar_event_links set base = base || '{\"only_busy\": true}'").unwrap();
         let mut theirs = event("Lunch?");
         theirs.timing.time_zone = None;
         theirs.timing.start = at(2);

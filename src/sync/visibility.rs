@@ -1,0 +1,26 @@
+//! What of an item a calendar is told: all of it, or no more than when it takes place.
+
+use calendar_sync_core::busy;
+use calendar_sync_core::event::Body;
+use calendar_sync_core::merge::Base;
+use uuid::Uuid;
+
+use crate::store::connections::Connection;
+
+/// Whether a calendar is to show no more of an item than when it takes place. What came from there itself is known there.
+///
+/// `origin`: the connection that it came from; `base`: what both sides last agreed on.
+pub fn is_hidden(connection: &Connection, origin: Option<Uuid>, base: Option<&Base>) -> bool {
+    let is_known_there = origin == Some(connection.id) && base.is_none_or(|base| !base.only_busy);
+    connection.calendar.as_ref().is_some_and(|calendar| calendar.busy_only) && !is_known_there
+}
+
+/// Whether what is there is no more than a block in the place of what is here, where nobody knows what was sent.
+pub fn is_block(local: &Body, remote: &Body) -> bool {
+    let title = |body: &Body| match body {
+        Body::Single(event) => Some(event.details.title.clone()),
+        Body::Series(series) => Some(series.template.details.title.clone()),
+        Body::Overrides(_) => None,
+    };
+    title(remote).as_deref() == Some(busy::TITLE) && title(local).as_deref() != Some(busy::TITLE)
+}
