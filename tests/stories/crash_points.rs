@@ -17,8 +17,8 @@ const UNSETTLED: &str = "
 
 /// What differs from run to run: keys of new rows, times, who is at it.
 const VOLATILE: &str = "{event_id, series_id, log_id, created_at, updated_at, changed_at, last_synced_at, last_updated,
-    next_poll_at, lease_generation, leased_by, leased_by_start, duration_ms, database_oid, expand_at, expanded_from,
-    expanded_until}";
+    next_poll_at, lease_generation, leased_by, leased_by_start, announced_for, duration_ms, database_oid, expand_at,
+    expanded_from, expanded_until}";
 
 /// Whom the kill strikes.
 const VICTIMS: [&str; 8] = [
