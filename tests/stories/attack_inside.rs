@@ -181,15 +181,16 @@ fn what_was_registered_before_is_asked_no_more_once_it_is_inside() {
         cluster.set("calendar_sync.http_allow_private", "off");
         cluster.set("calendar_sync.worker", "on");
         let failures = "select string_agg(distinct failed, ' ' order by failed)
-                        from (select 'login ' || provider from calendar_accounts where last_error like '%loopback%'
+                        from (select 'login ' || provider from calendar_accounts where last_error ~ 'loopback|unencrypted'
                               union all
                               select 'pull ' || provider from calendar_connections
-                              where last_error like '%loopback%' and name = 'Work') t (failed)";
+                              where last_error ~ 'loopback|unencrypted' and name = 'Work') t (failed)";
         let all = "login google login microsoft login notion pull google pull microsoft pull notion";
         eventually("the worker has tried all of them", || {
             client.query_one(failures, &[]).expect("failures").get::<_, Option<&str>>(0) == Some(all)
         });
-        let renewals = "select count(*)::text from calendar_webhook_subscriptions where last_error like '%loopback%'";
+        let renewals =
+            "select count(*)::text from calendar_webhook_subscriptions where last_error ~ 'loopback|unencrypted'";
         eventually("and their channels", || text(&mut client, renewals) == "2");
         cluster.set("calendar_sync.worker", "off");
         assert!(asked.lock().expect("requests").is_empty());
