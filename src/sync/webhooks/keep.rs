@@ -41,14 +41,23 @@ pub fn finish(
         }
         Ok(Outcome::Impossible) => channels::given_up(installation, id, Some(NOT_NOTIFIED)),
         Ok(Outcome::Ended) => registrations::ended(installation, id, None),
-        Err(error) if channel.is_to_end && channel.failures + 1 >= TRIES_TO_END => {
-            registrations::ended(installation, id, Some(&error.to_string()))
-        }
-        Err(error) => {
-            let pause = schedule::after_failure(channel.failures + 1, error.retry_after(), random);
-            registrations::failed(installation, id, &error.to_string(), pause)
-        }
+        Err(error) => failed(installation, channel, &error.to_string(), error.retry_after(), random),
     }
+}
+
+/// Notes that it could not be done; one that was to be ended is left to expire in the end. `random` is in 0..1.
+pub fn failed(
+    installation: &Installation,
+    channel: &Due,
+    error: &str,
+    retry_after: Option<Duration>,
+    random: f64,
+) -> SqlResult<()> {
+    if channel.is_to_end && channel.failures + 1 >= TRIES_TO_END {
+        return registrations::ended(installation, channel.webhook_id, Some(error));
+    }
+    let pause = schedule::after_failure(channel.failures + 1, retry_after, random);
+    registrations::failed(installation, channel.webhook_id, error, pause)
 }
 
 /// The channel is what was registered now; what it was before is taken from a little longer. Nobody was notified of what

@@ -71,17 +71,19 @@ pub fn begin(installation: &Installation, limit: usize, options: &Options) -> Sq
             channels::given_up(installation, id, None)?;
             continue;
         };
-        match tokens::access(installation, account, &mut sites, options)? {
-            Access::Ready(pass) => {
+        match tokens::access(installation, account, &mut sites, options) {
+            Ok(Access::Ready(pass)) => {
                 let provider = sites.get(installation, &account.provider)?.provider;
                 begun.visits.extend(visit(channel, provider, pass, options)?);
             }
-            Access::Renew(renewal) => {
+            Ok(Access::Renew(renewal)) => {
                 begun.renewals.push(*renewal);
                 registrations::postponed(installation, id, SOON)?;
             }
-            Access::Wait(pause) => registrations::postponed(installation, id, pause.max(SOON))?,
-            Access::LoginRequired(_) => registrations::postponed(installation, id, LATER)?,
+            Ok(Access::Wait(pause)) => registrations::postponed(installation, id, pause.max(SOON))?,
+            Ok(Access::LoginRequired(_)) => registrations::postponed(installation, id, LATER)?,
+            // What is wrong with one account keeps no other's channels, nor calendars, from what is due for them.
+            Err(report) => keep::failed(installation, &channel, report.message(), None, secrets::fraction()?)?,
         }
     }
     Ok(begun)
