@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use postgres::Client;
 use serde_json::json;
 
-use super::ledger::Origin;
+use super::ledger::{Noted, Origin};
 use crate::there::{Field, LENGTH, Shown, description, number_of};
 
 /// How an event came to be here; it is changed in the same way.
@@ -177,15 +177,29 @@ impl Here<'_> {
         }
         events
     }
-    /// All values that the log says have lost a conflict.
-    pub fn losers(&mut self) -> String {
+
+    /// What the log says of conflicts.
+    pub fn noted(&mut self) -> Noted {
         let row = self.client.query_one(
             "select coalesce(string_agg((f -> case details ->> 'winner' when 'local' then 'remote' else 'local' end)::text, ' '), '')
              from calendar_sync_log, jsonb_array_elements(details -> 'fields') f
              where user_id = $1 and action = 'conflict' and details ->> 'winner' is not null",
             &[&self.user],
         );
-        row.expect("conflicts").get(0)
+        let outlived = self.client.query(
+            "select distinct e.description
+             from calendar_sync_log l
+             join calendar_events e using (event_id)
+             where l.user_id = $1
+               and l.action = 'conflict'
+               and l.details ->> 'policy' = 'edit beats delete'",
+            &[&self.user],
+        );
+        let outlived = outlived.expect("deletes that were outlived").into_iter();
+        Noted {
+            lost: row.expect("conflicts").get(0),
+            outlived: outlived.filter_map(|row| number_of(row.get(0))).collect(),
+        }
     }
 
     /// Links, operations and log, for whoever looks into a failure.

@@ -64,6 +64,16 @@ pub struct Ledger {
     items: BTreeMap<usize, Item>,
     /// Calendars that nothing is pulled from.
     unheard: BTreeSet<Side>,
+    /// Something was broken off: it may stand there, and nobody here has heard of it.
+    is_broken_off: bool,
+}
+
+/// What the log says of conflicts.
+pub struct Noted {
+    /// All values that have lost one.
+    pub lost: String,
+    /// Events of which it says that an edit beat a delete.
+    pub outlived: BTreeSet<usize>,
 }
 
 impl Ledger {
@@ -121,6 +131,12 @@ impl Ledger {
         self.items.get(&number).is_some_and(|item| item.deleted.contains_key(&side))
     }
 
+    /// Since then an edit may have come over without being known to have. Who saw it and deleted the event meant both; but
+    /// what is known here is an edit and a delete.
+    pub fn broken_off(&mut self) {
+        self.is_broken_off = true;
+    }
+
     /// Whether it is there afterwards is left open.
     pub fn doubt(&mut self, number: usize) {
         self.item(number).is_doubtful = true;
@@ -132,13 +148,13 @@ impl Ledger {
         deleted.for_each(|item| item.is_doubtful = true);
     }
 
-    /// What is wrong with what stands on all sides at rest, `here` and in the calendars; `conflicts`: all values that have
-    /// lost a conflict since. What is right is what all agree on from now on.
+    /// What is wrong with what stands on all sides at rest, `here` and in the calendars; `noted`: what the log says since.
+    /// What is right is what all agree on from now on.
     pub fn settle(
         &mut self,
         here: &BTreeMap<usize, Shown>,
         calendars: &[(Side, BTreeMap<usize, Shown>)],
-        conflicts: &str,
+        noted: &Noted,
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         let everywhere = calendars.iter().flat_map(|(_, events)| events.keys()).chain(here.keys());
@@ -147,7 +163,8 @@ impl Ledger {
         let mut gone = Vec::new();
         for (number, item) in &mut self.items {
             let shown: Vec<_> = calendars.iter().map(|(side, events)| (*side, events.get(number))).collect();
-            let trouble = item.judge(here.get(number), &shown, conflicts);
+            item.is_doubtful |= self.is_broken_off && noted.outlived.contains(number);
+            let trouble = item.judge(here.get(number), &shown, &noted.lost);
             wrong.extend(trouble.map(|why| format!("event {number}: {why}: {item:?}")));
             match here.get(number) {
                 Some(shown) => item.rest(shown),
@@ -155,6 +172,7 @@ impl Ledger {
             }
         }
         gone.iter().for_each(|number| drop(self.items.remove(number)));
+        self.is_broken_off = false;
         wrong
     }
 }

@@ -153,7 +153,10 @@ impl Model {
             0..20 => self.add(world),
             20..65 => self.edit(world),
             65..75 => self.delete(world),
-            75..80 => self.worlds[world].there.trouble(&mut self.random),
+            75..80 => {
+                self.worlds[world].there.trouble(&mut self.random);
+                self.worlds[world].ledger.broken_off();
+            }
             80..97 => self.sync(world),
             97.. if !self.is_rough => self.sync_for_nothing(world),
             97 | 98 => self.sync_for_a_moment(world),
@@ -241,6 +244,7 @@ impl Model {
 
     /// Ended by a time-out or the end of the session, wherever it is then.
     fn sync_for_a_moment(&mut self, world: usize) {
+        self.worlds[world].ledger.broken_off();
         let user = self.worlds[world].user.clone();
         let patience = 1 + self.random.below(60);
         if self.random.chance(0.2) {
@@ -263,6 +267,7 @@ impl Model {
 
     /// The worker is at all calendars when it, or the whole server, is killed.
     fn crash(&mut self) {
+        self.worlds.iter_mut().for_each(|world| world.ledger.broken_off());
         self.cluster.set("calendar_sync.worker", "on");
         self.client.batch_execute("select calendar_sync_request()").expect("all are due");
         let client = &mut self.client;
@@ -282,6 +287,7 @@ impl Model {
 
     /// In a transaction that is rolled back.
     fn sync_for_nothing(&mut self, world: usize) {
+        self.worlds[world].ledger.broken_off();
         let user = self.worlds[world].user.clone();
         let mut transaction = self.client.transaction().expect("a transaction");
         transaction.query("select * from calendar_sync_now($1)", &[&user]).expect("a report");
@@ -374,7 +380,7 @@ impl Model {
 
     fn compare(&mut self, world: usize, step: usize) {
         let user = self.worlds[world].user.clone();
-        let conflicts = Here { client: &mut self.client, user: &user }.losers();
+        let noted = Here { client: &mut self.client, user: &user }.noted();
         let all_here = self.here(world);
         let World { there, ledger, policy, .. } = &mut self.worlds[world];
         let mut wrong = Vec::new();
@@ -387,7 +393,7 @@ impl Model {
             }
         }
         let here = all_here.into_iter().map(|(number, (_, _, shown))| (number, shown)).collect();
-        wrong.extend(ledger.settle(&here, &[(Side::There, all_there)], &conflicts));
+        wrong.extend(ledger.settle(&here, &[(Side::There, all_there)], &noted));
         let whose = format!("step {step}, {} with {policy}", there.provider());
         assert!(
             wrong.is_empty(),

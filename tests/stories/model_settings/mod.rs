@@ -126,8 +126,9 @@ impl Model {
             (60..75, _) => self.change(world, calendar.unwrap_or_default()),
             (75..80, _) => self.pause_or_go_on(world, calendar.unwrap_or_default()),
             (80..84, _) => {
-                let there = &self.worlds[world].calendars[calendar.unwrap_or_default()].there;
-                there.trouble(&mut self.random);
+                let World { calendars, ledger, .. } = &mut self.worlds[world];
+                calendars[calendar.unwrap_or_default()].there.trouble(&mut self.random);
+                ledger.broken_off();
             }
             _ => self.sync(world),
         }

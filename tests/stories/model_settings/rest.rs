@@ -180,8 +180,8 @@ impl Model {
             let entries = calendar.entries(&mut self.client).into_iter();
             there.push((calendar.side, entries.filter_map(|entry| Some((entry.number?, entry.shown))).collect()));
         }
-        let losers = Here { client: &mut self.client, user }.losers();
-        ledger.settle(&here, &there, &losers)
+        let noted = Here { client: &mut self.client, user }.noted();
+        ledger.settle(&here, &there, &noted)
     }
 }
 
