@@ -12,8 +12,9 @@ use crate::providers::api::ApiError;
 
 /// Rows of one page; Notion gives no more.
 const PAGE: usize = 100;
-/// Pages that hold nothing new before it is no list any more.
-const MAX_EMPTY: usize = 20;
+/// Pages that hold nothing new before it is no list any more. What follows the end of a query begins with the minute that it
+/// ended in: as much as a query gives, 10,000 rows, may be known already.
+const MAX_EMPTY: usize = 150;
 
 /// Which rows are wanted.
 #[derive(Debug, Clone, Copy)]
