@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 
@@ -66,9 +67,19 @@ impl Cluster {
         client
     }
 
-    /// Connects as the superuser.
+    /// Connects as the superuser; to a server that one of its processes was killed of once it has recovered.
     pub fn connect(&self, database: &str) -> Client {
-        self.config(database).connect(NoTls).unwrap_or_else(|error| panic!("connect to {database}: {error:?}"))
+        let mut tries = 0;
+        loop {
+            match self.config(database).connect(NoTls) {
+                Ok(client) => return client,
+                Err(error) if error.is_closed() && tries < 100 => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(error) => panic!("connect to {database}: {error:?}"),
+            }
+        }
     }
 
     /// For a connection with other properties: another user, an application_name, a notice callback.

@@ -83,7 +83,7 @@ fn the_worker_that_is_killed_before_the_provider_hears_of_it_goes_on_by_itself()
     let hasten = "update calendar_accounts set refresh_until = least(refresh_until, now() + interval '2 s')";
     client.batch_execute(hasten).expect("as if that were now");
     eventually("it goes on", || login.taken() == 1 && text(&mut client, STATUS) == "active");
-    assert_eq!(login.refreshes(), 2);
+    assert!(login.refreshes() >= 2, "one that nobody heard of, and one that was taken");
     let synced = "select count(*) from calendar_connections where last_error is null
                   and last_synced_at > pg_postmaster_start_time() and status = 'active'";
     eventually("and pulls", || count(&mut client, synced) == 1);
