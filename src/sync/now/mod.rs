@@ -11,17 +11,6 @@ use chrono::Utc;
 use pgrx::pg_sys::panic::ErrorReportable;
 use uuid::Uuid;
 
-use super::account_pull::provider_of;
-use super::aside::AbandonOnDrop;
-use super::fetch::{Fetch, http_options};
-use super::job::{Done, Got, Job, Task};
-use super::pool::Pool;
-use super::pull::{self, Counts, Trouble};
-use super::push::{self, Sent, Settled};
-use super::tokens::Pass;
-use super::tokens::session::{self, Refusal};
-use super::wait::wait;
-use super::{reconcile, start};
 use crate::errors::{SqlResult, internal};
 use crate::providers::Answer;
 use crate::providers::account::Changes;
@@ -29,6 +18,17 @@ use crate::settings;
 use crate::store::connections::{self, Calendar, Connection};
 use crate::store::outbox::Taken;
 use crate::store::{self, Installation, installation_row, leases};
+use crate::sync::account_pull::provider_of;
+use crate::sync::aside::AbandonOnDrop;
+use crate::sync::fetch::{Fetch, http_options};
+use crate::sync::job::{Done, Got, Job, Task};
+use crate::sync::pool::Pool;
+use crate::sync::pull::{self, Counts, Trouble};
+use crate::sync::push::{self, Sent, Settled};
+use crate::sync::tokens::Pass;
+use crate::sync::tokens::session::{self, Refusal};
+use crate::sync::wait::wait;
+use crate::sync::{reconcile, start};
 
 /// How long another pull of the same connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
