@@ -78,6 +78,12 @@ impl Report {
     }
 }
 
+impl Wish {
+    const fn force(self) -> bool {
+        matches!(self, Self::Sync { force: true })
+    }
+}
+
 /// Pulls connections and pushes to them, as many at once as the worker would; one report each, in their order. What goes
 /// wrong with one stands in its report; only what ends the caller's statement (a cancel, a time-out, a serialization
 /// failure) is an error.
@@ -97,49 +103,6 @@ pub fn run(due: Vec<Connection>, wish: Wish) -> SqlResult<Vec<Report>> {
     Ok(session.visits.into_iter().map(|visit| visit.report).collect())
 }
 
-/// What is done at one connection.
-struct Visit {
-    report: Report,
-    since: Instant,
-    step: Step,
-    pulls: u32,
-    /// Of tokens that its provider has refused.
-    refused: Option<i64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Pull,
-    Push,
-}
-
-impl Visit {
-    fn new(connection: Connection) -> Self {
-        let report = Report::new(connection, "success");
-        Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None }
-    }
-
-    /// What is to be sent now. What it would take from the other side is kept first ([`push::Batch::outlast`]).
-    fn unless_it_waits(&mut self, connection: &Connection, mut job: Job) -> Result<Option<Job>, Trouble> {
-        let Some(batch) = job.batch() else { return Ok(Some(job)) };
-        let waiting = guarded(|installation| batch.outlast(installation, connection))?;
-        let is_empty = batch.operations.is_empty();
-        let waiting = waiting.into_iter().map(|taken| (taken, "pending", Some(push::WAITS.to_owned())));
-        self.report.operations.extend(waiting);
-        Ok((!is_empty).then_some(job))
-    }
-
-    fn fail(&mut self, error: impl Into<String>) {
-        self.end("error", Some(error.into()));
-    }
-
-    fn end(&mut self, status: &'static str, error: Option<String>) {
-        self.report.status = status;
-        self.report.error = error;
-        self.report.duration = self.since.elapsed();
-    }
-}
-
 /// A call of calendar_sync_now or calendar_queue_process.
 struct Session {
     pool: Pool,
@@ -156,8 +119,10 @@ impl Session {
         let mut begun = 0;
         loop {
             for (id, done) in self.pool.results(false) {
-                if let Some(place) = self.under_way.remove(&id) {
-                    self.take_back(place, done)?;
+                if let Some(place) = self.under_way.remove(&id)
+                    && self.visits[place].take_back(self.wish, done)?
+                {
+                    self.ask(place)?;
                 }
             }
             for place in std::mem::take(&mut self.in_the_way) {
@@ -179,91 +144,26 @@ impl Session {
 
     /// Takes the connection for this transaction and has it asked.
     fn begin(&mut self, place: usize) -> SqlResult<()> {
-        let visit = &mut self.visits[place];
-        let connection = &visit.report.connection;
-        if !store::as_owner(|installation| is_free(installation, connection))? {
-            if visit.since.elapsed() <= PATIENCE {
+        match self.visits[place].begin(self.wish)? {
+            Begun::Ready => self.ask(place),
+            Begun::InTheWay => {
                 self.in_the_way.push(place);
-            } else {
-                visit.end("busy", Some("another session or the worker is at this calendar".into()));
-            }
-            return Ok(());
-        }
-        // Who was in the way may have pulled it: what it holds now is what the answer must be compared with.
-        match store::as_owner(|installation| connections::current(installation, connection))? {
-            None => {
-                visit.fail(CHANGED_MEANWHILE);
                 Ok(())
             }
-            Some(current) => {
-                let pulls = matches!(self.wish, Wish::Sync { .. }) && current.pulls();
-                visit.step = if pulls { Step::Pull } else { Step::Push };
-                visit.report.connection = current;
-                self.ask(place)
-            }
+            Begun::Over => Ok(()),
         }
     }
 
     /// Has the visit's next step done.
     fn ask(&mut self, place: usize) -> SqlResult<()> {
+        let limit = self.limit();
         let visit = &mut self.visits[place];
-        let job = match &visit.report.connection.calendar {
-            None => fetch(&visit.report.connection, self.wish.force()).map_err(|error| Trouble::new(error.message())),
-            Some(calendar) => match pass(calendar, visit.refused)? {
-                Ok(pass) => self.job(place, pass)?,
-                Err(trouble) => Err(trouble),
-            },
-        };
-        match job {
-            Ok(Some(job)) => {
-                let id = self.visits[place].report.connection.id;
-                self.pool.submit(id, job);
-                self.under_way.insert(id, place);
-                Ok(())
-            }
-            Ok(None) => {
-                self.visits[place].end("success", None);
-                Ok(())
-            }
-            Err(trouble) => self.failed(place, trouble, Duration::ZERO),
+        if let Some(job) = visit.ask(self.wish, limit)? {
+            let id = visit.report.connection.id;
+            self.pool.submit(id, job);
+            self.under_way.insert(id, place);
         }
-    }
-
-    /// The next step at an account's calendar; `None` where there is nothing to be done.
-    fn job(&mut self, place: usize, pass: Pass) -> SqlResult<Result<Option<Job>, Trouble>> {
-        let (limit, force) = (self.limit(), self.wish.force());
-        let visit = &mut self.visits[place];
-        let connection = visit.report.connection.clone();
-        let Some(calendar) = connection.calendar.clone() else { return Ok(Ok(None)) };
-        if visit.step == Step::Pull {
-            visit.pulls += 1;
-            let all = force && visit.pulls == 1;
-            let job =
-                guarded(|installation| start::pull(installation, &connection, &calendar, pass, http_options(), all));
-            return Ok(job.map(Some));
-        }
-        if limit == 0 || !calendar.direction.pushes() {
-            return Ok(Ok(None));
-        }
-        let prepared = guarded(|installation| {
-            if !connections::lock(installation, &connection)? {
-                return Ok(None);
-            }
-            start::push(installation, &connection, &calendar, pass, http_options(), limit).map(Some)
-        });
-        Ok(match prepared {
-            Ok(Some((job, prepared))) => {
-                let settled = prepared.settled.into_iter();
-                let status = |error: &Option<String>| if error.is_some() { "failed" } else { "completed" };
-                visit.report.operations.extend(settled.map(|(taken, error)| (taken, status(&error), error)));
-                match job {
-                    Some(job) => visit.unless_it_waits(&connection, job),
-                    None => Ok(None),
-                }
-            }
-            Ok(None) => Err(Trouble::new(CHANGED_MEANWHILE)),
-            Err(trouble) => Err(trouble),
-        })
+        Ok(())
     }
 
     /// How many operations may still be taken.
@@ -271,62 +171,169 @@ impl Session {
         let Wish::Push { limit } = self.wish else { return push::MOST };
         limit.saturating_sub(self.visits.iter().map(|visit| visit.report.operations.len()).sum())
     }
+}
 
-    /// Notes what came of a step.
-    fn take_back(&mut self, place: usize, done: Done) -> SqlResult<()> {
-        let visit = &mut self.visits[place];
+/// What is done at one connection: one step after the other, until its report says how it ended.
+struct Visit {
+    report: Report,
+    since: Instant,
+    step: Step,
+    pulls: u32,
+    /// Of tokens that its provider has refused.
+    refused: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Pull,
+    Push,
+}
+
+/// Whether a connection could be had.
+enum Begun {
+    Ready,
+    /// Another session or the worker is at it.
+    InTheWay,
+    /// Nothing is done at it.
+    Over,
+}
+
+impl Visit {
+    fn new(connection: Connection) -> Self {
+        let report = Report::new(connection, "success");
+        Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None }
+    }
+
+    /// Takes the connection for this transaction.
+    fn begin(&mut self, wish: Wish) -> SqlResult<Begun> {
+        let connection = &self.report.connection;
+        if !store::as_owner(|installation| is_free(installation, connection))? {
+            if self.since.elapsed() <= PATIENCE {
+                return Ok(Begun::InTheWay);
+            }
+            self.end("busy", Some("another session or the worker is at this calendar".into()));
+            return Ok(Begun::Over);
+        }
+        // Who was in the way may have pulled it: what it holds now is what the answer must be compared with.
+        let Some(current) = store::as_owner(|installation| connections::current(installation, connection))? else {
+            self.fail(CHANGED_MEANWHILE);
+            return Ok(Begun::Over);
+        };
+        let pulls = matches!(wish, Wish::Sync { .. }) && current.pulls();
+        self.step = if pulls { Step::Pull } else { Step::Push };
+        self.report.connection = current;
+        Ok(Begun::Ready)
+    }
+
+    /// The next step; `None` where the visit is over. At most `limit` operations are sent.
+    fn ask(&mut self, wish: Wish, limit: usize) -> SqlResult<Option<Job>> {
+        let job = match &self.report.connection.calendar {
+            None => fetch(&self.report.connection, wish.force()).map_err(|error| Trouble::new(error.message())),
+            Some(calendar) => match pass(calendar, self.refused)? {
+                Ok(pass) => self.job(wish, pass, limit),
+                Err(trouble) => Err(trouble),
+            },
+        };
+        match job {
+            Ok(Some(job)) => return Ok(Some(job)),
+            Ok(None) => self.end("success", None),
+            Err(trouble) => self.failed(trouble, Duration::ZERO)?,
+        }
+        Ok(None)
+    }
+
+    /// The next step at an account's calendar; `None` where there is nothing to be done.
+    fn job(&mut self, wish: Wish, pass: Pass, limit: usize) -> Result<Option<Job>, Trouble> {
+        let connection = self.report.connection.clone();
+        let Some(calendar) = connection.calendar.clone() else { return Ok(None) };
+        if self.step == Step::Pull {
+            self.pulls += 1;
+            let all = wish.force() && self.pulls == 1;
+            return guarded(|installation| {
+                start::pull(installation, &connection, &calendar, pass, http_options(), all).map(Some)
+            });
+        }
+        if limit == 0 || !calendar.direction.pushes() {
+            return Ok(None);
+        }
+        let prepared = guarded(|installation| {
+            if !connections::lock(installation, &connection)? {
+                return Ok(None);
+            }
+            start::push(installation, &connection, &calendar, pass, http_options(), limit).map(Some)
+        })?;
+        let Some((job, prepared)) = prepared else { return Err(Trouble::new(CHANGED_MEANWHILE)) };
+        let status = |error: &Option<String>| if error.is_some() { "failed" } else { "completed" };
+        let settled = prepared.settled.into_iter().map(|(taken, error)| (taken, status(&error), error));
+        self.report.operations.extend(settled);
+        match job {
+            Some(job) => self.unless_it_waits(&connection, job),
+            None => Ok(None),
+        }
+    }
+
+    /// What is to be sent now. What it would take from the other side is kept first ([`push::Batch::outlast`]).
+    fn unless_it_waits(&mut self, connection: &Connection, mut job: Job) -> Result<Option<Job>, Trouble> {
+        let Some(batch) = job.batch() else { return Ok(Some(job)) };
+        let waiting = guarded(|installation| batch.outlast(installation, connection))?;
+        let is_empty = batch.operations.is_empty();
+        let waiting = waiting.into_iter().map(|taken| (taken, "pending", Some(push::WAITS.to_owned())));
+        self.report.operations.extend(waiting);
+        Ok((!is_empty).then_some(job))
+    }
+
+    /// Notes what came of a step. Whether another is to be asked for.
+    fn take_back(&mut self, wish: Wish, done: Done) -> SqlResult<bool> {
         if let Some((_, generation)) = done.refused()
-            && visit.refused != Some(generation)
+            && self.refused != Some(generation)
         {
-            visit.refused = Some(generation);
+            self.refused = Some(generation);
             return match done.result {
-                Ok(Got::Sent(sent)) => self.sent(place, sent, done.duration),
-                _ => self.ask(place),
+                Ok(Got::Sent(sent)) => self.sent(wish, sent, done.duration),
+                _ => Ok(true),
             };
         }
+        let connection = &self.report.connection;
         match done.result {
-            Err(trouble) => self.failed(place, trouble, done.duration),
-            Ok(Got::Sent(sent)) => self.sent(place, sent, done.duration),
+            Err(trouble) => self.failed(trouble, done.duration).map(|()| false),
+            Ok(Got::Sent(sent)) => self.sent(wish, sent, done.duration),
             Ok(Got::Calendar(answer)) => {
-                let force = self.wish.force();
-                let connection = &visit.report.connection;
-                let applied = guarded(|installation| apply(installation, connection, answer, done.duration, force));
-                self.applied(place, applied, done.duration)
+                let applied =
+                    guarded(|installation| apply(installation, connection, answer, done.duration, wish.force()));
+                self.applied(applied, done.duration)
             }
             Ok(Got::Changes(changes)) => {
-                let force = self.wish.force();
-                let connection = &visit.report.connection;
-                let applied = guarded(|installation| merge(installation, connection, *changes, done.duration, force));
-                self.applied(place, applied, done.duration)
+                let applied =
+                    guarded(|installation| merge(installation, connection, *changes, done.duration, wish.force()));
+                self.applied(applied, done.duration)
             }
-            Ok(Got::Tokens(_) | Got::Visited(_)) => Ok(()),
+            Ok(Got::Tokens(_) | Got::Visited(_)) => Ok(false),
         }
     }
 
-    fn applied(&mut self, place: usize, applied: Result<Applied, Trouble>, duration: Duration) -> SqlResult<()> {
-        let visit = &mut self.visits[place];
+    /// Notes what a pull came to. Whether another step is to be asked for.
+    fn applied(&mut self, applied: Result<Applied, Trouble>, duration: Duration) -> SqlResult<bool> {
         match applied {
-            Ok(None) => visit.end("pending", None),
+            Ok(None) => self.end("pending", None),
             Ok(Some((counts, error))) => {
-                visit.report.counts += counts;
+                self.report.counts += counts;
                 if let Some(error) = error {
-                    visit.fail(error);
-                } else if visit.report.connection.pushes() {
-                    visit.step = Step::Push;
-                    return self.ask(place);
+                    self.fail(error);
+                } else if self.report.connection.pushes() {
+                    self.step = Step::Push;
+                    return Ok(true);
                 } else {
-                    visit.end("success", None);
+                    self.end("success", None);
                 }
             }
-            Err(trouble) => return self.failed(place, trouble, duration),
+            Err(trouble) => self.failed(trouble, duration)?,
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Notes what a provider has taken.
-    fn sent(&mut self, place: usize, sent: Sent, duration: Duration) -> SqlResult<()> {
-        let visit = &mut self.visits[place];
-        let connection = &visit.report.connection;
+    /// Notes what a provider has taken. Whether another step is to be asked for.
+    fn sent(&mut self, wish: Wish, sent: Sent, duration: Duration) -> SqlResult<bool> {
+        let connection = &self.report.connection;
         let settled = guarded(|installation| {
             // Whatever was done to the connection meanwhile: what was sent was sent.
             connections::lock(installation, connection)?;
@@ -334,45 +341,44 @@ impl Session {
         });
         let Settled { operations, trouble, poll, again, counts } = match settled {
             Ok(settled) => settled,
-            Err(trouble) => return self.failed(place, trouble, duration),
+            Err(trouble) => return self.failed(trouble, duration).map(|()| false),
         };
-        visit.report.pushed += counts.iter().sum::<i32>();
+        self.report.pushed += counts.iter().sum::<i32>();
         let more = again || operations.len() >= push::MOST;
-        visit.report.operations.extend(operations);
+        self.report.operations.extend(operations);
         match trouble {
-            Some(trouble) if !trouble.is_unauthorized || visit.refused.is_none() => {
-                self.failed(place, trouble, duration)
+            Some(trouble) if !trouble.is_unauthorized || self.refused.is_none() => self.failed(trouble, duration)?,
+            Some(_) => return Ok(true),
+            None if poll && self.pulls < MOST_PULLS && matches!(wish, Wish::Sync { .. }) => {
+                self.step = Step::Pull;
+                return Ok(true);
             }
-            Some(_) => self.ask(place),
-            None if poll && visit.pulls < MOST_PULLS && matches!(self.wish, Wish::Sync { .. }) => {
-                visit.step = Step::Pull;
-                self.ask(place)
-            }
-            None if more => self.ask(place),
-            None => {
-                visit.end("success", None);
-                Ok(())
-            }
+            None if more => return Ok(true),
+            None => self.end("success", None),
         }
+        Ok(false)
     }
 
-    fn failed(&mut self, place: usize, trouble: Trouble, duration: Duration) -> SqlResult<()> {
-        let visit = &mut self.visits[place];
-        let connection = &visit.report.connection;
+    fn failed(&mut self, trouble: Trouble, duration: Duration) -> SqlResult<()> {
+        let connection = &self.report.connection;
         store::as_owner(|installation| {
             if connections::lock(installation, connection)? {
                 pull::failed(installation, connection, &trouble, duration)?;
             }
             Ok(())
         })?;
-        visit.fail(trouble.message);
+        self.fail(trouble.message);
         Ok(())
     }
-}
 
-impl Wish {
-    const fn force(self) -> bool {
-        matches!(self, Self::Sync { force: true })
+    fn fail(&mut self, error: impl Into<String>) {
+        self.end("error", Some(error.into()));
+    }
+
+    fn end(&mut self, status: &'static str, error: Option<String>) {
+        self.report.status = status;
+        self.report.error = error;
+        self.report.duration = self.since.elapsed();
     }
 }
 
