@@ -222,7 +222,10 @@ grant grant_ada to grant_nobody;
 select pg_temp.attempt('grant_nobody', 'select from calendar_events');
 select pg_temp.attempt('grant_nobody', $$select calendar_agenda('ada@example.com', '2031-01-01', '2031-01-02')$$);
 select pg_temp.attempt('grant_nobody', $$select calendar_agenda('grace@example.com', '2031-01-01', '2031-01-02')$$);
+-- From PostgreSQL 16 on it is the grant that inherits or not, as the role did when it was made.
+revoke grant_ada from grant_nobody;
 alter role grant_nobody noinherit;
+grant grant_ada to grant_nobody;
 select pg_temp.attempt('grant_nobody', 'select from calendar_events');
 alter role grant_nobody inherit;
 revoke grant_ada from grant_nobody;
