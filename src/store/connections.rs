@@ -266,3 +266,8 @@ pub fn lock(installation: &Installation, connection: &Connection) -> SqlResult<b
 pub fn try_alone(installation: &Installation, id: Uuid) -> SqlResult<bool> {
     private_lock::try_take(installation, "calendar_connections", id)
 }
+
+/// Takes back one [`try_alone`] that was granted.
+pub fn give_way(installation: &Installation, id: Uuid) -> SqlResult<()> {
+    private_lock::give_back(installation, "calendar_connections", id)
+}

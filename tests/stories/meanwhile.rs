@@ -2,8 +2,12 @@
 //! calendar, and of sessions that write the same events.
 
 use std::thread;
+use std::time::Duration;
 
-use calendar_sync_e2e::{ADA, Cluster, FakeWeb, Fault, calendar_of, count, eventually, pull, subscribe, text, vevent};
+use calendar_sync_e2e::{
+    ADA, Cluster, FakeWeb, Fault, GoogleCall, GoogleFault, Linked, calendar_of, count, eventually, pull, subscribe,
+    text, vevent,
+};
 use postgres::Client;
 
 const EVENTS: &str = "select count(*) from calendar_events where sync_status <> 'deleted'";
@@ -87,6 +91,23 @@ fn of_two_pulls_of_one_calendar_the_second_waits_for_some_seconds_and_says_that_
     other.batch_execute("commit").expect("commit");
     let again = pull(&mut client, "team");
     assert_eq!((again.status.as_str(), again.counts), ("success", [0, 0, 0, 5]));
+}
+
+/// The worker needs for its end what the session has for itself while it is at a calendar.
+#[test]
+fn a_call_by_hand_waits_no_longer_than_the_worker_is_at_an_accounts_calendar() {
+    let mut linked = Linked::start(true, "both");
+    let listed = |linked: &Linked| linked.google.count(GoogleCall::List);
+    eventually("the calendar is pulled", || {
+        count(&mut linked.client, "select count(*) from calendar_connections where last_synced_at is not null") == 1
+    });
+    linked.google.forget_requests();
+    linked.google.fail(GoogleCall::List, 1, GoogleFault::Delay(Duration::from_millis(500)));
+    linked.client.execute("select calendar_sync_request($1)", &[&ADA]).expect("due");
+    eventually("the worker asks for it", || listed(&linked) == 1);
+    let (status, _, error) = linked.sync_now();
+    assert_eq!((status.as_str(), error.as_str()), ("success", ""));
+    assert_eq!(listed(&linked), 2, "the worker's pull has come to its end, and was not made again");
 }
 
 #[test]

@@ -238,10 +238,22 @@ impl Visit {
     }
 }
 
-/// Whether nobody else is at the connection; then it is this transaction's.
+/// Whether nobody else is at the connection; then it is this transaction's. A worker that is needs the lock to come to an
+/// end with it, so that it is not kept while that is waited for.
 fn is_free(installation: &Installation, connection: &Connection) -> SqlResult<bool> {
-    Ok(connections::try_alone(installation, connection.id)?
-        && !(connection.calendar.is_some() && leases::is_leased(installation, connection.id)?))
+    let is_leased = || match connection.calendar {
+        Some(_) => leases::is_leased(installation, connection.id),
+        None => Ok(false),
+    };
+    if is_leased()? || !connections::try_alone(installation, connection.id)? {
+        return Ok(false);
+    }
+    // It may have been leased in between.
+    if is_leased()? {
+        connections::give_way(installation, connection.id)?;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 fn fetch(connection: &Connection, force: bool) -> SqlResult<Option<Job>> {
