@@ -57,7 +57,7 @@ comment on column calendar_event_links.retry_count is 'tries that failed in a ro
 comment on column calendar_event_links.conflict_data is 'both versions of the last conflict, which fields it was about, and who won by what policy';
 comment on column calendar_event_links.conflict_at is 'when that was';
 comment on column calendar_event_links.deleted_at is 'when it was confirmed that it is there no more; the link goes 30 days after';
-comment on column calendar_event_links.is_unseen is 'we made it there, and no pull has shown it since: the next one asks for it by its identifier (of providers alone whose changes do not tell of what came and went between two pulls)';
+comment on column calendar_event_links.is_unseen is 'no pull has shown what is there, as we made it or somebody changed it: the next one asks for it by its identifier (of providers alone whose changes do not tell of everything)';
 comment on column calendar_event_links.let_go is 'it was deleted there and stays here; it is not made there again before it changes';
 comment on column calendar_event_links.created_at is 'when the two were first linked';
 

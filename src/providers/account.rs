@@ -57,9 +57,10 @@ pub trait AccountProvider: Sync {
         false
     }
 
-    /// Whether its changes do not tell of what came and went between two pulls: then of what we make there each pull is
-    /// told that none has shown yet ([`ChangesRequest::unseen`]).
-    fn overlooks_new(&self) -> bool {
+    /// Whether its changes do not tell of everything: of what came and went between two pulls, of what lies beyond the
+    /// span that is asked for. Then each pull is told of what we made there, or found changed, that none has shown yet
+    /// ([`ChangesRequest::unseen`]).
+    fn overlooks(&self) -> bool {
         false
     }
 
@@ -178,8 +179,8 @@ pub struct ChangesRequest {
     /// More events than this are refused.
     pub max_events: usize,
     pub connection_id: Uuid,
-    /// What we made there and no pull has shown yet, by its identifiers, oldest first; see
-    /// [`AccountProvider::overlooks_new`].
+    /// What no pull has shown yet of what we made there or found changed, by its identifiers, oldest first; see
+    /// [`AccountProvider::overlooks`].
     pub unseen: Vec<String>,
 }
 

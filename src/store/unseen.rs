@@ -1,12 +1,13 @@
-//! Links of what we made there and no pull has shown yet.
+//! Links of what we made there and no pull has shown yet, or of what has changed there and none may ever show.
 //!
-//! Set when it is known that it is there ([`super::links::agree`]), taken away in the transaction of the pull that knows of
+//! Set when it is known that it is there ([`super::links::agree`]), or another version than ours, taken away in the transaction of the pull that knows of
 //! it: what rolls back is asked for again. Connections that are never pulled have none.
 
 use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{column, uuid, within_scratch};
+use super::outside::execute_on;
 use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
@@ -19,6 +20,10 @@ thread_local! {
            and is_unseen
          order by link_id",
         &[pg_sys::UUIDOID],
+    ) };
+    static LOOK_AT: Statement = const { Statement::new(
+        "update @calendar_event_links set is_unseen = true where link_id = any ($1)",
+        &[pg_sys::UUIDARRAYOID],
     ) };
     static SEEN: Statement = const { Statement::new(
         "update @calendar_event_links l
@@ -34,6 +39,12 @@ thread_local! {
 /// Their identifiers, oldest first.
 pub fn find(installation: &Installation, connection: Uuid) -> SqlResult<Vec<String>> {
     FIND.with(|statement| statement.rows(installation, &[uuid(connection).into()], Columns::word))
+}
+
+/// The next pull asks for what these links stand for, whatever it shows by itself.
+pub fn look_at(installation: &Installation, links: &[Uuid]) -> SqlResult<()> {
+    LOOK_AT.with(|statement| execute_on(installation, statement, links, Vec::new))?;
+    Ok(())
 }
 
 /// A pull knows of these.

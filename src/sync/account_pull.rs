@@ -30,7 +30,7 @@ impl Pull {
     ) -> SqlResult<Self> {
         let now = Utc::now();
         let provider = provider_of(connection)?;
-        let unseen = if provider.overlooks_new() { unseen::find(installation, connection.id)? } else { Vec::new() };
+        let unseen = if provider.overlooks() { unseen::find(installation, connection.id)? } else { Vec::new() };
         let cursor = calendar.cursor.clone().filter(|_| !all);
         let request = ChangesRequest {
             everything: cursor.is_none(),

@@ -1,9 +1,10 @@
-//! What is made in Outlook from here, and deleted there before anybody has asked what is new: no round speaks of it.
+//! What no round of Outlook's speaks of: what is made there from here and deleted there before anybody has asked what is
+//! new, and what lies beyond the span that is asked for.
 
 use calendar_sync_e2e::{ADA, FakeGraph, GraphCall, GraphFault, count, text};
 use chrono::Days;
 use postgres::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::microsoft::{connected, monday, planned, synced, time, upsert};
 
@@ -157,4 +158,44 @@ fn where_nothing_is_pulled_nothing_waits_to_be_seen() {
     synced(&mut client);
     assert_eq!(named(&graph, &id, "Sent").len(), 1);
     assert_eq!(count(&mut client, UNSEEN), 0);
+}
+
+/// Hardest points 2 and 10: a round speaks of the year to come alone.
+#[test]
+fn what_somebody_changes_or_deletes_in_outlook_beyond_the_span_is_found_once_it_is_changed_here() {
+    let (_cluster, mut client, graph, id) = connected("both");
+    let later = monday() + Days::new(3 * 365);
+    for (key, title) in [("a", "Merged"), ("b", "Deleted here"), ("c", "Deleted there")] {
+        upsert(&mut client, key, &planned(title, later));
+    }
+    synced(&mut client);
+    synced(&mut client);
+    for subject in ["Merged", "Deleted here"] {
+        let event = &named(&graph, &id, subject)[0];
+        graph.calendar(&id).edit(event, json!({ "location": { "displayName": "Room 5" } }));
+    }
+    delete(&graph, &id, "Deleted there");
+    upsert(&mut client, "a", &json!({ "description": "As we said" }));
+    client.execute("select calendar_delete_event($1, 'planner', 'b')", &[&ADA]).expect("delete");
+    upsert(&mut client, "c", &json!({ "description": "As we said" }));
+    for _ in 0..3 {
+        synced(&mut client);
+    }
+    let here =
+        "select string_agg(concat_ws(' | ', title, location, description), ', ' order by title) from calendar_events
+                where sync_status <> 'deleted'";
+    let merged = "Merged | Room 5 | As we said";
+    let back = "Deleted here | Room 5";
+    assert_eq!(text(&mut client, here), format!("{back}, Deleted there | As we said, {merged}"));
+    let mut there: Vec<String> = graph.calendar(&id).events().iter().map(shown).collect();
+    there.sort();
+    assert_eq!(there, [back, "Deleted there |  | As we said", merged]);
+    assert_eq!(count(&mut client, "select count(*) from calendar_sync_queue where status <> 'completed'"), 0);
+    assert_eq!(count(&mut client, UNSEEN), 0);
+}
+
+fn shown(event: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    let all = [&event["subject"], &event["location"]["displayName"], &event["body"]["content"]].map(word);
+    all.join(" | ").trim_end_matches(" | ").to_owned()
 }

@@ -73,7 +73,7 @@ impl AccountProvider for Microsoft {
         pull::pull(ask, request)
     }
 
-    fn overlooks_new(&self) -> bool {
+    fn overlooks(&self) -> bool {
         true
     }
 

@@ -15,7 +15,7 @@ use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
 use crate::store::links::{self, Agreed};
 use crate::store::outbox::{self, Dead, Missed, Operation as Kind, Taken};
-use crate::store::{Installation, reconciled, twins};
+use crate::store::{Installation, reconciled, twins, unseen};
 use crate::sync::pull::{self, Trouble};
 use crate::sync::schedule;
 use crate::zones::PgZones;
@@ -55,6 +55,7 @@ struct Ledger<'a> {
     gone: Vec<Uuid>,
     anew: Vec<Uuid>,
     stale: Vec<Uuid>,
+    overlooked: Vec<Uuid>,
     found: Vec<(Uuid, String, Option<String>)>,
     done: Vec<Uuid>,
     missed: Vec<Missed>,
@@ -81,6 +82,7 @@ pub fn settle(
         gone: Vec::new(),
         anew: Vec::new(),
         stale: Vec::new(),
+        overlooked: Vec::new(),
         found: Vec::new(),
         done: Vec::new(),
         missed: Vec::new(),
@@ -101,11 +103,14 @@ impl Ledger<'_> {
             }
             Outcome::Pushed(Pushed::Gone) => self.not_there(operation),
             Outcome::Pushed(Pushed::Stale) => {
+                let link = operation.link.as_ref().map(|link| link.link_id);
                 if self.connection.pulls() {
                     self.settled.poll = true;
+                    // It may lie beyond the span of time that the pull speaks of.
+                    self.overlooked.extend(link.filter(|_| self.provider.overlooks()));
                 } else {
                     // What changed there is never looked at: ours goes over it.
-                    self.stale.extend(operation.link.as_ref().map(|link| link.link_id));
+                    self.stale.extend(link);
                     self.settled.again = true;
                 }
                 self.failed(operation, Trouble::new(STALE), Some(Duration::ZERO))
@@ -157,7 +162,7 @@ impl Ledger<'_> {
             remote_version: etag.clone(),
             etag,
             base: agreed_on(body, remote, base).with_visibility(only_busy),
-            is_unseen: is_new && self.provider.overlooks_new() && self.connection.pulls(),
+            is_unseen: is_new && self.provider.overlooks() && self.connection.pulls(),
         });
         self.settled.counts[usize::from(!is_create)] += 1;
         self.complete(&operation);
@@ -249,6 +254,7 @@ impl Ledger<'_> {
         links::gone(installation, &self.gone, now)?;
         delivery::anew(installation, &self.anew)?;
         delivery::overwrite(installation, &self.stale)?;
+        unseen::look_at(installation, &self.overlooked)?;
         delivery::found(installation, &self.found)?;
         outbox::complete(installation, &self.done)?;
         outbox::put_back(installation, &self.missed)?;
