@@ -11,7 +11,7 @@ use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::connections::Connection;
 use crate::store::subscriptions::Status;
-use crate::store::{self, connections, installation_row, subscriptions};
+use crate::store::{self, connections, installation_row, registrations, subscriptions};
 use crate::sync::changes::comparison;
 use crate::sync::now::{self, Report, Wish};
 use crate::sync::subscribe;
@@ -190,6 +190,9 @@ fn calendar_sync_status(
 fn calendar_resume() -> SqlResult<()> {
     administrators_only("make this copy of the database the real one")?;
     store::as_owner(|installation| {
+        if installation_row::stands_aside(installation)? {
+            registrations::renew_all(installation)?;
+        }
         installation_row::resume(installation)?;
         comparison::all(installation)
     })?;

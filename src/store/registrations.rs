@@ -111,6 +111,12 @@ thread_local! {
          where webhook_id = $1",
         &[pg_sys::UUIDOID, pg_sys::FLOAT8OID],
     ) };
+    static RENEW_ALL: Statement = const { Statement::new(
+        "update @calendar_webhook_subscriptions
+         set renew_at = clock_timestamp()
+         where renew_at < 'infinity'",
+        &[],
+    ) };
     static POLLED: Statement = const { Statement::new(
         "update @calendar_webhook_subscriptions
          set unannounced = case when unannounced + 1 < $2 then unannounced + 1 else 0 end,
@@ -133,6 +139,12 @@ thread_local! {
 /// Channels that something is to be done about now; nobody else gets them for so long.
 pub fn lease_due(installation: &Installation, limit: i64, lease: Duration) -> SqlResult<Vec<Due>> {
     LEASE.with(|statement| statement.rows(installation, &[limit.into(), lease.as_secs_f64().into()], due))
+}
+
+/// All channels are renewed now: what this database knows of them may be long past.
+pub fn renew_all(installation: &Installation) -> SqlResult<()> {
+    RENEW_ALL.with(|statement| statement.execute(installation, &[]))?;
+    Ok(())
 }
 
 /// It is registered under that secret (sealed), and renewed at `renew_at`. False where nobody wants it any more.

@@ -52,6 +52,7 @@ mod random_calendars;
 mod real_servers;
 mod replication;
 mod restore;
+mod restore_accounts;
 mod series;
 mod settings;
 mod standby;
