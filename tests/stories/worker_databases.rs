@@ -7,7 +7,13 @@ use postgres::Client;
 
 fn databases_with_worker(client: &mut Client) -> Vec<String> {
     let rows = client
-        .query("select datname::text from pg_stat_activity where backend_type = 'calendar_sync worker' order by 1", &[])
+        .query(
+            // From PostgreSQL 18 on a worker is listed before it has connected to its database.
+            "select datname::text from pg_stat_activity
+             where backend_type = 'calendar_sync worker' and datname is not null
+             order by 1",
+            &[],
+        )
         .expect("pg_stat_activity");
     rows.iter().map(|row| row.get(0)).collect()
 }
