@@ -27,6 +27,7 @@ pub mod installation_row;
 pub mod instances;
 pub mod interactions;
 pub mod items;
+pub mod kept;
 mod key_scan;
 mod kind;
 pub mod leases;

@@ -151,6 +151,12 @@ fn an_interactions_event_that_was_deleted_there_is_not_made_again_because_its_ca
     sync(&mut linked);
     linked.google.calendar(LINKED_CALENDAR).delete(&id_there(&linked));
     sync(&mut linked);
+    let kept =
+        "select coalesce(string_agg(concat_ws(' ', related_table, provider, action, status, error_message), ', '), '')
+                from calendar_sync_log join visit using (interaction_id)
+                where connection_id is not null and action = 'delete'";
+    let says = "it was deleted there and stays here; it is sent there again when it changes";
+    assert_eq!(text(&mut linked.client, kept), format!("visit google delete skipped {says}"));
     connect(&mut linked, "both", "details", &json!({ "conflict_policy": "local" }));
     sync(&mut linked);
     assert!(linked.remote().is_empty());

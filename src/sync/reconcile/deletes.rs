@@ -17,7 +17,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{delivery, events, instances, moved_links, series, waiting};
+use crate::store::{delivery, events, instances, kept, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -137,6 +137,8 @@ struct Plan {
     /// That calendar is to be without it until it changes.
     without_it: Vec<Uuid>,
     needless: Vec<ItemId>,
+    /// It stays here.
+    kept: Vec<ItemId>,
     /// It was changed here since: an edit beats a delete.
     anew: Vec<(Link, Value)>,
     /// It was changed here since, and does not.
@@ -210,6 +212,7 @@ impl Plan {
         // The event of an interaction stays as long as that does, and a copy says nothing of what it was made from.
         if standing.of_interaction || is_foreign {
             self.needless.push(link.item);
+            self.kept.push(link.item);
             let links = if is_edited { &mut self.links } else { &mut self.without_it };
             links.push(link.link_id);
             return;
@@ -251,6 +254,7 @@ impl Plan {
         links::gone(installation, &self.links, now)?;
         links::let_go(installation, &self.without_it, now)?;
         waiting::drop(installation, connection, &self.needless)?;
+        kept::log(installation, run.connection, &self.kept)?;
         delivery::anew(installation, &self.anew.iter().map(|(link, _)| link.link_id).collect::<Vec<_>>())?;
         moved_links::keep_conflicts(installation, &self.anew, now)?;
         moved_links::keep_conflicts(installation, &self.lost, now)?;
