@@ -182,6 +182,8 @@ pub struct ChangesRequest {
     /// What no pull has shown yet of what we made there or found changed, by its identifiers, oldest first; see
     /// [`AccountProvider::overlooks`].
     pub unseen: Vec<String>,
+    /// What is known here to be deleted there, of late; of such providers, too.
+    pub gone: Vec<String>,
 }
 
 /// What a pull gave: all of its pages.

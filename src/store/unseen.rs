@@ -1,4 +1,5 @@
-//! Links of what we made there and no pull has shown yet, or of what has changed there and none may ever show.
+//! What a pull is told of a calendar whose changes do not tell of everything: links of what we made there and no pull has
+//! shown yet, or of what has changed there and none may ever show.
 //!
 //! Set when it is known that it is there ([`super::links::agree`]), or another version than ours, taken away in the transaction of the pull that knows of
 //! it: what rolls back is asked for again. Connections that are never pulled have none.
@@ -21,6 +22,16 @@ thread_local! {
          order by link_id",
         &[pg_sys::UUIDOID],
     ) };
+    // A round that is a little behind may tell of it once more.
+    static GONE: Statement = const { Statement::new(
+        "select l.external_id
+         from @calendar_event_links l
+         join @calendar_connections c on c.connection_id = l.connection_id
+         where l.connection_id = $1
+           and l.external_id is not null
+           and l.deleted_at > coalesce(c.last_synced_at, '-infinity') - interval '1 hour'",
+        &[pg_sys::UUIDOID],
+    ) };
     static LOOK_AT: Statement = const { Statement::new(
         "update @calendar_event_links set is_unseen = true where link_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
@@ -39,6 +50,11 @@ thread_local! {
 /// Their identifiers, oldest first.
 pub fn find(installation: &Installation, connection: Uuid) -> SqlResult<Vec<String>> {
     FIND.with(|statement| statement.rows(installation, &[uuid(connection).into()], Columns::word))
+}
+
+/// Identifiers of what was deleted there, as is known here, since the last pull.
+pub fn gone(installation: &Installation, connection: Uuid) -> SqlResult<Vec<String>> {
+    GONE.with(|statement| statement.rows(installation, &[uuid(connection).into()], Columns::word))
 }
 
 /// The next pull asks for what these links stand for, whatever it shows by itself.

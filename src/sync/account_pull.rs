@@ -30,7 +30,10 @@ impl Pull {
     ) -> SqlResult<Self> {
         let now = Utc::now();
         let provider = provider_of(connection)?;
-        let unseen = if provider.overlooks() { unseen::find(installation, connection.id)? } else { Vec::new() };
+        let (unseen, gone) = match provider.overlooks() {
+            true => (unseen::find(installation, connection.id)?, unseen::gone(installation, connection.id)?),
+            false => (Vec::new(), Vec::new()),
+        };
         let cursor = calendar.cursor.clone().filter(|_| !all);
         let request = ChangesRequest {
             everything: cursor.is_none(),
@@ -40,6 +43,7 @@ impl Pull {
             max_events: MAX_EVENTS,
             connection_id: connection.id,
             unseen,
+            gone,
         };
         Ok(Self { ask, provider, request })
     }

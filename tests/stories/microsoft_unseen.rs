@@ -160,6 +160,26 @@ fn where_nothing_is_pulled_nothing_waits_to_be_seen() {
     assert_eq!(count(&mut client, UNSEEN), 0);
 }
 
+#[test]
+fn what_we_have_deleted_ourselves_is_not_asked_for() {
+    let (_cluster, mut client, graph, id) = connected("both");
+    for key in ["a", "b"] {
+        upsert(&mut client, key, &planned("Budget", monday()));
+    }
+    synced(&mut client);
+    synced(&mut client);
+    client.execute("select calendar_delete_event($1, 'planner', 'a')", &[&ADA]).expect("delete");
+    synced(&mut client);
+    assert_eq!(graph.calendar(&id).events().len(), 1);
+    graph.forget_requests();
+    synced(&mut client);
+    assert_eq!(graph.calls(), 1, "{:?}", graph.requests());
+    // Somebody else's deletes are looked into.
+    delete(&graph, &id, "Budget");
+    assert_eq!(synced(&mut client)[3], 1);
+    assert_eq!(text(&mut client, HERE), "");
+}
+
 /// Hardest points 2 and 10: a round speaks of the year to come alone.
 #[test]
 fn what_somebody_changes_or_deletes_in_outlook_beyond_the_span_is_found_once_it_is_changed_here() {

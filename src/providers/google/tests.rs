@@ -39,6 +39,7 @@ fn pull(ask: &Ask, cursor: Option<&str>) -> Result<Changes, ApiError> {
         window: (at("2030-01-01T00:00:00Z"), at("2031-01-01T00:00:00Z")),
         max_events: 1_000,
         unseen: vec![],
+        gone: vec![],
         connection_id: Uuid::nil(),
     };
     Google.pull(ask, &request)

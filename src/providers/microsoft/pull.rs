@@ -154,7 +154,12 @@ impl Round {
     ) -> Result<Changes, ApiError> {
         let mut deleted = Vec::new();
         let seen = self.look_for(ask, &request.unseen, &mut deleted)?;
+        let gone: HashSet<&str> = request.gone.iter().map(String::as_str).collect();
         for id in std::mem::take(&mut self.removed) {
+            let is_shown = self.singles.contains_key(&id) || self.series.contains_key(&id);
+            if gone.contains(id.as_str()) && !is_shown {
+                continue;
+            }
             match still_there(ask, &id)? {
                 Some(event) => {
                     self.singles.remove(&id);

@@ -39,6 +39,7 @@ fn request(cursor: Option<&str>, now: &str) -> ChangesRequest {
         max_events: 1_000,
         connection_id: Uuid::nil(),
         unseen: vec![],
+        gone: vec![],
     }
 }
 

@@ -65,6 +65,7 @@ impl Connection {
             window: (now, now),
             max_events: 100_000,
             unseen: vec![],
+            gone: vec![],
             connection_id: Uuid::nil(),
         };
         let changes = Notion.pull(&self.ask, &request)?;
