@@ -154,6 +154,10 @@ thread_local! {
             order by series_id"),
         &[pg_sys::TEXTOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
     ) };
+    static ALL: Statement = const { Statement::new(
+        "select series_id from @calendar_series where sync_status <> 'deleted'",
+        &[],
+    ) };
     static MOVE: Statement = const { Statement::new(
         "update @calendar_series
          set expanded_until = $2, expand_at = $3, ends_at = $4
@@ -225,6 +229,12 @@ pub(super) fn json<T: serde::Serialize>(values: &[T]) -> Option<String> {
 /// Marks series as deleted; they stay as history. Returns how many were not deleted before.
 pub fn delete(installation: &Installation, ids: &[Uuid], now: DateTime<Utc>) -> SqlResult<u64> {
     SERIES.with(|series| series.delete(installation, ids, now))
+}
+
+/// All series that are not deleted.
+pub fn all(installation: &Installation) -> SqlResult<Vec<Uuid>> {
+    let ids = ALL.with(|all| all.rows(installation, &[], Columns::uuid))?;
+    Ok(ids.into_iter().flatten().collect())
 }
 
 /// Sets the sync_status of series that have another.

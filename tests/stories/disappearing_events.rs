@@ -325,3 +325,19 @@ fn answers_that_say_nothing_of_events_delete_none_of_them() {
     assert_eq!(pull(&mut client, "team"), success([0, 0, 0, 0]));
     assert_eq!(web.not_modified("/team.ics"), 1, "Last-Modified is still known");
 }
+
+#[test]
+fn a_calendar_that_is_emptied_here_is_full_again_once_its_feed_is_read_as_a_whole() {
+    let (_cluster, mut client, web) = start();
+    web.serve("/team.ics", calendar_of(meetings(3).chain([vevent_series("s", 24, "FREQ=DAILY;COUNT=4", "Daily")])));
+    subscribe(&mut client, &web.url("/team.ics"), "team");
+    pull(&mut client, "team");
+    let held = text(&mut client, EVENTS);
+    assert_eq!(count(&mut client, HELD), 7);
+    client.batch_execute("truncate calendar_events").expect("truncate");
+    let agenda = "select count(*) from calendar_agenda('ada@example.com', now(), now() + interval '10 years')";
+    assert_eq!(count(&mut client, agenda), 0, "no series is left half");
+    pull_with(&mut client, "team", true);
+    assert_eq!(text(&mut client, EVENTS), held);
+    assert_eq!(count(&mut client, agenda), 7);
+}

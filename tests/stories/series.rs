@@ -179,6 +179,46 @@ fn an_occurrence_of_its_own_goes_with_its_row_and_all_of_them_are_the_series() {
 }
 
 #[test]
+fn a_calendar_that_is_emptied_here_has_no_series_left_anywhere() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.series_of_ours();
+        world.there.add(&Plan { number: 2, ..plan() }, "theirs");
+        world.settle();
+        world.run("truncate calendar_events");
+        world.assert_both(&[]);
+        assert_eq!(
+            text(&mut world.client, "select string_agg(distinct sync_status, ' ') from calendar_series"),
+            "deleted"
+        );
+        assert_eq!(world.there.occurrences().len(), 0);
+        let agenda = "select count(*) from calendar_agenda('ada@example.com', now(), now() + interval '10 years')";
+        assert_eq!(count(&mut world.client, agenda), 0);
+        // Told of again it is back, as after any delete.
+        world.upsert(&event_of(&plan()));
+        world.assert_both(&["0 standup", "1 standup", "2 standup", "3 standup", "4 standup"]);
+    }
+}
+
+/// Google keeps a cancelled occurrence as such whatever becomes of the rule, and so do we: `scheduled` brings it back.
+#[test]
+fn an_occurrence_that_was_cancelled_there_stays_so_by_whatever_rule_until_it_is_scheduled_again() {
+    const DAILY: &str = "RRULE:FREQ=DAILY;COUNT=5";
+    let but_one = ["0 standup", "1 standup", "3 standup", "4 standup"];
+    let mut world = World::start(there::google);
+    world.series_of_ours();
+    world.there.cancel_one(&world.one_there(2));
+    world.assert_both(&but_one);
+    for rule in ["RRULE:FREQ=DAILY;INTERVAL=3;COUNT=2", DAILY] {
+        world.upsert(&json!({ "recurrence": [rule] }));
+        world.settle();
+    }
+    world.assert_both(&but_one);
+    world.run(&format!("update calendar_events set event_status = 'scheduled' where {}", of_day(2)));
+    world.assert_both(&["0 standup", "1 standup", "2 standup", "3 standup", "4 standup"]);
+}
+
+#[test]
 fn what_is_rolled_back_or_only_read_from_elsewhere_is_not_taken_out_of_its_series() {
     let mut world = World::start(there::google);
     world.series_of_theirs();

@@ -14,7 +14,7 @@ use pgrx::warning;
 
 use crate::errors::SqlResult;
 use crate::store::links::ItemId;
-use crate::store::{Installation, as_owner, guarded, queue, senders};
+use crate::store::{Installation, as_owner, guarded, queue, senders, series};
 
 use collected::Collected;
 
@@ -43,12 +43,18 @@ fn flush() {
     }
 }
 
-/// The table is about to be emptied: all that is linked or queued is deleted.
+/// The table is about to be emptied: all that is linked or queued is deleted, and so are the series whose occurrences go.
 fn about_to_be_emptied() {
     let known = attempt(&[], NOT_QUEUED, |installation| {
         if senders::are_there(installation)? { queue::known_events(installation, None) } else { Ok(Vec::new()) }
     });
-    collected::add(|collected| collected.items.extend(known.unwrap_or_default()));
+    let series = attempt(&[], "series were not deleted with their occurrences", |installation| {
+        let all = series::all(installation)?;
+        series::delete(installation, &all, Utc::now())?;
+        Ok(all)
+    });
+    let series = series.into_iter().flatten().map(ItemId::Series);
+    collected::add(|collected| collected.items.extend(known.into_iter().flatten().chain(series)));
 }
 
 /// What comes of `work`; `None` where it fails: `what` says what that means.
