@@ -100,7 +100,7 @@ comment on column calendar_sync_queue.operation is 'create, update or delete';
 comment on column calendar_sync_queue.event_id is 'the event';
 comment on column calendar_sync_queue.series_id is 'or the series';
 comment on column calendar_sync_queue.connection_id is 'where it goes';
-comment on column calendar_sync_queue.payload is 'what is needed when the item is here no more: a delete''s external_id and etag';
+comment on column calendar_sync_queue.payload is 'what is needed when the item is here no more: a delete''s external_id and etag, or what was about to be created; NULL once it is completed';
 comment on column calendar_sync_queue.status is 'pending, processing, completed or failed (a dead letter: calendar_queue_retry tries it again)';
 comment on column calendar_sync_queue.priority is 'higher goes first: a user''s change before a backfill';
 comment on column calendar_sync_queue.retry_count is 'tries that failed';

@@ -38,55 +38,71 @@ pub struct Timing {
     /// For an all-day event 00:00 UTC of its date.
     pub start: DateTime<Utc>,
     /// Exclusive; `None` for an event without a length.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub end: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub all_day: bool,
     /// IANA name; `None` for UTC instants and for all-day events.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub time_zone: Option<String>,
     /// The origin gave local time without a zone; `start` was resolved in the calendar's zone.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub floating: bool,
 }
 
-/// What an event says, apart from when it takes place. As JSON it is kept with each link: what is not there is not written.
+/// What an event says, apart from when it takes place. As JSON it is kept with each link: what is not there, or is as with
+/// most events, is not written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
     pub title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub location: Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub event_type: EventType,
+    #[serde(skip_serializing_if = "is_usual")]
     pub event_status: EventStatus,
+    #[serde(skip_serializing_if = "is_usual")]
     pub show_as: ShowAs,
+    #[serde(skip_serializing_if = "is_usual")]
     pub sensitivity: Sensitivity,
+    #[serde(skip_serializing_if = "is_usual")]
     pub importance: Importance,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub categories: Vec<String>,
     /// Mail address, or name where there is no address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub organizer: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub attendees: Vec<Attendee>,
     /// Names or addresses, for readers who want no more than that.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub participants: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub ical_uid: Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub sequence: i32,
     /// When the origin says that it last changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub last_updated: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub metadata: Option<serde_json::Value>,
     /// The provider's identifier of the series that it belongs to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub series_master_id: Option<String>,
     /// The provider's identifier of the thread of messages.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub conversation_id: Option<String>,
     /// `Some` for a Teams meeting, even if no address to join it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub teams: Option<TeamsMeeting>,
+}
+
+/// Whether it need not be written.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How to join a Teams meeting.

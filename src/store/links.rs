@@ -160,13 +160,24 @@ const AGREED: &[pg_sys::Oid] = &[
 ];
 
 thread_local! {
+    // Here and below: each is looked up in the index, whatever the planner knows of the table. (Of a join it may think that
+    // a connection's links are best read whole, for each batch again.)
     static BY_EXTERNAL_ID: Statement = const { Statement::new(
-        selected!("join unnest($2) k (external_id) on l.external_id = k.external_id
-             where l.connection_id = $1
-             order by l.link_id"),
+        selected!(
+            of: "(
+                 select o.*
+                 from unnest($2) k (external_id)
+                 cross join lateral (
+                     select *
+                     from @calendar_event_links
+                     where connection_id = $1 and external_id = k.external_id
+                     offset 0
+                 ) o
+             )",
+            "order by l.link_id"
+        ),
         &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
     ) };
-    // Each item is looked up in the index, whatever the planner knows of the table.
     static BY_ITEM: Statement = const { Statement::new(
         selected!(
             of: "(
@@ -259,11 +270,19 @@ thread_local! {
     ) };
     // What is there under that identifier is the like of another item from now on.
     static LEAVE: Statement = const { Statement::new(
-        "delete from @calendar_event_links l
-         using unnest($2, $3, $4) r (external_id, event_id, series_id)
-         where l.connection_id = $1
-           and l.external_id = r.external_id
-           and (l.event_id, l.series_id) is distinct from (r.event_id, r.series_id)",
+        "delete from @calendar_event_links
+         where link_id = any (array(
+             select l.link_id
+             from unnest($2, $3, $4) r (external_id, event_id, series_id)
+             cross join lateral (
+                 select link_id, event_id, series_id
+                 from @calendar_event_links
+                 where connection_id = $1 and external_id = r.external_id
+                 offset 0
+             ) l
+             where (l.event_id, l.series_id) is distinct from (r.event_id, r.series_id)
+         ))
+         returning event_id, series_id",
         &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
     static AGREE_ON_EVENTS: Statement = const { Statement::new(agree!("event_id"), AGREED) };
@@ -377,25 +396,33 @@ fn read(columns: &mut Columns) -> SpiResult<Link> {
 }
 
 /// Both sides of these items agree: makes their links, or brings them up to date. What was linked under the same
-/// identifiers before is so no more.
-pub fn agree(installation: &Installation, connection: Uuid, agreed: &[Agreed], now: DateTime<Utc>) -> SqlResult<()> {
+/// identifiers before is so no more: returns these other items.
+pub fn agree(
+    installation: &Installation,
+    connection: Uuid,
+    agreed: &[Agreed],
+    now: DateTime<Utc>,
+) -> SqlResult<Vec<ItemId>> {
     if agreed.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    within_scratch(|| {
+    let mut left = within_scratch(|| {
         let arguments = [
             uuid(connection).into(),
             column(agreed, |one| content::key(&one.external_id).into_owned()),
             column(agreed, |one| one.item.event().map(uuid)),
             column(agreed, |one| one.item.series().map(uuid)),
         ];
-        LEAVE.with(|statement| statement.execute(installation, &arguments))
+        let item = |columns: &mut Columns| Ok(ItemId::of(columns.uuid()?, columns.uuid()?));
+        LEAVE.with(|statement| statement.rows(installation, &arguments, item))
     })?;
+    left.retain(|item| agreed.iter().all(|one| one.item != *item));
     let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<(Uuid, &Agreed)> {
         agreed.iter().filter_map(|one| Some((id(one.item)?, one))).collect()
     };
     agree_on(installation, &AGREE_ON_EVENTS, connection, &of_kind(ItemId::event), now)?;
-    agree_on(installation, &AGREE_ON_SERIES, connection, &of_kind(ItemId::series), now)
+    agree_on(installation, &AGREE_ON_SERIES, connection, &of_kind(ItemId::series), now)?;
+    Ok(left)
 }
 
 fn agree_on(

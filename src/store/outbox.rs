@@ -130,7 +130,7 @@ thread_local! {
     ) };
     static COMPLETE: Statement = const { Statement::new(
         "update @calendar_sync_queue
-         set status = 'completed', processed_at = clock_timestamp(), last_error = null
+         set status = 'completed', payload = null, processed_at = clock_timestamp(), last_error = null
          where queue_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
     ) };

@@ -1,27 +1,18 @@
 //! Events that a pull has taken for somebody else's although they are ours: sent, and the answer lost.
 
-use std::collections::HashSet;
-
 use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
 use super::connections::Connection;
 use super::datum::{column, uuid, within_scratch};
-use super::links::{self, Agreed, ItemId};
+use super::links::ItemId;
 use super::outside::execute_on;
 use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
 thread_local! {
-    static LINKED: Statement = const { Statement::new(
-        "select l.event_id, l.series_id
-         from unnest($2) k (external_id)
-         join @calendar_event_links l on l.external_id = k.external_id
-         where l.connection_id = $1",
-        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID],
-    ) };
     static OF_CONNECTION: Statement = const { Statement::new(
         "select event_id, null::uuid
          from @calendar_events
@@ -42,22 +33,13 @@ thread_local! {
     ) };
 }
 
-/// Removes events and series of that connection whose identifiers there turn out to be other items'. Returns whether there
-/// were any.
-pub fn remove(installation: &Installation, connection: &Connection, agreed: &[Agreed]) -> SqlResult<bool> {
-    if agreed.is_empty() {
+/// Removes those of these items that are of that connection: what is there under their identifiers has turned out to be
+/// the like of others. Returns whether there were any.
+pub fn remove(installation: &Installation, connection: &Connection, left: &[ItemId]) -> SqlResult<bool> {
+    if left.is_empty() {
         return Ok(false);
     }
-    let known = within_scratch(|| {
-        let arguments = [uuid(connection.id).into(), column(agreed, |one| links::key(&one.external_id))];
-        LINKED.with(|statement| statement.rows(installation, &arguments, read))
-    })?;
-    let ours: HashSet<ItemId> = agreed.iter().map(|one| one.item).collect();
-    let others: Vec<ItemId> = known.into_iter().filter(|item| !ours.contains(item)).collect();
-    if others.is_empty() {
-        return Ok(false);
-    }
-    let [events, series] = ids(&others);
+    let [events, series] = ids(left);
     let twins = within_scratch(|| {
         let arguments = [uuid(connection.id).into(), column(&events, |id| uuid(*id)), column(&series, |id| uuid(*id))];
         OF_CONNECTION.with(|statement| statement.rows(installation, &arguments, read))

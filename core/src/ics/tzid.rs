@@ -80,11 +80,14 @@ pub fn other_names(name: &str) -> impl Iterator<Item = String> {
     let name = if name.len() <= MAX_NAME { name } else { "" };
     let last = name.rsplit('/').next().unwrap_or(name);
     let itself = (may_be_iana(last) && !last.is_empty()).then(|| last.to_owned());
-    let windows = WindowsTimezone::iter().find(|zone| is_windows(*zone, name));
-    let hours = offset_in_name(name).filter(|seconds| seconds % 3600 == 0).map(|seconds| seconds / 3600);
-    // POSIX' sign: positive is west.
-    let fixed = hours.filter(|hours| hours.abs() <= 12 && *hours != 0).map(|hours| format!("Etc/GMT{:+}", -hours));
-    itself.into_iter().chain(windows.into_iter().flat_map(iana)).chain(fixed)
+    // Both are looked for once they are asked for: most names are known before.
+    let windows = std::iter::once_with(move || WindowsTimezone::iter().find(|zone| is_windows(*zone, name)));
+    let fixed = std::iter::once_with(move || {
+        let hours = offset_in_name(name).filter(|seconds| seconds % 3600 == 0).map(|seconds| seconds / 3600);
+        // POSIX' sign: positive is west.
+        hours.filter(|hours| hours.abs() <= 12 && *hours != 0).map(|hours| format!("Etc/GMT{:+}", -hours))
+    });
+    itself.into_iter().chain(windows.flatten().flat_map(iana)).chain(fixed.flatten())
 }
 
 /// IANA's names for the zone, the newer first.

@@ -72,3 +72,26 @@ impl Base {
         self.occurrences.iter().find(|known| known.recurrence_id == recurrence_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::{Details, Event, Sensitivity, ShowAs, Timing};
+
+    #[test]
+    fn what_is_as_with_most_events_is_not_written_and_is_read_as_it_was() {
+        let start = DateTime::UNIX_EPOCH;
+        let timing = Timing { start, end: None, all_day: false, time_zone: None, floating: false };
+        let usual = Event { timing, details: Details { title: "Visit".into(), ..Details::default() } };
+        let timing = Timing { all_day: true, floating: true, end: Some(start), ..usual.timing.clone() };
+        let details =
+            Details { show_as: ShowAs::Free, sensitivity: Sensitivity::Private, sequence: 2, ..Details::default() };
+        let unusual = Event { timing, details };
+        let written = json!({ "timing": { "start": "1970-01-01T00:00:00Z" }, "details": { "title": "Visit" } });
+        assert_eq!(serde_json::to_value(&usual).unwrap(), written);
+        let base = Base::new(Body::Single(Box::new(usual)), Body::Single(Box::new(unusual)));
+        assert_eq!(serde_json::from_str::<Base>(&serde_json::to_string(&base).unwrap()).unwrap(), base);
+    }
+}

@@ -245,12 +245,12 @@ impl Ledger<'_> {
 
     fn write(mut self, installation: &Installation, duration: Duration, now: DateTime<Utc>) -> SqlResult<Settled> {
         let (connection, id) = (self.connection, self.connection.id);
-        if twins::remove(installation, connection, &self.agreed)? {
+        let others = links::agree(installation, id, &self.agreed, now)?;
+        if twins::remove(installation, connection, &others)? {
             // What they said of single occurrences is wanted once more.
             reconciled::remember(installation, id, None, None)?;
             self.settled.poll = connection.pulls();
         }
-        links::agree(installation, id, &self.agreed, now)?;
         links::gone(installation, &self.gone, now)?;
         delivery::anew(installation, &self.anew)?;
         delivery::overwrite(installation, &self.stale)?;
