@@ -7,6 +7,7 @@ use pgrx::spi::quote_identifier;
 use uuid::Uuid;
 
 use super::Identity;
+use super::datum::bound;
 use super::raw::Value;
 use crate::errors::{SqlResult, internal};
 
@@ -96,10 +97,7 @@ impl Selection<'_> {
     ) -> SqlResult<()> {
         let statement = self.statement(condition)?;
         let mut types: Vec<pg_sys::Oid> = arguments.iter().map(|(type_oid, _)| *type_oid).collect();
-        let mut values: Vec<pg_sys::Datum> =
-            arguments.iter().map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0usize))).collect();
-        let nulls: Vec<i8> =
-            arguments.iter().map(|(_, value)| if value.is_none() { b'n' } else { b' ' } as i8).collect();
+        let (mut values, nulls) = bound(arguments.iter().map(|(_, value)| *value));
         let _identity = Identity::restricted(self.owner).seeing_all_rows();
         // SAFETY: connected to SPI from here to the end; rows are handed out before that.
         unsafe {
@@ -110,7 +108,7 @@ impl Selection<'_> {
                 types.len() as i32,
                 types.as_mut_ptr(),
                 values.as_mut_ptr(),
-                nulls.as_ptr().cast(),
+                nulls.as_ptr(),
                 false,
                 0,
             );

@@ -1,5 +1,7 @@
 //! Values on their way into statements, and out of them.
 
+use std::ffi::c_char;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::datum::{DatumWithOid, IntoDatum, TimestampWithTimeZone};
 use pgrx::memcxt::PgMemoryContexts;
@@ -40,6 +42,21 @@ pub fn uuid(id: Uuid) -> pgrx::Uuid {
 /// A UUID from PostgreSQL.
 pub fn uuid_of(id: pgrx::Uuid) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
+}
+
+/// Arguments as SPI takes them: values, and for each whether it is NULL.
+pub fn bound(arguments: impl Iterator<Item = Option<pg_sys::Datum>>) -> (Vec<pg_sys::Datum>, Vec<c_char>) {
+    arguments
+        .map(|argument| match argument {
+            Some(value) => (value, b' ' as c_char),
+            None => (pg_sys::Datum::null(), b'n' as c_char),
+        })
+        .unzip()
+}
+
+/// Of an argument, for [`bound`].
+pub fn value_of(argument: &DatumWithOid) -> Option<pg_sys::Datum> {
+    argument.datum().map(|datum| datum.sans_lifetime())
 }
 
 /// One column of many rows, as an array for `unnest`.

@@ -28,6 +28,7 @@ pub mod instances;
 pub mod interactions;
 pub mod items;
 pub mod kept;
+mod kept_plan;
 mod key_scan;
 mod kind;
 pub mod leases;

@@ -11,6 +11,7 @@ use pgrx::spi::{quote_identifier, quote_literal};
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
+use super::datum::bound;
 use super::raw::{Value, text};
 use crate::errors::{SqlResult, internal};
 
@@ -193,12 +194,10 @@ impl Connection {
 
     fn run(&self, plan: Option<&Plan>, arguments: &[Value], mut each: impl FnMut(&Row)) -> SqlResult<()> {
         let Some(plan) = plan else { return Err(internal("calendar_sync: a look-up of names has no plan")) };
-        let mut values: Vec<pg_sys::Datum> =
-            arguments.iter().map(|value| value.unwrap_or(pg_sys::Datum::from(0usize))).collect();
-        let nulls: Vec<i8> = arguments.iter().map(|value| if value.is_none() { b'n' } else { b' ' } as i8).collect();
+        let (mut values, nulls) = bound(arguments.iter().copied());
         // SAFETY: connected; values and nulls are as many as the plan has parameters; the rows stay until SPI_finish.
         unsafe {
-            let code = pg_sys::SPI_execute_plan(plan.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false, 0);
+            let code = pg_sys::SPI_execute_plan(plan.0, values.as_mut_ptr(), nulls.as_ptr(), false, 0);
             if code != pg_sys::SPI_OK_SELECT as i32 {
                 return Err(internal(format!("calendar_sync: a look-up of names gave {code}")));
             }

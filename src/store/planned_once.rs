@@ -1,7 +1,6 @@
 //! A statement that is planned once, whatever it is about.
 
-use std::cell::RefCell;
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -11,6 +10,8 @@ use pgrx::prelude::*;
 use pgrx::spi::{SpiError, SpiErrorCodes, SpiResult};
 
 use super::Installation;
+use super::datum::{bound, value_of};
+use super::kept_plan::KeptPlan;
 use super::own_writing::OwnWriting;
 use super::rows::{Columns, Rows};
 use super::statement::text_in;
@@ -26,13 +27,12 @@ use crate::errors::{SqlResult, internal, spi};
 pub struct PlannedOnce {
     text: &'static str,
     arguments: &'static [pg_sys::Oid],
-    /// With the version of the installation that it was made for.
-    plan: RefCell<Option<(u64, Rc<Plan>)>>,
+    plan: KeptPlan<Plan>,
 }
 
 impl PlannedOnce {
     pub const fn new(text: &'static str, arguments: &'static [pg_sys::Oid]) -> Self {
-        Self { text, arguments, plan: RefCell::new(None) }
+        Self { text, arguments, plan: KeptPlan::none() }
     }
 
     /// Runs it and reads its rows, in their order. Sees what this transaction has written.
@@ -40,19 +40,13 @@ impl PlannedOnce {
         &self,
         installation: &Installation,
         arguments: &[DatumWithOid],
-        mut read: impl FnMut(&mut Columns) -> SpiResult<T>,
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
     ) -> SqlResult<Vec<T>> {
         let plan = self.plan(installation)?;
         let _own = OwnWriting::begin();
         Spi::connect_mut(|_| {
             // SAFETY: within an SPI connection.
-            let rows = unsafe { plan.run(arguments)? };
-            let mut found = Vec::with_capacity(rows.len());
-            rows.each(|columns| {
-                found.push(read(columns)?);
-                Ok(())
-            })?;
-            Ok(found)
+            unsafe { plan.run(arguments) }?.all(read)
         })
         .map_err(spi)
     }
@@ -68,27 +62,23 @@ impl PlannedOnce {
     }
 
     fn plan(&self, installation: &Installation) -> SqlResult<Rc<Plan>> {
-        if let Some((made_for, plan)) = &*self.plan.borrow()
-            && *made_for == installation.version
-        {
-            return Ok(plan.clone());
-        }
-        let text = CString::new(text_in(installation, self.text)).map_err(internal)?;
-        let mut types = self.arguments.to_vec();
-        let plan = Spi::connect(|_| {
-            // SAFETY: within an SPI connection, whose end a plan that is kept outlives; as many types as it says.
-            let plan = unsafe {
-                let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
-                let plan = pg_sys::SPI_prepare_cursor(text.as_ptr(), types.len() as i32, types.as_mut_ptr(), options);
-                let plan = NonNull::new(plan).ok_or(SpiError::SpiError(SpiErrorCodes::Argument))?;
-                pg_sys::SPI_keepplan(plan.as_ptr());
-                plan
-            };
-            Ok(Rc::new(Plan { plan, arguments: types.len() }))
-        });
-        let plan = plan.map_err(spi)?;
-        self.plan.replace(Some((installation.version, plan.clone())));
-        Ok(plan)
+        self.plan.or_make(installation, || {
+            let text = CString::new(text_in(installation, self.text)).map_err(internal)?;
+            let mut types = self.arguments.to_vec();
+            let plan = Spi::connect(|_| {
+                // SAFETY: within an SPI connection, whose end a plan that is kept outlives; as many types as it says.
+                let plan = unsafe {
+                    let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
+                    let plan =
+                        pg_sys::SPI_prepare_cursor(text.as_ptr(), types.len() as i32, types.as_mut_ptr(), options);
+                    let plan = NonNull::new(plan).ok_or(SpiError::SpiError(SpiErrorCodes::Argument))?;
+                    pg_sys::SPI_keepplan(plan.as_ptr());
+                    plan
+                };
+                Ok(Plan { plan, arguments: types.len() })
+            });
+            plan.map_err(spi)
+        })
     }
 }
 
@@ -105,9 +95,7 @@ impl Plan {
         if arguments.len() != self.arguments {
             return Err(SpiError::PreparedStatementArgumentMismatch { expected: self.arguments, got: arguments.len() });
         }
-        let value = |it: &DatumWithOid| it.datum().map_or(pg_sys::Datum::null(), |datum| datum.sans_lifetime());
-        let null = |it: &DatumWithOid| if it.datum().is_some() { b' ' } else { b'n' } as c_char;
-        let (mut values, nulls): (Vec<_>, Vec<_>) = arguments.iter().map(|it| (value(it), null(it))).unzip();
+        let (mut values, nulls) = bound(arguments.iter().map(value_of));
         // SAFETY: the caller's; as many values as the plan has arguments.
         unsafe {
             let code = pg_sys::SPI_execute_plan(self.plan.as_ptr(), values.as_mut_ptr(), nulls.as_ptr(), false, 0);

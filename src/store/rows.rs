@@ -34,6 +34,16 @@ impl Rows {
         self.count
     }
 
+    /// Reads all rows, in their order.
+    pub fn all<T>(self, mut read: impl FnMut(&mut Columns) -> SpiResult<T>) -> SpiResult<Vec<T>> {
+        let mut found = Vec::with_capacity(self.count);
+        self.each(|columns| {
+            found.push(read(columns)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// Hands out the rows one after the other, then frees them. (After an error SPI does.)
     pub fn each(self, mut take: impl FnMut(&mut Columns) -> SpiResult<()>) -> SpiResult<()> {
         if self.count == 0 {

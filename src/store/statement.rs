@@ -1,8 +1,8 @@
 //! A statement of the store: its text with the schema's name to be filled in, prepared once per backend.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::ffi::{CString, c_char};
+use std::cell::Cell;
+use std::ffi::CString;
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
@@ -11,6 +11,8 @@ use pgrx::spi::{OwnedPreparedStatement as Plan, SpiClient, SpiError, SpiErrorCod
 use pgrx::{PgOid, pg_sys};
 
 use super::Installation;
+use super::datum::{bound, value_of};
+use super::kept_plan::KeptPlan;
 use super::kind::Kind;
 use super::own_writing::OwnWriting;
 use super::rows::{Columns, Rows};
@@ -32,9 +34,7 @@ const ROWS_AT_ONCE: i64 = 500;
 /// statements run within [`super::as_owner`].
 pub struct Statement {
     text: Text,
-    /// The plan, and the version of the installation that it was made for (it may have been dropped and created anew, or
-    /// its schema renamed since).
-    plan: RefCell<Option<(u64, Rc<Plan>)>>,
+    plan: KeptPlan<Plan>,
 }
 
 enum Text {
@@ -68,12 +68,12 @@ impl Drop for ReadOnly {
 
 impl Statement {
     pub const fn new(text: &'static str, arguments: &'static [pg_sys::Oid]) -> Self {
-        Self { text: Text::Written(text, arguments), plan: RefCell::new(None) }
+        Self { text: Text::Written(text, arguments), plan: KeptPlan::none() }
     }
 
     /// A statement that is made for a table; its arguments are of the types that they are first given in.
     pub const fn of_kind(text: fn(&Kind) -> String, kind: &'static Kind) -> Self {
-        Self { text: Text::Made(text, kind), plan: RefCell::new(None) }
+        Self { text: Text::Made(text, kind), plan: KeptPlan::none() }
     }
 
     /// Runs it and hands its rows to `rows`. Sees what this transaction has written.
@@ -100,17 +100,11 @@ impl Statement {
         &self,
         installation: &Installation,
         arguments: &[DatumWithOid],
-        mut read: impl FnMut(&mut Columns) -> SpiResult<T>,
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
     ) -> SqlResult<Vec<T>> {
         self.run(installation, arguments, |_| {
             // SAFETY: this is what `run` has run.
-            let rows = unsafe { Rows::of_last_command() };
-            let mut found = Vec::with_capacity(rows.len());
-            rows.each(|columns| {
-                found.push(read(columns)?);
-                Ok(())
-            })?;
-            Ok(found)
+            unsafe { Rows::of_last_command() }.all(read)
         })
     }
 
@@ -120,19 +114,14 @@ impl Statement {
         &self,
         installation: &Installation,
         arguments: &[DatumWithOid],
-        mut read: impl FnMut(&mut Columns) -> SpiResult<T>,
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
     ) -> SqlResult<Vec<T>> {
         let Text::Written(text, types) = self.text else {
             return Err(internal("calendar_sync: this statement is made for a table"));
         };
         let text = CString::new(text_in(installation, text)).map_err(internal)?;
         let mut types = types.to_vec();
-        let mut values: Vec<pg_sys::Datum> = arguments
-            .iter()
-            .map(|it| it.datum().map_or(pg_sys::Datum::null(), |datum| datum.sans_lifetime()))
-            .collect();
-        let nulls: Vec<c_char> =
-            arguments.iter().map(|it| if it.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
+        let (mut values, nulls) = bound(arguments.iter().map(value_of));
         Spi::connect(|_| {
             // SAFETY: within an SPI connection, which ends with the plan; as many values as types; the snapshot is copied.
             let rows = unsafe {
@@ -152,12 +141,7 @@ impl Statement {
                 );
                 Rows::of_last_command()
             };
-            let mut found = Vec::with_capacity(rows.len());
-            rows.each(|columns| {
-                found.push(read(columns)?);
-                Ok(())
-            })?;
-            Ok(found)
+            rows.all(read)
         })
         .map_err(spi)
     }
@@ -207,20 +191,15 @@ impl Statement {
         installation: &Installation,
         arguments: &[DatumWithOid],
     ) -> Result<Rc<Plan>, pgrx::spi::Error> {
-        if let Some((made_for, plan)) = &*self.plan.borrow()
-            && *made_for == installation.version
-        {
-            return Ok(plan.clone());
-        }
-        let (text, types): (Cow<str>, Vec<pg_sys::Oid>) = match self.text {
-            Text::Written(text, types) => (text.into(), types.to_vec()),
-            Text::Made(text, kind) => (text(kind).into(), arguments.iter().map(DatumWithOid::oid).collect()),
-        };
-        let text = text_in(installation, &text);
-        let types: Vec<PgOid> = types.into_iter().map(PgOid::from).collect();
-        let plan = Rc::new(client.prepare(text.as_str(), &types)?.keep());
-        self.plan.replace(Some((installation.version, plan.clone())));
-        Ok(plan)
+        self.plan.or_make(installation, || {
+            let (text, types): (Cow<str>, Vec<pg_sys::Oid>) = match self.text {
+                Text::Written(text, types) => (text.into(), types.to_vec()),
+                Text::Made(text, kind) => (text(kind).into(), arguments.iter().map(DatumWithOid::oid).collect()),
+            };
+            let text = text_in(installation, &text);
+            let types: Vec<PgOid> = types.into_iter().map(PgOid::from).collect();
+            Ok(client.prepare(text.as_str(), &types)?.keep())
+        })
     }
 }
 
