@@ -8,13 +8,13 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
 
-use crate::model_series::plan::{Freq, Plan};
-use crate::model_series::there::{self, Edit, Occurrence, There};
+use crate::there::plan::{Freq, Plan};
+use crate::there::series::{self, Edit, Occurrence, There};
 
 type Connect = fn(&mut Client, &str) -> Box<dyn There>;
 
 /// Providers whose calendars hold series.
-const ALL: [Connect; 2] = [there::google, there::outlook];
+const ALL: [Connect; 2] = [series::google, series::outlook];
 
 struct World {
     cluster: Cluster,
@@ -220,7 +220,7 @@ fn an_occurrence_that_was_cancelled_there_stays_so_by_whatever_rule_until_it_is_
 
 #[test]
 fn what_is_rolled_back_or_only_read_from_elsewhere_is_not_taken_out_of_its_series() {
-    let mut world = World::start(there::google);
+    let mut world = World::start(series::google);
     world.series_of_theirs();
     let delete = format!("delete from calendar_events where {}", of_day(2));
     world.run(&format!("begin; savepoint s; {delete}; rollback to s; {delete}; rollback;"));
@@ -236,7 +236,7 @@ fn what_is_rolled_back_or_only_read_from_elsewhere_is_not_taken_out_of_its_serie
 /// Whoever writes a series locks it before its occurrences; who deletes one of these has them in the other order.
 #[test]
 fn a_delete_does_not_wait_for_whoever_is_at_the_series_and_is_remembered_all_the_same() {
-    let mut world = World::start(there::google);
+    let mut world = World::start(series::google);
     world.series_of_ours();
     let mut other = world.cluster.connect("crm");
     let mut busy = other.transaction().expect("a transaction");
@@ -292,7 +292,7 @@ fn an_edit_of_an_occurrence_that_is_over_is_history_when_its_series_gets_another
 
 #[test]
 fn an_occurrence_that_is_changed_in_the_transaction_that_made_its_series_is_sent_as_it_is() {
-    let mut world = World::start(there::google);
+    let mut world = World::start(series::google);
     world.run("begin");
     world.upsert(&event_of(&plan()));
     world.run(&format!("update calendar_events set location = 'hall' where {}; commit", of_day(1)));
@@ -355,7 +355,7 @@ fn what_somebody_changes_there_of_a_series_whose_sync_was_rolled_back_here_comes
 
 #[test]
 fn an_occurrence_that_outlook_does_not_take_on_its_neighbours_day_says_so_and_can_be_moved_back() {
-    let mut world = World::start(there::outlook);
+    let mut world = World::start(series::outlook);
     world.series_of_ours();
     let moved = |days: i64| {
         let by = format!("recurrence_id + interval '{days} days'");

@@ -4,17 +4,15 @@
 //!
 //! Some hundred steps each, and none that is broken off; MODEL_STEPS takes more, MODEL_SEED repeats a run.
 
-pub mod plan;
-pub mod there;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use calendar_sync_e2e::{ADA, Cluster};
 use chrono::{DateTime, TimeDelta, Utc};
-use plan::{Dice, Plan, Seen};
 use postgres::Client;
 use serde_json::{Value, json};
-use there::{Edit, Occurrence, There};
+
+use crate::there::plan::{Dice, Plan, Seen};
+use crate::there::series::{self, Edit, Occurrence, There};
 
 /// Steps between two rests.
 const STRETCH: usize = 12;
@@ -94,12 +92,12 @@ fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
 
 #[test]
 fn whatever_both_sides_do_to_series_at_google_they_are_the_same_at_rest() {
-    run(there::google);
+    run(series::google);
 }
 
 #[test]
 fn whatever_both_sides_do_to_series_in_outlook_they_are_the_same_at_rest() {
-    run(there::outlook);
+    run(series::outlook);
 }
 
 impl Model {

@@ -1,5 +1,8 @@
 //! The other side: a provider's calendar as its user sees it.
 
+pub mod plan;
+pub mod series;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
