@@ -9,9 +9,9 @@ use postgres::Client;
 use serde_json::{Value, json};
 
 use crate::there::plan::{Freq, Plan};
-use crate::there::series::{self, Edit, Occurrence, There};
+use crate::there::series::{self, Edit, Occurrence, WithSeries};
 
-type Connect = fn(&mut Client, &str) -> Box<dyn There>;
+type Connect = fn(&mut Client, &str) -> Box<dyn WithSeries>;
 
 /// Providers whose calendars hold series.
 const ALL: [Connect; 2] = [series::google, series::outlook];
@@ -19,7 +19,7 @@ const ALL: [Connect; 2] = [series::google, series::outlook];
 struct World {
     cluster: Cluster,
     client: Client,
-    there: Box<dyn There>,
+    there: Box<dyn WithSeries>,
 }
 
 impl World {
@@ -39,7 +39,7 @@ impl World {
 
     /// The same, made there.
     fn series_of_theirs(&mut self) {
-        self.there.add(&plan(), "standup");
+        self.there.add_series(&plan(), "standup");
         self.settle();
     }
 
@@ -150,7 +150,7 @@ fn an_occurrence_whose_row_is_deleted_is_gone_everywhere_and_does_not_come_back(
             world.assert_both(&["0 standup", "1 standup", "3 standup", "4 standup"]);
             // Whatever becomes of the others.
             let series = world.one_there(0).series;
-            world.there.edit(&series, &Edit::Place("hall".into()));
+            world.there.edit_series(&series, &Edit::Place("hall".into()));
             world.assert_both(&["0 standup hall", "1 standup hall", "3 standup hall", "4 standup hall"]);
             if is_ours {
                 world.upsert(&json!({ "location": "yard" }));

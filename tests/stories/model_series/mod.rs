@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calendar_sync_e2e::{ADA, Cluster};
+use calendar_sync_e2e::{ADA, Cluster, Random};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
 
-use crate::there::plan::{Dice, Plan, Seen};
-use crate::there::series::{self, Edit, Occurrence, There};
+use crate::there::plan::{self, Plan, Seen};
+use crate::there::series::{self, Edit, Occurrence, WithSeries};
 
 /// Steps between two rests.
 const STRETCH: usize = 12;
@@ -36,8 +36,8 @@ struct Instance {
 
 struct Model {
     client: Client,
-    there: Box<dyn There>,
-    dice: Dice,
+    there: Box<dyn WithSeries>,
+    random: Random,
     is_rough: bool,
     plans: BTreeMap<usize, Plan>,
     /// Words that were never said before.
@@ -58,8 +58,8 @@ fn setting(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
-    let seed = setting("MODEL_SEED").unwrap_or(12);
+fn run(connect: fn(&mut Client, &str) -> Box<dyn WithSeries>) {
+    let seed = setting("MODEL_SEED").unwrap_or(13);
     let steps = setting("MODEL_STEPS").unwrap_or(240) as usize;
     let cluster = Cluster::start_with(&[
         ("calendar_sync.worker", "off"),
@@ -71,7 +71,7 @@ fn run(connect: fn(&mut Client, &str) -> Box<dyn There>) {
     let mut model = Model {
         client,
         there,
-        dice: Dice(seed),
+        random: Random::new(seed),
         is_rough: setting("MODEL_STEPS").is_some(),
         plans: BTreeMap::new(),
         words: 0,
@@ -102,14 +102,17 @@ fn whatever_both_sides_do_to_series_in_outlook_they_are_the_same_at_rest() {
 
 impl Model {
     fn step(&mut self) {
-        match self.dice.below(100) {
+        match self.random.below(100) {
             0..8 => self.add(),
             8..20 => self.edit_series_here(),
             20..42 => self.edit_one_here(),
             42..58 => self.edit_series_there(),
             58..80 => self.edit_one_there(),
             80..86 => {
-                self.there.trouble(&mut self.dice);
+                match self.random.below(8) {
+                    0 => self.there.refuse_as_changed(),
+                    _ => self.there.trouble(&mut self.random),
+                }
                 self.history.push("trouble".into());
             }
             86..88 => self.delete(),
@@ -117,7 +120,7 @@ impl Model {
             // Where that strikes no seed repeats.
             89 if self.is_rough => self.sync_for_a_moment(),
             _ => {
-                let force = self.dice.below(10) == 0;
+                let force = self.random.below(10) == 0;
                 let said = self.sync(force);
                 self.history.push(format!("sync {said}"));
             }
@@ -142,7 +145,7 @@ impl Model {
 
     /// Ended by a time-out, wherever it is then.
     fn sync_for_a_moment(&mut self) {
-        let patience = 1 + self.dice.below(60);
+        let patience = 1 + self.random.below(60);
         self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
         let ended = self.client.query("select * from calendar_sync_now($1)", &[&ADA]).is_err();
         self.client.batch_execute("reset statement_timeout").expect("no time-out");
@@ -169,10 +172,10 @@ impl Model {
         }
         let number = self.words + 1;
         let title = self.word();
-        let plan = Plan::roll(&mut self.dice, number, Utc::now().date_naive());
-        let side = if self.dice.below(2) == 0 { Side::Here } else { Side::There };
+        let plan = Plan::roll(&mut self.random, number, Utc::now().date_naive());
+        let side = if self.random.below(2) == 0 { Side::Here } else { Side::There };
         match side {
-            Side::There => self.there.add(&plan, &title),
+            Side::There => self.there.add_series(&plan, &title),
             Side::Here => {
                 let mut event = plan.times_here();
                 event["title"] = json!(title);
@@ -206,7 +209,7 @@ impl Model {
             let time = |column| DateTime::from_timestamp(row.get(column), 0).expect("a time");
             let occurrence = Occurrence {
                 series: String::new(),
-                number: description.trim().strip_prefix("series ").and_then(|it| it.parse().ok()).unwrap_or_default(),
+                number: plan::number_of(&description).unwrap_or_default(),
                 original: time(2),
                 start: time(3),
                 end: time(4),
@@ -234,9 +237,9 @@ impl Model {
         if ours.is_empty() {
             return;
         }
-        let number = *self.dice.one_of(&ours);
+        let number = *self.random.one_of(&ours);
         let word = self.word();
-        let event = match self.dice.below(8) {
+        let event = match self.random.below(8) {
             0..4 => json!({ "title": word }),
             4 | 5 => json!({ "location": word }),
             6 => {
@@ -267,7 +270,7 @@ impl Model {
 
     fn replan_rule(&mut self, number: usize) -> Plan {
         let plan = self.plans.get_mut(&number).expect("a series");
-        plan.roll_rule(&mut self.dice);
+        plan.roll_rule(&mut self.random);
         plan.clone()
     }
 
@@ -276,18 +279,18 @@ impl Model {
         if all.is_empty() {
             return;
         }
-        let one = self.dice.one_of(&all);
+        let one = self.random.one_of(&all);
         let Occurrence { number, original, start, .. } = one.occurrence.clone();
         let can_move = self.can_move(&one.occurrence, start + TimeDelta::minutes(10));
         let siblings = all.iter().filter(|other| other.occurrence.number == number).count();
         let (id, key) = (one.id, one.occurrence.key());
         let word = self.word();
-        if siblings > 3 && self.dice.below(9) == 0 {
+        if siblings > 3 && self.random.below(9) == 0 {
             self.cancelled.insert(key);
             self.client.execute("delete from calendar_events where event_id = $1", &[&id]).expect("deleted");
             return self.done(Side::Here, number, &format!("{original}: row deleted"));
         }
-        let change = match self.dice.below(9) {
+        let change = match self.random.below(9) {
             0..4 => format!("title = '{word}'"),
             4..6 => format!("location = '{word}'"),
             6 | 7 if can_move => {
@@ -315,15 +318,15 @@ impl Model {
         if all.is_empty() {
             return;
         }
-        let (number, series) = self.dice.one_of(&all).clone();
+        let (number, series) = self.random.one_of(&all).clone();
         let word = self.word();
-        let what = match self.dice.below(8) {
+        let what = match self.random.below(8) {
             0..4 => {
-                self.there.edit(&series, &Edit::Title(word.clone()));
+                self.there.edit_series(&series, &Edit::Title(word.clone()));
                 format!("series title {word}")
             }
             4 | 5 => {
-                self.there.edit(&series, &Edit::Place(word.clone()));
+                self.there.edit_series(&series, &Edit::Place(word.clone()));
                 format!("series place {word}")
             }
             6 => {
@@ -345,10 +348,10 @@ impl Model {
         if all.is_empty() {
             return;
         }
-        let one = self.dice.one_of(&all).clone();
+        let one = self.random.one_of(&all).clone();
         let siblings = all.iter().filter(|other| other.series == one.series).count();
         let word = self.word();
-        let edit = match self.dice.below(9) {
+        let edit = match self.random.below(9) {
             0..4 => Edit::Title(word.clone()),
             4..6 => Edit::Place(word.clone()),
             6 | 7 if self.can_move(&one, one.start + TimeDelta::minutes(10)) => {
@@ -371,13 +374,13 @@ impl Model {
     }
 
     fn delete(&mut self) {
-        if self.dice.below(2) == 0 {
+        if self.random.below(2) == 0 {
             let ours: Vec<usize> =
                 self.instances().iter().filter(|one| one.is_ours).map(|one| one.occurrence.number).collect();
             if ours.is_empty() {
                 return;
             }
-            let number = *self.dice.one_of(&ours);
+            let number = *self.random.one_of(&ours);
             let statement = "select calendar_delete_event($1, 'crm', $2)";
             self.client.execute(statement, &[&ADA, &number.to_string()]).expect("deleted");
             self.done(Side::Here, number, "deleted");
@@ -386,7 +389,7 @@ impl Model {
             if all.is_empty() {
                 return;
             }
-            let one = self.dice.one_of(&all).clone();
+            let one = self.random.one_of(&all).clone();
             self.there.delete(&one.series);
             self.done(Side::There, one.number, "deleted");
         }
@@ -439,7 +442,7 @@ impl Model {
             if !(error.contains("an occurrence that takes place again") || error.contains("cannot be restored")) {
                 wrong.push(format!("{description}: {error}"));
             }
-            let number = description.trim_start_matches("series ").parse().unwrap_or_default();
+            let number = plan::number_of(&description).unwrap_or_default();
             for one in self.instances() {
                 let key = one.occurrence.key();
                 if one.occurrence.number != number || all_there.contains_key(&key) {
