@@ -9,9 +9,24 @@ use chrono::TimeDelta;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
-use crate::oauth::Logins;
+use crate::oauth::{Logins, Platform};
 
-/// All that a fake knows, as far as both have it.
+/// What both know.
+pub struct Common<Call, Fault, Request> {
+    pub clock: Clock,
+    pub logins: Logins,
+    pub faults: Faults<Call, Fault, Request>,
+    /// Mails that attendees would have got.
+    pub mails: usize,
+}
+
+impl<Call, Fault, Request> Common<Call, Fault, Request> {
+    pub fn of(platform: &'static Platform) -> Self {
+        Self { clock: Clock::default(), logins: Logins::of(platform), faults: Faults::default(), mails: 0 }
+    }
+}
+
+/// All that a fake knows.
 pub trait World {
     type Call: Copy + Eq + Hash;
     type Fault: Clone;
@@ -21,11 +36,7 @@ pub trait World {
     /// Requests for tokens, which are none of the API.
     const TOKEN: Self::Call;
 
-    fn clock(&mut self) -> &mut Clock;
-    fn logins(&mut self) -> (&mut Logins, &mut Clock);
-    fn faults(&mut self) -> &mut Faults<Self::Call, Self::Fault, Self::Request>;
-    /// Mails that attendees would have got.
-    fn mails(&self) -> usize;
+    fn common(&mut self) -> &mut Common<Self::Call, Self::Fault, Self::Request>;
 }
 
 /// A provider on loopback. Stays up as long as the process.
@@ -47,75 +58,75 @@ impl<W: World> Fake<W> {
     /// Where the address asks for something that the provider's page would refuse.
     pub fn consent(&self, address: &str, email: &str) -> String {
         let mut world = self.world();
-        let (logins, clock) = world.logins();
+        let Common { logins, clock, .. } = world.common();
         logins.consent(address, email, clock).unwrap_or_else(|problem| panic!("no consent: {problem}"))
     }
 
     /// Somebody takes the consent back, or changes the password: invalid_grant from now on.
     pub fn withdraw_consent(&self, email: &str) {
-        self.world().logins().0.withdraw(email);
+        self.world().common().logins.withdraw(email);
     }
 
     /// An access and a refresh token, as an application that did OAuth itself has them.
     pub fn grant(&self, email: &str) -> (String, String) {
         let mut world = self.world();
-        let (logins, clock) = world.logins();
+        let Common { logins, clock, .. } = world.common();
         logins.grant(email, clock)
     }
 
     /// These tokens are somebody's.
     pub fn grant_as(&self, email: &str, access: &str, refresh: &str) {
         let mut world = self.world();
-        let (logins, clock) = world.logins();
+        let Common { logins, clock, .. } = world.common();
         logins.grant_as(email, access, refresh, clock);
     }
 
     /// All access tokens are over; refresh tokens still work.
     pub fn expire_access_tokens(&self) {
-        self.world().logins().0.expire_access();
+        self.world().common().logins.expire_access();
     }
 
     /// Whether a refresh gives a new refresh token and ends the old one (neither provider ends it, usually).
     pub fn spend_refresh_tokens(&self, spends: bool) {
-        self.world().logins().0.spends = spends;
+        self.world().common().logins.spends = spends;
     }
 
     /// Every token and code that was ever given out: to be read nowhere.
     pub fn secrets(&self) -> Vec<String> {
-        self.world().logins().0.secrets()
+        self.world().common().logins.secrets()
     }
 
     /// Moves the fake's own clock on.
     pub fn advance(&self, by: TimeDelta) {
-        self.world().clock().advance(by);
+        self.world().common().clock.advance(by);
     }
 
     /// The next requests of this kind go wrong so; `None`: of any kind.
     pub fn fail(&self, call: impl Into<Option<W::Call>>, times: usize, fault: W::Fault) {
-        self.world().faults().plan(call.into(), times, fault);
+        self.world().common().faults.plan(call.into(), times, fault);
     }
 
     pub fn stop_failing(&self) {
-        self.world().faults().clear();
+        self.world().common().faults.clear();
     }
 
     /// Every request so far, oldest first, since they were last forgotten.
     pub fn requests(&self) -> Vec<W::Request> {
-        self.world().faults().requests.clone()
+        self.world().common().faults.requests.clone()
     }
 
     /// How many requests of this kind there were since they were last forgotten.
     pub fn count(&self, call: W::Call) -> usize {
-        self.world().faults().count(call)
+        self.world().common().faults.count(call)
     }
 
     /// How many requests of the API there were, tokens' apart, since they were last forgotten.
     pub fn calls(&self) -> usize {
-        self.world().faults().count_others(W::TOKEN)
+        self.world().common().faults.count_others(W::TOKEN)
     }
 
     pub fn forget_requests(&self) {
-        self.world().faults().forget_requests();
+        self.world().common().faults.forget_requests();
     }
 
     /// Waits until all notifications so far are delivered, and gives them all.
@@ -125,7 +136,7 @@ impl<W: World> Fake<W> {
 
     /// How many mails attendees would have got.
     pub fn mails(&self) -> usize {
-        self.world().mails()
+        self.world().common().mails
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, W> {

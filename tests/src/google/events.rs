@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::calendar::Calendar;
-use super::faults::GoogleCall;
+use super::faults::{Common, GoogleCall};
 use super::listing::{self, instances, view};
 use super::refusal::Refusal;
 use super::resource::{Resource, is_cancelled, is_id, keep_own, merge, parse, text, touches_shared};
@@ -45,7 +45,7 @@ pub(super) fn answer(world: &mut World, calendar: &str, by: &str, asked: &Asked)
     if query.get("sendUpdates").is_some_and(|word| !["all", "externalOnly", "none"].contains(&word)) {
         return Err(Refusal::parameter("sendUpdates", "Invalid string value."));
     }
-    let World { calendars, clock, mails, .. } = world;
+    let World { calendars, common: Common { clock, mails, .. }, .. } = world;
     let found = calendars.get_mut(calendar).ok_or_else(Refusal::not_found)?;
     let id = asked.segment(3);
     let id = match asked.call {

@@ -86,4 +86,4 @@ impl GoogleRequest {
     }
 }
 
-pub(super) type Faults = crate::faults::Faults<GoogleCall, GoogleFault, GoogleRequest>;
+pub(super) type Common = crate::fake::Common<GoogleCall, GoogleFault, GoogleRequest>;

@@ -216,7 +216,7 @@ fn begin(world: &World, calendar: &Calendar, query: &Query) -> Result<Session, R
         }
         ids = calendar.by_change.range(since + 1..).map(|(_, id)| id).collect();
     } else {
-        let filter = Filter::read(query, world.clock.now(), single)?;
+        let filter = Filter::read(query, world.common.clock.now(), single)?;
         let all = calendar.by_change.values();
         ids = all.filter(|id| calendar.get(id).is_some_and(|resource| filter.takes(resource, calendar))).collect();
     }

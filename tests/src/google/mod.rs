@@ -91,7 +91,7 @@ impl FakeGoogle {
     pub fn add_calendar(&self, owner: &str, id: &str, summary: &str, time_zone: &str) {
         let zone = time_zone.parse().unwrap_or_else(|_| panic!("no time zone {time_zone}"));
         let mut world = self.world();
-        let calendar = Calendar::new(id, summary, owner, zone, world.clock.now());
+        let calendar = Calendar::new(id, summary, owner, zone, world.common.clock.now());
         world.calendars.insert(id.to_owned(), calendar);
     }
 

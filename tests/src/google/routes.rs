@@ -55,7 +55,7 @@ pub(super) struct Response {
 
 pub(super) fn respond(world: &mut World, request: &Request) -> Response {
     let asked = take_apart(request);
-    let fault = world.faults.next(asked.call);
+    let fault = world.common.faults.next(asked.call);
     let refused = fault.as_ref().and_then(GoogleFault::refusal);
     let reply = match (&fault, refused) {
         (_, Some(refusal)) => Some(refusal_reply(&refusal)),
@@ -95,7 +95,7 @@ fn note(world: &mut World, asked: &Asked, status: u16) {
         body: if asked.call == GoogleCall::Token { String::new() } else { asked.request.body.clone() },
         status,
     };
-    world.faults.note(asked.call, request);
+    world.common.faults.note(asked.call, request);
 }
 
 fn take_apart(request: &Request) -> Asked<'_> {
@@ -129,7 +129,7 @@ fn answer(world: &mut World, asked: &Asked) -> Reply {
         GoogleCall::Token => return token(world, asked),
         GoogleCall::Revoke => {
             let form = form(&asked.request.body);
-            return match oauth::revoke(&mut world.logins, &form) {
+            return match oauth::revoke(&mut world.common.logins, &form) {
                 Ok(()) => Reply::json(200, &json!({})),
                 Err(error) => token_error(error),
             };
@@ -155,10 +155,10 @@ fn refusal_reply(refusal: &Refusal) -> Reply {
 }
 
 fn in_a_name(world: &mut World, asked: &Asked) -> Answer {
-    let now = world.clock.now();
+    let now = world.common.clock.now();
     let token = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| Refusal::new(401, "required", "Login Required."))?;
-    let by = world.logins.who(token, now).ok_or_else(Refusal::unauthorized)?.to_owned();
+    let by = world.common.logins.who(token, now).ok_or_else(Refusal::unauthorized)?.to_owned();
     within_quota(world)?;
     match asked.call {
         GoogleCall::CalendarList => {
@@ -205,7 +205,7 @@ fn in_a_name(world: &mut World, asked: &Asked) -> Answer {
 
 fn within_quota(world: &mut World) -> Result<(), Refusal> {
     let Some(quota) = world.quota else { return Ok(()) };
-    let now = world.clock.now();
+    let now = world.common.clock.now();
     let minute = chrono::TimeDelta::minutes(1);
     while world.recent.front().is_some_and(|at| *at <= now - minute) {
         world.recent.pop_front();
@@ -275,7 +275,7 @@ fn token(world: &mut World, asked: &Asked) -> Reply {
         let both = String::from_utf8(STANDARD.decode(both).ok()?).ok()?;
         both.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
     });
-    match oauth::token(&mut world.logins, &form(&asked.request.body), basic, &mut world.clock) {
+    match oauth::token(&mut world.common.logins, &form(&asked.request.body), basic, &mut world.common.clock) {
         Ok(answer) => Reply::json(200, &answer),
         Err(error) => token_error(error),
     }

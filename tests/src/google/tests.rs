@@ -89,10 +89,10 @@ impl Dice {
 #[test]
 fn strange_requests_are_answered_in_googles_envelope() {
     let mut world = World::new(Channels::new());
-    let now = world.clock.now();
+    let now = world.common.clock.now();
     let calendar = super::Calendar::new("a@b.c", "A", "a@b.c", chrono_tz::Europe::Berlin, now);
     world.calendars.insert("a@b.c".into(), calendar);
-    let (token, _) = world.logins.grant("a@b.c", &mut world.clock);
+    let (token, _) = world.common.logins.grant("a@b.c", &mut world.common.clock);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut statuses: HashMap<u16, usize> = HashMap::new();
     for _ in 0..20_000 {

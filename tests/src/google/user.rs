@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::FakeGoogle;
 use super::calendar::Calendar;
+use super::faults::Common;
 use super::refusal::Refusal;
 use super::resource::{Resource, View, is_cancelled, with_end};
 use super::series;
@@ -120,7 +121,7 @@ impl GoogleCalendar<'_> {
 
     fn change<T>(&self, change: impl FnOnce(&mut Calendar, &mut Clock) -> Result<T, Refusal>) -> T {
         let mut world: MutexGuard<'_, World> = self.google.world();
-        let World { calendars, clock, .. } = &mut *world;
+        let World { calendars, common: Common { clock, .. }, .. } = &mut *world;
         let calendar = calendars.get_mut(&self.id).unwrap_or_else(|| panic!("no calendar {}", self.id));
         let version = calendar.version;
         let result = change(calendar, clock);

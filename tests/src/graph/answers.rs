@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::calendar::{Calendar, Named};
 use super::event::View;
-use super::faults::GraphCall;
+use super::faults::{Common, GraphCall};
 use super::refusal::Refusal;
 use super::routes::{Asked, Outcome, page};
 use super::when::{Zone, bound};
@@ -21,7 +21,7 @@ pub(super) fn answer(world: &mut World, by: &str, asked: &Asked) -> Answer {
     match names.as_slice() {
         ["subscriptions"] => return Ok(Outcome::Json(200, world.subscriptions.list(by))),
         ["subscriptions", id] if asked.call == GraphCall::Renew => {
-            let (given, now) = (Value::Object(asked.body()?), world.clock.now());
+            let (given, now) = (Value::Object(asked.body()?), world.common.clock.now());
             return world.subscriptions.renew(id, &given, now).map(|it| Outcome::Json(200, it));
         }
         ["subscriptions", id] if asked.call == GraphCall::Unsubscribe => {
@@ -225,7 +225,7 @@ fn percent(segment: &str) -> String {
 /// The same transactionId again gives the event of the first time.
 fn create(world: &mut World, id: &str, asked: &Asked, view: &View) -> Answer {
     let given = asked.body()?;
-    let World { calendars, clock, transactions, .. } = world;
+    let World { calendars, transactions, common: Common { clock, .. }, .. } = world;
     let calendar = calendars.get_mut(id).ok_or_else(Refusal::not_found)?;
     let transaction = given.get("transactionId").and_then(Value::as_str);
     let key = transaction.map(|transaction| (calendar.mailbox.clone(), transaction.to_owned()));
@@ -240,7 +240,7 @@ fn create(world: &mut World, id: &str, asked: &Asked, view: &View) -> Answer {
         transactions.insert(key, event.clone());
     }
     if is_new {
-        world.mails += attendees(&given);
+        world.common.mails += attendees(&given);
         world.announce(id, "created", &event);
     }
     Ok(Outcome::Json(201, shown))
@@ -260,7 +260,7 @@ fn event(
     view: &View,
 ) -> Answer {
     let hides_cancelled = world.hides_cancelled;
-    let World { calendars, clock, .. } = world;
+    let World { calendars, common: Common { clock, .. }, .. } = world;
     let calendar = calendars.get_mut(calendar_id).ok_or_else(Refusal::not_found)?;
     let writes = matches!(asked.call, GraphCall::Update | GraphCall::Delete);
     may(calendar, by, writes)?;
@@ -290,7 +290,7 @@ fn event(
             calendar.patch(id, &given, clock)?;
             let named = calendar.find(id).ok_or_else(Refusal::not_found)?;
             let shown = show(calendar, &named, asked, view, hides_cancelled);
-            world.mails += attendees(&given);
+            world.common.mails += attendees(&given);
             world.announce(calendar_id, "updated", id);
             Ok(Outcome::Json(200, shown))
         }

@@ -84,4 +84,4 @@ impl GraphRequest {
     }
 }
 
-pub(super) type Faults = crate::faults::Faults<GraphCall, GraphFault, GraphRequest>;
+pub(super) type Common = crate::fake::Common<GraphCall, GraphFault, GraphRequest>;

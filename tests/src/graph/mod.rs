@@ -83,7 +83,7 @@ impl FakeGraph {
 
     fn add(&self, mailbox: &str, name: &str, is_default: bool) -> String {
         let mut world = self.world();
-        let id = calendar::new_id(&mut world.clock);
+        let id = calendar::new_id(&mut world.common.clock);
         world.calendars.insert(id.clone(), Calendar::new(&id, name, mailbox, is_default));
         id
     }

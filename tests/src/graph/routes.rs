@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::answers;
-use super::faults::{GraphCall, GraphFault, GraphRequest};
+use super::faults::{Common, GraphCall, GraphFault, GraphRequest};
 use super::oauth;
 use super::refusal::Refusal;
 use super::subscriptions::handshake;
@@ -62,7 +62,7 @@ impl Asked<'_> {
 pub(super) fn respond(shared: &Mutex<World>, request: &Request) -> Option<Reply> {
     let asked = take_apart(request);
     let mut world = lock(shared);
-    let fault = world.faults.next(asked.call);
+    let fault = world.common.faults.next(asked.call);
     let mailbox = asked.path.iter().take(2).cloned().collect::<Vec<_>>().join("/");
     let open = world.open.entry(mailbox.clone()).or_default();
     *open += 1;
@@ -109,7 +109,7 @@ fn note(world: &mut World, asked: &Asked, status: u16) {
         body: if asked.call == GraphCall::Token { String::new() } else { asked.request.body.clone() },
         status,
     };
-    world.faults.note(asked.call, request);
+    world.common.faults.note(asked.call, request);
 }
 
 fn take_apart(request: &Request) -> Asked<'_> {
@@ -168,7 +168,7 @@ fn refusal_reply(refusal: &Refusal) -> Reply {
 /// In whose name a request is made.
 fn who(world: &World, asked: &Asked) -> Result<String, Refusal> {
     let token = asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-    world.logins.who(token, world.clock.now()).map(str::to_owned).ok_or_else(Refusal::unauthorized)
+    world.common.logins.who(token, world.common.clock.now()).map(str::to_owned).ok_or_else(Refusal::unauthorized)
 }
 
 /// The handshake is made while nobody is kept waiting: whoever is asked may have requests of their own.
@@ -178,7 +178,7 @@ fn subscribe(shared: &Mutex<World>, asked: &Asked) -> Result<Outcome, Refusal> {
         let mut world = lock(shared);
         let by = who(&world, asked)?;
         let calendar = given["resource"].as_str().and_then(|resource| answers::watched(&world, &by, resource));
-        let World { subscriptions, clock, .. } = &mut *world;
+        let World { subscriptions, common: Common { clock, .. }, .. } = &mut *world;
         subscriptions.wish(&given, &by, calendar, clock)?
     };
     for url in wished.urls() {
@@ -189,7 +189,7 @@ fn subscribe(shared: &Mutex<World>, asked: &Asked) -> Result<Outcome, Refusal> {
 
 fn token(world: &mut World, asked: &Asked) -> Reply {
     let form = url::form_urlencoded::parse(asked.request.body.as_bytes()).into_owned().collect();
-    match oauth::token(&mut world.logins, &form, &mut world.clock) {
+    match oauth::token(&mut world.common.logins, &form, &mut world.common.clock) {
         Ok(answer) => Reply::json(200, &answer),
         Err((status, error)) => Reply::json(status, &error),
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::FakeGraph;
 use super::calendar::Calendar;
 use super::event::{Entry, View};
+use super::faults::Common;
 use super::refusal::Refusal;
 use super::when::Zone;
 use super::world::World;
@@ -106,7 +107,7 @@ impl GraphCalendar<'_> {
         change: impl FnOnce(&mut Calendar, &mut Clock) -> Result<(T, String), Refusal>,
     ) -> T {
         let mut world = self.graph.world();
-        let World { calendars, clock, .. } = &mut *world;
+        let World { calendars, common: Common { clock, .. }, .. } = &mut *world;
         let calendar = calendars.get_mut(&self.id).unwrap_or_else(|| panic!("no calendar {}", self.id));
         let (result, id) =
             change(calendar, clock).unwrap_or_else(|refusal| panic!("a person can't do that: {}", refusal.body()));

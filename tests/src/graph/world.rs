@@ -4,45 +4,36 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::calendar::Calendar;
 use super::delta::Rounds;
-use super::faults::{Faults, GraphCall, GraphFault, GraphRequest};
+use super::faults::{Common, GraphCall, GraphFault, GraphRequest};
 use super::oauth::PLATFORM;
 use super::subscriptions::{GraphNotification, Subscriptions};
-use crate::clock::Clock;
 use crate::fake;
-use crate::oauth::Logins;
 
 pub struct World {
-    pub(super) clock: Clock,
+    pub(super) common: Common,
     /// By their ids.
     pub(super) calendars: BTreeMap<String, Calendar>,
-    pub(super) logins: Logins,
     pub(super) subscriptions: Subscriptions,
     pub(super) rounds: Rounds,
-    pub(super) faults: Faults,
     /// Events by the transactionId that they were created with, and the mailbox.
     pub(super) transactions: HashMap<(String, String), String>,
     /// Requests to a mailbox that are under way.
     pub(super) open: HashMap<String, usize>,
     /// Masters do not say which of their occurrences were deleted.
     pub(super) hides_cancelled: bool,
-    /// Mails that attendees would have got.
-    pub(super) mails: usize,
     pub(super) api: String,
 }
 
 impl World {
     pub(super) fn new(subscriptions: Subscriptions) -> Self {
         Self {
-            clock: Clock::default(),
+            common: Common::of(&PLATFORM),
             calendars: BTreeMap::new(),
-            logins: Logins::of(&PLATFORM),
             subscriptions,
             rounds: Rounds::default(),
-            faults: Faults::default(),
             transactions: HashMap::new(),
             open: HashMap::new(),
             hides_cancelled: false,
-            mails: 0,
             api: String::new(),
         }
     }
@@ -57,7 +48,7 @@ impl World {
     }
 
     pub(super) fn announce(&mut self, calendar: &str, change: &str, event: &str) {
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         self.subscriptions.announce(calendar, change, event, now);
     }
 }
@@ -70,19 +61,7 @@ impl fake::World for World {
 
     const TOKEN: GraphCall = GraphCall::Token;
 
-    fn clock(&mut self) -> &mut Clock {
-        &mut self.clock
-    }
-
-    fn logins(&mut self) -> (&mut Logins, &mut Clock) {
-        (&mut self.logins, &mut self.clock)
-    }
-
-    fn faults(&mut self) -> &mut Faults {
-        &mut self.faults
-    }
-
-    fn mails(&self) -> usize {
-        self.mails
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
     }
 }
