@@ -41,6 +41,22 @@ pub struct Account {
     pub failures: u32,
 }
 
+/// Of the account $1, as long as its tokens are of generation $2 and nobody else is at it. What is given is asked as well.
+macro_rules! of_generation {
+    ($($and:expr),*) => {
+        concat!(
+            "where account_id = any (array(
+             select account_id
+             from @calendar_accounts
+             where account_id = $1
+               and token_generation = $2
+               ", $($and,)* "
+             for update skip locked
+         ))"
+        )
+    };
+}
+
 thread_local! {
     static READ: Statement = const { Statement::new(
         concat!(
@@ -66,26 +82,22 @@ thread_local! {
          set refresh_until = clock_timestamp() + make_interval(secs => $3),
              refreshed_by = pg_backend_pid(),
              refreshed_by_start = ", started_at!(), "
-         where account_id = any (array(
-             select account_id
-             from @calendar_accounts
-             where account_id = $1
-               and token_generation = $2
-               and status = 'active'
+         ", of_generation!(
+                "and status = 'active'
                and refresh_token is not null
                and (
                    refresh_until is null
                    or refresh_until < clock_timestamp()
                    or not ", is_there!("refreshed_by", "refreshed_by_start"), "
-               )
-             for update skip locked
-         ))
+               )"
+            ), "
          returning refresh_token"
         ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::FLOAT8OID],
     ) };
     static RENEWED: Statement = const { Statement::new(
-        "update @calendar_accounts
+        concat!(
+            "update @calendar_accounts
          set access_token = $3,
              refresh_token = coalesce($4, refresh_token),
              token_expires_at = $5,
@@ -96,13 +108,8 @@ thread_local! {
              refresh_not_before = null,
              refresh_failures = 0,
              updated_at = clock_timestamp()
-         where account_id = any (array(
-             select account_id
-             from @calendar_accounts
-             where account_id = $1
-               and token_generation = $2
-             for update skip locked
-         ))",
+         ", of_generation!()
+        ),
         &[
             pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::BYTEAOID, pg_sys::BYTEAOID, pg_sys::TIMESTAMPTZOID,
             pg_sys::TEXTARRAYOID,
@@ -113,34 +120,25 @@ thread_local! {
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
     static POSTPONED: Statement = const { Statement::new(
-        "update @calendar_accounts
+        concat!(
+            "update @calendar_accounts
          set last_error = $3,
              refresh_failures = refresh_failures + 1,
              refresh_not_before = clock_timestamp() + make_interval(secs => $4),
              refresh_until = null
-         where account_id = any (array(
-             select account_id
-             from @calendar_accounts
-             where account_id = $1
-               and token_generation = $2
-             for update skip locked
-         ))",
+         ", of_generation!()
+        ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID, pg_sys::FLOAT8OID],
     ) };
     static LOST: Statement = const { Statement::new(
-        "update @calendar_accounts
+        concat!(
+            "update @calendar_accounts
          set status = 'reauth_required',
              last_error = $3,
              refresh_until = null,
              refresh_not_before = null
-         where account_id = any (array(
-             select account_id
-             from @calendar_accounts
-             where account_id = $1
-               and token_generation = $2
-               and status = 'active'
-             for update skip locked
-         ))",
+         ", of_generation!("and status = 'active'")
+        ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID, pg_sys::TEXTOID],
     ) };
     // Those that another transaction is at are told by their next pull.
@@ -195,15 +193,11 @@ thread_local! {
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
     static WORKED: Statement = const { Statement::new(
-        "update @calendar_accounts
+        concat!(
+            "update @calendar_accounts
          set rejected_generation = null
-         where account_id = any (array(
-             select account_id
-             from @calendar_accounts
-             where account_id = $1
-               and token_generation = $2
-             for update skip locked
-         ))",
+         ", of_generation!()
+        ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
     static LOG: Statement = const { Statement::new(

@@ -99,34 +99,35 @@ fn answer(provider: &str, request: &Request, events: &[Value], beside: &Value) -
         page[name] = value.clone();
     }
     if page["endless"] == true {
-        // Another page each time, with a megabyte beside its events.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        page["filler"] = json!("x".repeat(1_000_000));
-        for (of, name, value) in [
-            ("google", "nextPageToken", json!(number.to_string())),
-            (
-                "microsoft",
-                "@odata.nextLink",
-                json!(format!("http://{}/v1/me/calendarView/delta?$skiptoken={number}", request.headers["host"])),
-            ),
-            ("notion", "next_cursor", json!(number.to_string())),
-        ] {
-            if of == provider {
-                page[name] = value;
-            }
-        }
-        page["has_more"] = json!(true);
-        for name in ["nextSyncToken", "@odata.deltaLink"] {
-            page[name] = Value::Null;
-        }
-        let list = match provider {
-            "google" => "items",
-            "microsoft" => "value",
-            _ => "results",
-        };
-        page[list] = json!([event(provider, &format!("endless{number}"), "Endless")]);
+        page = endless(provider, page, &request.headers["host"]);
     }
     Reply::json(200, &page)
+}
+
+/// One of pages without end, with a megabyte beside its event.
+fn endless(provider: &str, mut page: Value, host: &str) -> Value {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    page["filler"] = json!("x".repeat(1_000_000));
+    for (of, name, value) in [
+        ("google", "nextPageToken", json!(number.to_string())),
+        ("microsoft", "@odata.nextLink", json!(format!("http://{host}/v1/me/calendarView/delta?$skiptoken={number}"))),
+        ("notion", "next_cursor", json!(number.to_string())),
+    ] {
+        if of == provider {
+            page[name] = value;
+        }
+    }
+    page["has_more"] = json!(true);
+    for name in ["nextSyncToken", "@odata.deltaLink"] {
+        page[name] = Value::Null;
+    }
+    let list = match provider {
+        "google" => "items",
+        "microsoft" => "value",
+        _ => "results",
+    };
+    page[list] = json!([event(provider, &format!("endless{number}"), "Endless")]);
+    page
 }
 
 /// A segment of an address.
