@@ -183,7 +183,7 @@ fn a_calendar_that_is_emptied_here_has_no_series_left_anywhere() {
     for connect in ALL {
         let mut world = World::start(connect);
         world.series_of_ours();
-        world.there.add(&Plan { number: 2, ..plan() }, "theirs");
+        world.there.add_series(&Plan { number: 2, ..plan() }, "theirs");
         world.settle();
         world.run("truncate calendar_events");
         world.assert_both(&[]);
@@ -205,7 +205,7 @@ fn a_calendar_that_is_emptied_here_has_no_series_left_anywhere() {
 fn an_occurrence_that_was_cancelled_there_stays_so_by_whatever_rule_until_it_is_scheduled_again() {
     const DAILY: &str = "RRULE:FREQ=DAILY;COUNT=5";
     let but_one = ["0 standup", "1 standup", "3 standup", "4 standup"];
-    let mut world = World::start(there::google);
+    let mut world = World::start(series::google);
     world.series_of_ours();
     world.there.cancel_one(&world.one_there(2));
     world.assert_both(&but_one);
