@@ -129,8 +129,8 @@ comment on column calendar_events.organizer is 'address or name of the organizer
 comment on column calendar_events.attendees is 'list of objects with address, name and response';
 comment on column calendar_events.related_table is 'the attached table that the event''s interaction stands in (the root table, never a partition)';
 comment on column calendar_events.related_id is 'interaction_id of the event''s interaction';
-comment on column calendar_events.connection_id is 'the outside calendar that it came from; NULL for interactions and for what an application upserts';
-comment on column calendar_events.external_source is 'ics, powerautomate, google, microsoft, notion or the application''s own word';
+comment on column calendar_events.connection_id is 'the outside calendar that it came from; NULL for what is of here: interactions, what an application upserts or plain SQL writes';
+comment on column calendar_events.external_source is 'ics, powerautomate, google, microsoft, notion or the application''s own word; NULL for interactions and plain SQL';
 comment on column calendar_events.external_id is 'the origin''s identifier; over 1,024 bytes it is sha256:<hex> of it';
 comment on column calendar_events.ical_uid is 'RFC 5545 UID, the same for one meeting in every calendar that shows it';
 comment on column calendar_events.sequence is 'RFC 5545 SEQUENCE: revision count of the organizer';

@@ -8,12 +8,12 @@ create table calendar_installation (
     installed_at timestamptz not null default now()
 );
 comment on table calendar_installation is
-    'one row that names the server and the database this calendar belongs to; where it differs, this is a restored copy and nothing is sent out';
+    'one row that names the server and the database this calendar belongs to; where it differs, this is a restored copy: nothing is pulled, and nothing sent out';
 comment on column calendar_installation.only_row is 'allows one row';
 comment on column calendar_installation.system_identifier is 'pg_control_system().system_identifier of the server';
 comment on column calendar_installation.database_oid is 'oid of the database';
 comment on column calendar_installation.salt is 'random, never changed; keys hashes of what must not be guessed';
-comment on column calendar_installation.installed_at is 'when the first table was attached, calendar subscribed to, imported or published, or event handed in';
+comment on column calendar_installation.installed_at is 'when the first table was attached, calendar subscribed to, imported or published, application registered, account added or event handed in';
 
 create table calendar_tracked_tables (
     tracked_id uuid not null default calendar_uuid_v7() primary key,

@@ -57,15 +57,15 @@ create index calendar_connections_due_idx on calendar_connections (next_poll_at)
 create index calendar_connections_senders_idx on calendar_connections (user_id collate "C")
     where account_id is not null and direction <> 'pull' and status <> 'removed';
 
-comment on table calendar_connections is 'outside calendars, each pulled on its own schedule into one user''s events';
+comment on table calendar_connections is 'outside calendars of one user each, by URL or by an account: pulled on their own schedule, and sent to by direction';
 comment on column calendar_connections.connection_id is 'key; time-ordered (UUIDv7)';
-comment on column calendar_connections.user_id is 'owner of what is pulled';
+comment on column calendar_connections.user_id is 'owner of what is pulled, and of what is sent';
 comment on column calendar_connections.name is 'the owner''s name for it';
 comment on column calendar_connections.provider is 'ics, powerautomate, google, microsoft or notion';
 comment on column calendar_connections.account_id is 'the login that it is reached by; NULL for a plain URL';
 comment on column calendar_connections.external_calendar_id is 'the provider''s identifier of the calendar';
-comment on column calendar_connections.url is 'address of the calendar, AES-256-GCM ciphertext';
-comment on column calendar_connections.url_host is 'scheme and host of the address, for views and logs';
+comment on column calendar_connections.url is 'address of the calendar, AES-256-GCM ciphertext; NULL for one that is reached by an account';
+comment on column calendar_connections.url_host is 'scheme, host and port of what is asked, for views and logs';
 comment on column calendar_connections.url_hash is 'keyed hash of the address, to find it again';
 comment on column calendar_connections.calendar_name is 'what the calendar calls itself';
 comment on column calendar_connections.time_zone is 'zone of times that the calendar gives without one';
@@ -74,7 +74,7 @@ comment on column calendar_connections.direction is 'pull, push or both';
 comment on column calendar_connections.visibility is 'what is sent out: details, or busy (time only)';
 comment on column calendar_connections.conflict_policy is 'who wins where both sides changed: last_write, local, remote or manual';
 comment on column calendar_connections.filter is 'which events are sent out';
-comment on column calendar_connections.options is 'the provider''s own settings';
+comment on column calendar_connections.options is 'mirror_from, properties (Notion), and what was learned of the calendar';
 comment on column calendar_connections.pending_location is 'where the answer of a flow that is still running will be, AES-256-GCM ciphertext; NULL for none';
 comment on column calendar_connections.pending_since is 'when that flow was started';
 comment on column calendar_connections.poll_interval is 'time between polls; NULL for the setting''s, or refresh_hint where that is longer';

@@ -51,7 +51,7 @@ comment on column calendar_event_links.local_version is 'content hash of the ite
 comment on column calendar_event_links.remote_version is 'version of the item there when both sides last agreed';
 comment on column calendar_event_links.base is 'what both sides last agreed on: {"local": item here, "remote": item as it was read from there, if it differs}';
 comment on column calendar_event_links.revision is 'counts the times that it was created there';
-comment on column calendar_event_links.last_sync_at is 'when it was last found or brought in line';
+comment on column calendar_event_links.last_sync_at is 'when it was last found or brought in line; -infinity: to be compared and sent anew';
 comment on column calendar_event_links.last_sync_error is 'why it could not be; NULL after a success';
 comment on column calendar_event_links.retry_count is 'tries that failed in a row';
 comment on column calendar_event_links.conflict_data is 'both versions of the last conflict, which fields it was about, and who won by what policy';

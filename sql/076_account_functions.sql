@@ -1,7 +1,7 @@
 -- What the functions on accounts do.
 
 comment on function calendar_oauth_register(text, text, text, jsonb) is
-    'says how this application is registered at a provider (google, microsoft or notion), in place of what was said before; options: redirect_uris, scopes, api_url, authorize_url, token_url, revoke_url, for microsoft tenant; administrators only';
+    'says how this application is registered at a provider (google, microsoft or notion), in place of what was said before; options: redirect_uris, scopes, api_url, authorize_url, token_url, revoke_url, for microsoft tenant; for the extension''s owner alone';
 comment on function calendar_oauth_begin(text, text, text) is
     'the URL to send a user to who is to log in at a provider; redirect_uri must be a registered one. Good for ten minutes, once, for this user';
 comment on function calendar_oauth_finish(text, text, text) is

@@ -17,7 +17,7 @@ type Text = GucSetting<Option<CString>>;
 pub static USER_ID: Text = Text::new(None);
 /// File with the keys that secrets are encrypted with: 32 bytes in base64, one key a line, newest first.
 pub static ENCRYPTION_KEY_FILE: Text = Text::new(None);
-/// Pulls due calendars in the background.
+/// Pulls due calendars, and sends what is queued, in the background.
 pub static WORKER: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Databases that get a worker: * or a comma-separated list.
 pub static WORKER_DATABASES: Text = Text::new(Some(c"*"));
@@ -47,7 +47,7 @@ pub static HTTP_PROXY: Text = Text::new(None);
 pub static EXPAND_BACK: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
 /// How far ahead instances of a series are stored, in seconds.
 pub static EXPAND_AHEAD: GucSetting<i32> = GucSetting::<i32>::new(365 * DAY);
-/// How old an interaction may be and still get an event, in seconds.
+/// How old an interaction may be and still get an event, and an event and still be sent for the first time, in seconds.
 pub static SYNC_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
 /// Zone of dates and of times without a zone, where nothing else says it.
 pub static TIME_ZONE: Text = Text::new(Some(c"UTC"));
@@ -55,7 +55,7 @@ pub static TIME_ZONE: Text = Text::new(Some(c"UTC"));
 pub static MAX_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(3);
 /// Calls of calendar_sync_now in a minute for one user.
 pub static MANUAL_SYNC_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(10);
-/// How long the log is kept, in seconds.
+/// How long the log, and what was deleted, is kept, in seconds.
 pub static LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(90 * DAY);
 /// How long finished operations of the queue are kept, in seconds.
 pub static QUEUE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * DAY);
@@ -78,7 +78,7 @@ pub fn register() {
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
-    flag(c"calendar_sync.worker", c"Pulls due calendars in the background.", &WORKER, GucContext::Sighup);
+    flag(c"calendar_sync.worker", c"Pulls due calendars, and sends what is queued, in the background.", &WORKER, GucContext::Sighup);
     text(
         c"calendar_sync.worker_databases",
         c"Databases that get a worker: * or a comma-separated list.",
@@ -185,7 +185,7 @@ pub fn register() {
     );
     int(
         c"calendar_sync.sync_window",
-        c"How old an interaction may be and still get an event.",
+        c"How old an interaction may be and still get an event, and an event and still be sent for the first time.",
         &SYNC_WINDOW,
         0..=68 * 365 * DAY,
         GucContext::Suset,
@@ -216,7 +216,7 @@ pub fn register() {
     );
     int(
         c"calendar_sync.log_retention",
-        c"How long the log is kept.",
+        c"How long the log, and what was deleted, is kept.",
         &LOG_RETENTION,
         DAY..=68 * 365 * DAY,
         GucContext::Suset,

@@ -1,4 +1,4 @@
-//! A background worker of a moment, for what must be committed whatever becomes of the session's transaction. Needs a free
+//! A short-lived background worker, for what must be committed whatever becomes of the session's transaction. Needs a free
 //! slot of max_worker_processes, and no shared_preload_libraries.
 
 use std::time::Duration;

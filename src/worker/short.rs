@@ -1,4 +1,4 @@
-//! What the background workers of a moment begin with. Sessions start them: [`crate::sync::short_worker`].
+//! What short-lived background workers begin with. Sessions start them: [`crate::sync::short_worker`].
 
 use std::ffi::CStr;
 
