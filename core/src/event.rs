@@ -25,6 +25,18 @@ pub enum Body {
     Overrides(Vec<Override>),
 }
 
+impl Body {
+    /// Whether it does not take place; of a series, none of what follows its rule.
+    pub fn is_cancelled(&self) -> bool {
+        let event = match self {
+            Self::Single(event) => Some(&**event),
+            Self::Series(series) => Some(&series.template),
+            Self::Overrides(overrides) => overrides.first().map(|one| &one.event),
+        };
+        event.is_some_and(|event| event.details.event_status == EventStatus::Cancelled)
+    }
+}
+
 /// One dated event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {

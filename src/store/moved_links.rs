@@ -70,12 +70,29 @@ thread_local! {
          where l.event_id = r.old_event or l.series_id = r.old_series",
         &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
+    // What waits of the new one already is the later word.
     static REPLACE_OPERATIONS: Statement = const { Statement::new(
-        "update @calendar_sync_queue q
+        "with replaced as materialized (
+             select q.queue_id, r.new_event, r.new_series, exists (
+                 select
+                 from @calendar_sync_queue n
+                 where n.connection_id = q.connection_id
+                   and n.status = 'pending'
+                   and (n.event_id = r.new_event or n.series_id = r.new_series)
+             ) as waits
+             from unnest($1, $2, $3, $4) r (old_event, old_series, new_event, new_series)
+             join @calendar_sync_queue q on q.event_id = r.old_event or q.series_id = r.old_series
+             where q.status = 'pending'
+         ),
+         needless as (
+             delete from @calendar_sync_queue
+             where queue_id in (select queue_id from replaced where waits)
+         )
+         update @calendar_sync_queue q
          set event_id = r.new_event, series_id = r.new_series
-         from unnest($1, $2, $3, $4) r (old_event, old_series, new_event, new_series)
-         where q.status = 'pending'
-           and (q.event_id = r.old_event or q.series_id = r.old_series)",
+         from replaced r
+         where q.queue_id = r.queue_id
+           and not r.waits",
         &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
     static TOUCH: Statement = const { Statement::new(

@@ -36,7 +36,8 @@ pub(super) struct Terms {
 /// What is to become of items of one kind at the connections that they concern.
 ///
 /// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `lives`: it takes place.
-/// `which`: the connections that are meant, as a condition on connection_id. What came from a connection is never new there.
+/// `which`: the connections that are meant, as a condition on connection_id. What came from a connection is new there only
+/// after it was deleted there: an edit elsewhere has brought it back.
 macro_rules! operations {
     (
         id: $id:literal, table: $table:literal, end: $end:literal, single: $single:literal,
@@ -46,7 +47,17 @@ macro_rules! operations {
             "with item (id) as materialized (", $item, "),
              wanted as materialized (
                  select t.", $id, " as id, c.connection_id, t.changed_at,
-                     ", $end, " > $2 and t.connection_id is distinct from c.connection_id as may_be_new
+                     ", $end, " > $2
+                         and (
+                             t.connection_id is distinct from c.connection_id
+                             or exists (
+                                 select
+                                 from @calendar_event_links g
+                                 where g.", $id, " = t.", $id, "
+                                   and g.connection_id = c.connection_id
+                                   and g.sync_status = 'deleted'
+                             )
+                         ) as may_be_new
                  ", belonging!(id: $id, table: $table, single: $single, lives: $lives, item: "item i"), "
                    and c.connection_id ", $which, "
              ),

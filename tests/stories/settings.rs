@@ -221,3 +221,78 @@ fn a_calendar_that_is_only_sent_to_is_written_over_as_a_whole_and_pulled_later_s
     assert!(linked.remote()[0]["location"].is_null());
     assert_eq!(text(&mut linked.client, "select title || coalesce(location, '') from calendar_events"), "One");
 }
+
+/// A second calendar; each mirrors the other.
+fn mirrored(linked: &mut Linked) {
+    linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
+    let first = text(&mut linked.client, "select name from calendar_connections");
+    let options = json!({ "mirror_from": [first] });
+    let connect_second = "select calendar_connect($1, 'second', options => $2)";
+    linked.client.execute(connect_second, &[&linked.account, &options]).expect("the second");
+    connect(linked, "both", "details", &json!({ "mirror_from": ["Second"] }));
+}
+
+#[test]
+fn what_is_deleted_where_it_came_from_and_edited_in_the_calendar_that_mirrors_that_comes_back_in_both() {
+    let mut linked = linked("both");
+    mirrored(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).insert(theirs("Theirs"));
+    sync(&mut linked);
+    let copy = linked.google.calendar("second").events()[0]["id"].as_str().expect("an id").to_owned();
+    linked.google.calendar("second").edit(&copy, json!({ "summary": "Edited in the copy" }));
+    linked.google.calendar(LINKED_CALENDAR).delete(&id_there(&linked));
+    sync(&mut linked);
+    assert_eq!(
+        text(&mut linked.client, "select title || ' ' || sync_status from calendar_events"),
+        "Edited in the copy synced"
+    );
+    assert_eq!(linked.google.calendar("second").events()[0]["summary"], "Edited in the copy");
+    assert_eq!(linked.remote_titles(), ["Edited in the copy"]);
+}
+
+#[test]
+fn what_is_edited_where_it_came_from_and_deleted_here_comes_back_once_also_where_calendars_mirror_each_other() {
+    let mut linked = linked("both");
+    mirrored(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).insert(theirs("Theirs"));
+    sync(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "summary": "Edited there" }));
+    linked.client.execute("delete from calendar_events", &[]).expect("delete");
+    sync(&mut linked);
+    assert_eq!(text(&mut linked.client, "select string_agg(title, ' ') from calendar_events"), "Edited there");
+    assert_eq!(linked.remote_titles(), ["Edited there"]);
+    let copies = linked.google.calendar("second").events();
+    assert_eq!(copies.iter().map(|copy| &copy["summary"]).collect::<Vec<_>>(), ["Edited there"]);
+}
+
+#[test]
+fn what_a_filter_leaves_out_and_takes_in_again_before_it_went_is_there_also_if_it_was_deleted_there_meanwhile() {
+    let mut linked = linked("both");
+    linked.upsert_titled("1", "One");
+    sync(&mut linked);
+    connect(&mut linked, "both", "details", &json!({ "filter": { "external_source": ["other"] } }));
+    linked.google.calendar(LINKED_CALENDAR).delete(&id_there(&linked));
+    connect(&mut linked, "both", "details", &json!({}));
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["One"]);
+    assert_eq!(text(&mut linked.client, "select title from calendar_events where sync_status <> 'deleted'"), "One");
+}
+
+#[test]
+fn what_an_edit_there_brings_back_here_stays_there_no_longer_than_the_filter_lets_it() {
+    let mut linked = linked("both");
+    linked.upsert_titled("1", "One");
+    sync(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "summary": "Edited there" }));
+    linked
+        .client
+        .execute("update calendar_events set sync_status = 'deleted', event_status = 'cancelled'", &[])
+        .expect("deleted");
+    connect(&mut linked, "both", "details", &json!({ "filter": { "external_source": ["other"] } }));
+    sync(&mut linked);
+    assert_eq!(
+        text(&mut linked.client, "select title || ' ' || sync_status from calendar_events"),
+        "Edited there synced"
+    );
+    assert!(linked.remote().is_empty());
+}

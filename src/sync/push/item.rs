@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use calendar_sync_core::event::{Body, Event, EventStatus};
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
@@ -49,17 +48,4 @@ impl Items {
     pub fn link(&self, item: ItemId) -> Option<&Link> {
         self.links.get(&item)
     }
-}
-
-/// The event itself, or what occurrences of a series are unless they say otherwise.
-pub fn main_event(body: &Body) -> Option<&Event> {
-    match body {
-        Body::Single(event) => Some(event),
-        Body::Series(series) => Some(&series.template),
-        Body::Overrides(overrides) => overrides.first().map(|one| &one.event),
-    }
-}
-
-pub fn is_cancelled(body: &Body) -> bool {
-    main_event(body).is_some_and(|event| event.details.event_status == EventStatus::Cancelled)
 }

@@ -5,7 +5,7 @@ use chrono::Utc;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::item::{Items, is_cancelled};
+use super::item::Items;
 use super::payload::Writer;
 use super::{MOST, Operation, Purpose};
 use crate::errors::SqlResult;
@@ -137,7 +137,7 @@ impl Planner<'_> {
         let base = link.and_then(|link| link.base.as_ref());
         match self.items.standing(taken.item) {
             // What was cancelled there as well is no news.
-            Some(standing) if !is_cancelled(&standing.body) || base.is_some_and(|base| is_cancelled(&base.local)) => {
+            Some(standing) if !standing.body.is_cancelled() || base.is_some_and(|base| base.local.is_cancelled()) => {
                 self.write(standing, link).unwrap_or_else(Plan::Cannot)
             }
             _ => delete(self.connection, taken, link),

@@ -17,7 +17,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{delivery, events, instances, kept, moved_links, series, waiting};
+use crate::store::{belonging, delivery, events, instances, kept, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -139,6 +139,8 @@ struct Plan {
     needless: Vec<ItemId>,
     /// It stays here.
     kept: Vec<ItemId>,
+    /// It was to be deleted there; by what is said of the calendar now it may belong there again.
+    as_wanted: Vec<ItemId>,
     /// It was changed here since: an edit beats a delete.
     anew: Vec<(Link, Value)>,
     /// It was changed here since, and does not.
@@ -197,6 +199,9 @@ impl Plan {
         // It was to be deleted there since it belongs there no more, or does not take place: that is done.
         if waiting.is_some_and(|waiting| waiting.is_delete) {
             self.let_go(&link);
+            if !standing.body.is_cancelled() {
+                self.as_wanted.push(link.item);
+            }
             return;
         }
         // Whoever brings it back will see what is there.
@@ -258,7 +263,9 @@ impl Plan {
         delivery::anew(installation, &self.anew.iter().map(|(link, _)| link.link_id).collect::<Vec<_>>())?;
         moved_links::keep_conflicts(installation, &self.anew, now)?;
         moved_links::keep_conflicts(installation, &self.lost, now)?;
-        let create: Vec<(&str, ItemId)> = self.anew.iter().map(|(link, _)| ("create", link.item)).collect();
+        let wanted = belonging::among(installation, connection, &self.as_wanted)?;
+        let create = self.anew.iter().map(|(link, _)| link.item).chain(wanted);
+        let create: Vec<(&str, ItemId)> = create.map(|item| ("create", item)).collect();
         waiting::need(installation, connection, &create, settings::MAX_RETRIES.get())?;
         let conflicts = || self.anew.iter().chain(&self.lost);
         run.counts.conflicts += i32::try_from(conflicts().count()).unwrap_or(i32::MAX);

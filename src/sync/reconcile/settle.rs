@@ -112,12 +112,7 @@ fn base(link: &Link, standing: &Standing, remote: &Body) -> Base {
 /// It was there no more, and is again. If that was because it does not take place, it is to take place again.
 fn come_back(local: &Body, remote: &Body) -> Base {
     let assumed = assumed(local, remote);
-    let status = |body: &Body| match body {
-        Body::Single(event) => Some(event.details.event_status),
-        Body::Series(series) => Some(series.template.details.event_status),
-        Body::Overrides(_) => None,
-    };
-    if status(local) != Some(EventStatus::Cancelled) {
+    if !local.is_cancelled() {
         return assumed;
     }
     let mut before = assumed.remote().clone();

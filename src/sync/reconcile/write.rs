@@ -19,7 +19,7 @@ use crate::store::items::{self, Standing};
 use crate::store::links::{self, ItemId, Link};
 use crate::store::moved_links::{self, Moved, Named};
 use crate::store::reconciled::{self, Row};
-use crate::store::{Source, events, guarded, instances, series, waiting};
+use crate::store::{Source, belonging, events, guarded, instances, series, waiting};
 use crate::sync::apply::{self, Action, Terms};
 use crate::zones::PgZones;
 
@@ -306,6 +306,7 @@ fn store_whole(run: &mut Run, tasks: Vec<Task>, done: &mut Vec<(Task, ItemId)>) 
 fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
     let (mut moved, mut needed, mut needless, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut healed_events, mut healed_series, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    let mut back = Vec::new();
     for (task, item) in done {
         let Task { known, remote, agreed } = task;
         let is_here = known.standing.as_ref().is_some_and(|standing| !standing.deleted);
@@ -318,6 +319,9 @@ fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
         // It came back as another row: so it has for every calendar.
         if known.standing.is_none() && item != known.link.item {
             replaced.push((known.link.item, item));
+        }
+        if agreed.write.is_some() && !is_here {
+            back.push(item);
         }
         if known.link.status == "error" && is_here {
             healed_events.extend(item.event());
@@ -346,10 +350,21 @@ fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
     moved_links::move_on(installation, &moved, run.now)?;
     moved_links::replace(installation, &replaced)?;
     waiting::drop(installation, connection, &needless)?;
+    needed.extend(strangers(run, &back)?.into_iter().map(|item| ("delete", item)));
     waiting::need(installation, connection, &needed, settings::MAX_RETRIES.get())?;
     moved_links::name_occurrences(installation, connection, &named, run.now)?;
     events::mark(installation, &healed_events, "synced", run.now)?;
     series::mark(installation, &healed_series, "synced", run.now)?;
     instances::heal(installation, &healed_series, run.now)?;
     Ok(())
+}
+
+/// Those of the items that are here again by what was done there, and by what is said of that calendar now belong there no
+/// more.
+fn strangers(run: &Run, back: &[ItemId]) -> SqlResult<Vec<ItemId>> {
+    if back.is_empty() || !run.pushes() {
+        return Ok(Vec::new());
+    }
+    let belonging = belonging::among(run.installation, run.connection.id, back)?;
+    Ok(back.iter().copied().filter(|item| !belonging.contains(item)).collect())
 }

@@ -54,6 +54,8 @@ struct Item {
     moot: Vec<Edit>,
     /// The last delete on a side, with what was to be seen there.
     deleted: BTreeMap<Side, BTreeSet<String>>,
+    /// What was to be seen by those who have deleted it, also where it was back later.
+    given_up: Vec<BTreeSet<String>>,
     /// Whether it is there afterwards nobody can say: it was deleted by two who knew nothing of each other.
     is_doubtful: bool,
 }
@@ -88,6 +90,7 @@ impl Ledger {
             replaced: BTreeSet::new(),
             moot: Vec::new(),
             deleted: BTreeMap::new(),
+            given_up: Vec::new(),
             is_doubtful: false,
         };
         self.items.insert(number, item);
@@ -109,6 +112,7 @@ impl Ledger {
         let seen = item.seen.entry(side).or_default();
         seen.extend(before.values().cloned());
         item.deleted.insert(side, seen.clone());
+        item.given_up.push(seen.clone());
         item.moot.extend(item.edits.remove(&side).unwrap_or_default());
     }
 
@@ -184,6 +188,7 @@ impl Item {
         self.seen.clear();
         self.replaced.clear();
         self.moot.clear();
+        self.given_up.clear();
         self.is_doubtful = false;
         // What concerned that calendar alone stays as it is.
         let let_go: Vec<Side> = self.deleted.keys().copied().filter(|side| !self.ends_with(*side)).collect();
@@ -232,7 +237,8 @@ impl Item {
         }
         let mut must = Some(true);
         for (side, seen) in self.deleted.iter().filter(|(side, _)| self.ends_with(**side)) {
-            let beats = |edit: &&Edit| !seen.contains(&edit.value) && !is_noted(noted, &edit.value);
+            let has_lost = |value: &String| self.replaced.contains(value) || is_noted(noted, value);
+            let beats = |edit: &&Edit| !seen.contains(&edit.value) && !has_lost(&edit.value);
             let others = Side::ALL.into_iter().filter(|other| other != side && !self.deleted.contains_key(other));
             let edits: Vec<&Edit> = others.flat_map(|other| self.lasts(other)).filter(beats).collect();
             if self.is_doubtful || !edits.is_empty() && edits.iter().all(|edit| edit.unheard) {
@@ -252,7 +258,8 @@ impl Item {
         }
         let counts = |other: &Side| *other != side && (self.origin == Origin::Either || *other == Side::Here);
         let others = Side::ALL.into_iter().filter(counts);
-        !others.flat_map(|other| self.lasts(other)).any(|edit| !seen.contains(&edit.value))
+        let is_news = |edit: &Edit| !seen.contains(&edit.value) && !self.replaced.contains(&edit.value);
+        !others.flat_map(|other| self.lasts(other)).any(is_news)
     }
 
     fn edits_of(&self, side: Side) -> &[Edit] {
@@ -272,25 +279,36 @@ impl Item {
         if self.moot.iter().any(|edit| edit.field == field && edit.value == value) {
             return None;
         }
-        let last: Vec<&Edit> = Side::ALL.into_iter().filter_map(|side| self.last(side, field)).collect();
+        let last: Vec<(Side, &Edit)> =
+            Side::ALL.into_iter().filter_map(|side| Some((side, self.last(side, field)?))).collect();
         if last.is_empty() {
             let agreed = self.agreed.get(&field).map_or("nothing", String::as_str);
             return (agreed != value).then(|| format!("{field:?} was {agreed}, and it is {value}"));
         }
-        // What was known before stands again.
-        let may_be_overwritten = last.iter().all(|edit| edit.unheard)
-            && (self.agreed.get(&field).is_some_and(|agreed| agreed == value) || self.replaced.contains(value));
-        if last.iter().all(|edit| edit.value != value) && !may_be_overwritten {
-            let all: Vec<&str> = last.iter().map(|edit| edit.value.as_str()).collect();
-            return Some(format!("{field:?} is {value}, and was made {}: an edit was lost", all.join(" and ")));
-        }
-        let is_lost = |edit: &&&Edit| {
-            edit.value != value
-                && !edit.unheard
-                && !self.replaced.contains(&edit.value)
-                && !is_noted(noted, &edit.value)
+        let may_be_lost = |(side, edit): &&(Side, &Edit)| {
+            edit.unheard
+                || self.replaced.contains(&edit.value)
+                || is_noted(noted, &edit.value)
+                || self.is_given_up(*side, edit)
         };
-        last.iter().find(is_lost).map(|lost| format!("{field:?} is {value}, and {} was lost silently", lost.value))
+        if last.iter().all(|(_, edit)| edit.value != value) {
+            // What was known before stands again.
+            let was_known =
+                self.agreed.get(&field).is_some_and(|agreed| agreed == value) || self.replaced.contains(value);
+            return (!was_known || !last.iter().all(|one| may_be_lost(&one))).then(|| {
+                let all: Vec<&str> = last.iter().map(|(_, edit)| edit.value.as_str()).collect();
+                format!("{field:?} is {value}, and was made {}: an edit was lost", all.join(" and "))
+            });
+        }
+        let lost = last.iter().find(|one| one.1.value != value && !may_be_lost(one));
+        lost.map(|(_, lost)| format!("{field:?} is {value}, and {} was lost silently", lost.value))
+    }
+
+    /// Whether it went with the event, deleted by somebody who saw it; another calendar, which did not have it, brought the
+    /// event back.
+    fn is_given_up(&self, side: Side, edit: &Edit) -> bool {
+        let all_seen = |seen: &&BTreeSet<String>| self.lasts(side).all(|edit| seen.contains(&edit.value));
+        self.given_up.iter().filter(all_seen).any(|seen| seen.contains(&edit.value))
     }
 
     fn judge_field_of_interaction(&self, field: Field, value: &str, noted: &str) -> Option<String> {

@@ -77,6 +77,10 @@ pub struct Calendar {
     pub settings: Settings,
     pub connection: Uuid,
     account: Uuid,
+    /// Since all was open the last time it was to be told all anew, and it was only sent to: then what is not there any
+    /// more is made there again, and nobody looks whether somebody has deleted it.
+    is_told_anew: bool,
+    was_only_told: bool,
     /// What stands for which event; a block does not say it itself.
     numbers: BTreeMap<String, usize>,
 }
@@ -87,8 +91,16 @@ impl Calendar {
         let register = "select calendar_oauth_register($1, $2, $3, $4)";
         client.execute(register, &[&there.provider(), &id, &secret, &endpoints]).expect("register");
         let account = log_in(client, &*there, user);
-        let mut calendar =
-            Self { there, side, settings: Settings::WHOLE, connection: Uuid::nil(), account, numbers: BTreeMap::new() };
+        let mut calendar = Self {
+            there,
+            side,
+            settings: Settings::WHOLE,
+            connection: Uuid::nil(),
+            account,
+            is_told_anew: false,
+            was_only_told: false,
+            numbers: BTreeMap::new(),
+        };
         calendar.connection = calendar.ask_for(client, &Settings::WHOLE).expect("connect");
         calendar
     }
@@ -99,8 +111,15 @@ impl Calendar {
     /// The provider does not answer as it should: nothing has changed.
     pub fn change(&mut self, client: &mut Client, settings: Settings) -> Result<(), postgres::Error> {
         self.ask_for(client, &settings)?;
+        self.is_told_anew |= settings.busy_only != self.settings.busy_only;
+        self.was_only_told |= settings.direction == "push";
         self.settings = settings;
         Ok(())
+    }
+
+    /// Whether what was deleted there may have been made there again without anybody's edit. All is open now.
+    pub fn may_have_revived(&mut self) -> bool {
+        std::mem::take(&mut self.is_told_anew) & std::mem::take(&mut self.was_only_told)
     }
 
     fn ask_for(&self, client: &mut Client, settings: &Settings) -> Result<Uuid, postgres::Error> {

@@ -31,6 +31,14 @@ struct World {
     user: String,
     calendars: Vec<Calendar>,
     ledger: Ledger,
+    /// What was done since all of it was open the last time, for whoever looks into a failure.
+    diary: Vec<String>,
+}
+
+impl World {
+    fn note(&mut self, what: impl Into<String>) {
+        self.diary.push(what.into());
+    }
 }
 
 struct Model {
@@ -98,7 +106,7 @@ impl Model {
         let sides = [Side::There, Side::Elsewhere];
         let calendars = calendars.into_iter().zip(sides);
         let calendars = calendars.map(|(there, side)| Calendar::connect(&mut self.client, there, side, user)).collect();
-        self.worlds.push(World { user: user.to_owned(), calendars, ledger: Ledger::default() });
+        self.worlds.push(World { user: user.to_owned(), calendars, ledger: Ledger::default(), diary: Vec::new() });
     }
 
     /// A value that was never written before.
@@ -126,6 +134,7 @@ impl Model {
             (60..75, _) => self.change(world, calendar.unwrap_or_default()),
             (75..80, _) => self.pause_or_go_on(world, calendar.unwrap_or_default()),
             (80..84, _) => {
+                self.worlds[world].note("trouble");
                 let World { calendars, ledger, .. } = &mut self.worlds[world];
                 calendars[calendar.unwrap_or_default()].there.trouble(&mut self.random);
                 ledger.broken_off();
@@ -146,6 +155,7 @@ impl Model {
     fn add_here(&mut self, world: usize) {
         let way = *self.random.one_of(&Way::ALL);
         let (number, shown) = self.new_event();
+        self.worlds[world].note(format!("{number} is made here: {way:?}, {shown:?}"));
         let World { user, ledger, .. } = &mut self.worlds[world];
         Here { client: &mut self.client, user }.add(number, way, &shown);
         ledger.created(number, Side::Here, way.origin(), &shown);
@@ -158,6 +168,8 @@ impl Model {
         if calendar.there.entries().len() < MOST_EVENTS {
             calendar.there.add(number, &shown);
             ledger.created(number, calendar.side, Origin::Either, &shown);
+            let side = calendar.side;
+            self.worlds[world].note(format!("{number} is made {side:?}: {shown:?}"));
         }
     }
 
@@ -166,6 +178,7 @@ impl Model {
         let value = self.value(field);
         let all = self.here(world);
         let Some((number, (_, way, before))) = pick(&mut self.random, all) else { return };
+        self.worlds[world].note(format!("{number} is given {value} here ({way:?}), was {before:?}"));
         let World { user, ledger, .. } = &mut self.worlds[world];
         Here { client: &mut self.client, user }.edit(number, way, field, &value);
         ledger.edited(number, Side::Here, &before, field, &value);
@@ -185,11 +198,14 @@ impl Model {
             _ => ledger.edited(*number, calendar.side, shown, field, &value),
         }
         calendar.there.edit(id, field, &value);
+        let side = calendar.side;
+        self.worlds[world].note(format!("{number} is given {value} {side:?}, was {shown:?}"));
     }
 
     fn delete_here(&mut self, world: usize) {
         let all = self.here(world);
         let Some((number, (_, way, before))) = pick(&mut self.random, all) else { return };
+        self.worlds[world].note(format!("{number} is deleted here ({way:?}), was {before:?}"));
         let World { user, ledger, .. } = &mut self.worlds[world];
         Here { client: &mut self.client, user }.delete(number, way, &mut self.random);
         ledger.deleted(number, Side::Here, &before);
@@ -207,6 +223,8 @@ impl Model {
         if entry.is_block() || here.get(&number).is_some_and(|event| !calendar.takes(event)) {
             ledger.doubt(number);
         }
+        let side = calendar.side;
+        self.worlds[world].note(format!("{number} is deleted {side:?}, was {:?}", entry.shown));
     }
 
     /// Something else is said of a calendar; unless its provider is in trouble.
@@ -216,6 +234,8 @@ impl Model {
     }
 
     fn connect_as(&mut self, world: usize, calendar: usize, settings: Settings) -> Result<(), postgres::Error> {
+        let side = self.worlds[world].calendars[calendar].side;
+        self.worlds[world].note(format!("{side:?} is connected as {settings:?}"));
         let World { calendars, ledger, .. } = &mut self.worlds[world];
         let calendar = &mut calendars[calendar];
         calendar.change(&mut self.client, settings)?;
@@ -234,21 +254,28 @@ impl Model {
 
     fn pause_or_go_on(&mut self, world: usize, calendar: usize) {
         let call = if self.random.chance(0.5) { "calendar_pause" } else { "calendar_continue" };
-        let connection = self.worlds[world].calendars[calendar].connection;
+        let Calendar { connection, side, .. } = self.worlds[world].calendars[calendar];
+        self.worlds[world].note(format!("{side:?}: {call}"));
         self.client.execute(&format!("select {call}($1)"), &[&connection]).expect(call);
     }
 
     /// Never in a transaction that is rolled back, as in the other model: what was made there by one that is undone, and then
     /// is only pulled from there, is known to come back as theirs.
     fn sync(&mut self, world: usize) {
-        let World { user, calendars, ledger } = &mut self.worlds[world];
+        let World { user, calendars, ledger, diary } = &mut self.worlds[world];
         let force = self.random.chance(0.05);
         // What is there is here again, then.
         if force && calendars.iter().any(|calendar| calendar.settings.direction == "pull") {
             ledger.doubt_deleted(Side::Here);
         }
-        self.client.query("select * from calendar_sync_now($1, $2)", &[user, &force]).expect("a report");
+        diary.push(format!("sync, force {force}: {}", report(&mut self.client, user, force)));
     }
+}
+
+/// Syncs; what came of it.
+fn report(client: &mut Client, user: &str, force: bool) -> String {
+    let sync = "select coalesce(string_agg(r::text, '; '), '') from calendar_sync_now($1, $2) r";
+    client.query_one(sync, &[&user, &force]).expect("a report").get(0)
 }
 
 fn pick<T>(random: &mut Random, all: impl IntoIterator<Item = T>) -> Option<T> {

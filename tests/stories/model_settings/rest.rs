@@ -27,6 +27,7 @@ impl Model {
                 self.connect_as(world, place, Settings { policy, ..Settings::WHOLE }).expect("it is open");
             }
         }
+        self.worlds[world].note(format!("step {step}: at rest, whole {whole}"));
         let before = self.before(world);
         self.sync_until_nothing_is_left(world, step);
         let mut wrong = self.compare(world, &before);
@@ -36,12 +37,14 @@ impl Model {
         let World { user, calendars, .. } = &self.worlds[world];
         if !wrong.is_empty() {
             let settings: Vec<&Settings> = calendars.iter().map(|calendar| &calendar.settings).collect();
+            let diary = self.worlds[world].diary.join("\n");
             let trace = Here { client: &mut self.client, user }.trace();
-            panic!("step {step}, {settings:?}, world {world}:\n{}\n{trace}", wrong.join("\n"));
+            panic!("step {step}, {settings:?}, world {world}:\n{}\n{diary}\n{trace}", wrong.join("\n"));
         }
         if whole {
             // Old conflicts are looked through no more.
             self.client.execute("delete from calendar_sync_log where user_id = $1", &[user]).expect("an empty log");
+            self.worlds[world].diary.clear();
         }
     }
 
@@ -70,6 +73,7 @@ impl Model {
             let keep = *self.random.one_of(&["local", "remote"]);
             let resolve = "select calendar_conflict_resolve($1, $2, $3)";
             self.client.execute(resolve, &[&event, &connection, &keep]).expect(resolve);
+            self.worlds[world].note(format!("{event} is decided for {connection}: {keep}"));
         }
         !open.is_empty()
     }
@@ -174,9 +178,12 @@ impl Model {
     fn settle(&mut self, world: usize) -> Vec<String> {
         let here: BTreeMap<usize, Shown> =
             self.here(world).into_iter().map(|(number, (.., shown))| (number, shown)).collect();
-        let World { user, calendars, ledger } = &mut self.worlds[world];
+        let World { user, calendars, ledger, .. } = &mut self.worlds[world];
         let mut there = Vec::new();
         for calendar in calendars {
+            if calendar.may_have_revived() {
+                ledger.doubt_deleted(calendar.side);
+            }
             let entries = calendar.entries(&mut self.client).into_iter();
             there.push((calendar.side, entries.filter_map(|entry| Some((entry.number?, entry.shown))).collect()));
         }
