@@ -9,7 +9,7 @@ use super::datum::{column, uuid, within_scratch};
 use super::links::ItemId;
 use super::outside::execute_on;
 use super::rows::Columns;
-use super::{Installation, Statement};
+use super::{Installation, Statement, queue};
 use crate::errors::SqlResult;
 
 thread_local! {
@@ -50,6 +50,8 @@ pub fn remove(installation: &Installation, connection: &Connection, left: &[Item
         REMOVE_EVENTS.with(|statement| statement.execute(installation, &arguments))
     })?;
     REMOVE_SERIES.with(|statement| execute_on(installation, statement, &series, Vec::new))?;
+    // Calendars that mirror that one may have them by now.
+    queue::changed(installation, &twins, Some(connection.id))?;
     Ok(!twins.is_empty())
 }
 

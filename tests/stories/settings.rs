@@ -284,15 +284,46 @@ fn what_an_edit_there_brings_back_here_stays_there_no_longer_than_the_filter_let
     linked.upsert_titled("1", "One");
     sync(&mut linked);
     linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "summary": "Edited there" }));
-    linked
-        .client
-        .execute("update calendar_events set sync_status = 'deleted', event_status = 'cancelled'", &[])
-        .expect("deleted");
+    let delete = "update calendar_events set sync_status = 'deleted', event_status = 'cancelled'";
+    linked.client.execute(delete, &[]).expect("deleted");
     connect(&mut linked, "both", "details", &json!({ "filter": { "external_source": ["other"] } }));
     sync(&mut linked);
-    assert_eq!(
-        text(&mut linked.client, "select title || ' ' || sync_status from calendar_events"),
-        "Edited there synced"
-    );
+    let here = "select title || ' ' || sync_status from calendar_events";
+    assert_eq!(text(&mut linked.client, here), "Edited there synced");
     assert!(linked.remote().is_empty());
+}
+
+#[test]
+fn what_an_edit_there_brings_back_here_is_shown_there_as_little_as_is_said_by_now() {
+    let mut linked = linked("both");
+    linked.upsert_titled("1", "One");
+    sync(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "location": "Hall 4" }));
+    let delete = "update calendar_events set sync_status = 'deleted', event_status = 'cancelled'";
+    linked.client.execute(delete, &[]).expect("deleted");
+    connect(&mut linked, "both", "busy", &json!({}));
+    sync(&mut linked);
+    let here = "select title || ', ' || location || ', ' || sync_status from calendar_events";
+    assert_eq!(text(&mut linked.client, here), "One, Hall 4, synced");
+    assert_eq!(linked.remote_titles(), ["Busy"]);
+    assert!(linked.remote()[0]["location"].is_null());
+}
+
+#[test]
+fn what_a_rolled_back_sync_made_and_a_pull_took_for_theirs_stays_in_no_calendar_that_mirrors_that_one() {
+    let mut linked = linked("both");
+    mirrored(&mut linked);
+    let first =
+        text(&mut linked.client, "select name from calendar_connections where external_calendar_id <> 'second'");
+    let options = json!({ "mirror_from": [first], "filter": { "external_source": ["google"] } });
+    let connect_second = "select calendar_connect($1, 'second', options => $2)";
+    linked.client.execute(connect_second, &[&linked.account, &options]).expect("the second");
+    linked.upsert_titled("1", "Ours");
+    let mut transaction = linked.client.transaction().expect("a transaction");
+    transaction.query("select * from calendar_sync_now($1)", &[&ADA]).expect("a report");
+    transaction.rollback().expect("rolled back");
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["Ours"]);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 1);
+    assert!(linked.google.calendar("second").events().is_empty());
 }

@@ -159,6 +159,9 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
     };
     let only_busy = link.base.as_ref().is_some_and(|base| base.only_busy);
     let mut base = Base::new(write.clone(), remote.body.clone()).with_visibility(only_busy);
+    // Of a row that is gone it becomes one of this calendar.
+    let origin = known.standing.as_ref().map_or(Some(run.connection.id), |standing| standing.connection_id);
+    let is_shown_otherwise = is_hidden(run.connection, origin, Some(&base)) != only_busy;
     remote.occurrences.iter().for_each(|one| base.learn(one.clone()));
     let conflict = waiting.is_some().then(|| {
         serde_json::json!({
@@ -173,8 +176,8 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
     Ok(Outcome::Agreed(Box::new(Agreed {
         write: Some(write),
         base: Some(base),
-        status: "synced",
-        sends: false,
+        status: if is_shown_otherwise { "pending" } else { "synced" },
+        sends: is_shown_otherwise && run.pushes(),
         conflict,
     })))
 }

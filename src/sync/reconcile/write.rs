@@ -350,7 +350,9 @@ fn follow_up(run: &mut Run, done: Vec<(Task, ItemId)>) -> SqlResult<()> {
     moved_links::move_on(installation, &moved, run.now)?;
     moved_links::replace(installation, &replaced)?;
     waiting::drop(installation, connection, &needless)?;
-    needed.extend(strangers(run, &back)?.into_iter().map(|item| ("delete", item)));
+    let strangers = strangers(run, &back)?;
+    needed.retain(|(_, item)| !strangers.contains(item));
+    needed.extend(strangers.into_iter().map(|item| ("delete", item)));
     waiting::need(installation, connection, &needed, settings::MAX_RETRIES.get())?;
     moved_links::name_occurrences(installation, connection, &named, run.now)?;
     events::mark(installation, &healed_events, "synced", run.now)?;

@@ -56,6 +56,8 @@ struct Item {
     deleted: BTreeMap<Side, BTreeSet<String>>,
     /// What was to be seen by those who have deleted it, also where it was back later.
     given_up: Vec<BTreeSet<String>>,
+    /// It was deleted here; the calendar that brings it back may be the one that it counts as coming from afterwards.
+    is_uprooted: bool,
     /// Whether it is there afterwards nobody can say: it was deleted by two who knew nothing of each other.
     is_doubtful: bool,
 }
@@ -91,6 +93,7 @@ impl Ledger {
             moot: Vec::new(),
             deleted: BTreeMap::new(),
             given_up: Vec::new(),
+            is_uprooted: false,
             is_doubtful: false,
         };
         self.items.insert(number, item);
@@ -114,6 +117,11 @@ impl Ledger {
         item.deleted.insert(side, seen.clone());
         item.given_up.push(seen.clone());
         item.moot.extend(item.edits.remove(&side).unwrap_or_default());
+    }
+
+    /// Which of several calendars it comes from is left open; so is, for good, what a delete in one of them means.
+    pub fn uproot(&mut self, number: usize) {
+        self.item(number).is_uprooted = true;
     }
 
     fn item(&mut self, number: usize) -> &mut Item {
@@ -191,7 +199,7 @@ impl Item {
         self.given_up.clear();
         self.is_doubtful = false;
         // What concerned that calendar alone stays as it is.
-        let let_go: Vec<Side> = self.deleted.keys().copied().filter(|side| !self.ends_with(*side)).collect();
+        let let_go: Vec<Side> = self.deleted.keys().copied().filter(|side| self.is_of_copy(*side)).collect();
         self.deleted = let_go.into_iter().map(|side| (side, BTreeSet::new())).collect();
     }
 
@@ -201,6 +209,11 @@ impl Item {
             Origin::Interaction => side == Side::Here,
             Origin::Either => side == Side::Here || self.home == Side::Here || side == self.home,
         }
+    }
+
+    /// Whether a delete on that side may be one of a copy.
+    fn is_of_copy(&self, side: Side) -> bool {
+        !self.ends_with(side) || self.is_uprooted && side != Side::Here
     }
 
     fn judge(&self, here: Option<&Shown>, calendars: &[(Side, Option<&Shown>)], noted: &str) -> Option<String> {
@@ -236,12 +249,13 @@ impl Item {
             return Some(!self.deleted.contains_key(&Side::Here));
         }
         let mut must = Some(true);
-        for (side, seen) in self.deleted.iter().filter(|(side, _)| self.ends_with(**side)) {
+        for (side, seen) in self.deleted.iter().filter(|(side, _)| self.ends_with(**side) || self.is_uprooted) {
             let has_lost = |value: &String| self.replaced.contains(value) || is_noted(noted, value);
             let beats = |edit: &&Edit| !seen.contains(&edit.value) && !has_lost(&edit.value);
             let others = Side::ALL.into_iter().filter(|other| other != side && !self.deleted.contains_key(other));
             let edits: Vec<&Edit> = others.flat_map(|other| self.lasts(other)).filter(beats).collect();
-            if self.is_doubtful || !edits.is_empty() && edits.iter().all(|edit| edit.unheard) {
+            let is_doubtful = self.is_doubtful || self.is_uprooted && *side != Side::Here;
+            if is_doubtful || !edits.is_empty() && edits.iter().all(|edit| edit.unheard) {
                 must = None;
             } else if edits.is_empty() {
                 return Some(false);
@@ -252,7 +266,7 @@ impl Item {
 
     /// Whether it was deleted in that calendar, which ends nothing, and has not been changed since.
     fn is_let_go(&self, side: Side) -> bool {
-        let Some(seen) = self.deleted.get(&side).filter(|_| !self.ends_with(side)) else { return false };
+        let Some(seen) = self.deleted.get(&side).filter(|_| self.is_of_copy(side)) else { return false };
         if self.is_doubtful {
             return true;
         }

@@ -4,16 +4,17 @@
 //! Some hundred steps here, and none that is broken off; `make model` takes a hundred thousand (MODEL_STEPS), in several
 //! runs at once (MODEL_RUNS), each with a server and choices of its own. MODEL_SEED makes other choices.
 
+pub mod broken_off;
 pub mod here;
 pub mod ledger;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Instant;
 
-use calendar_sync_e2e::{Cluster, FakeGoogle, Random, eventually, worker_of};
+use calendar_sync_e2e::{Cluster, FakeGoogle, Random};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::json;
@@ -242,56 +243,24 @@ impl Model {
         self.client.query("select * from calendar_sync_now($1, $2)", &[&user, &force]).expect("a report");
     }
 
-    /// Ended by a time-out or the end of the session, wherever it is then.
+    /// Ended by a time-out or the end of the session.
     fn sync_for_a_moment(&mut self, world: usize) {
-        self.worlds[world].ledger.broken_off();
-        let user = self.worlds[world].user.clone();
-        let patience = 1 + self.random.below(60);
-        if self.random.chance(0.2) {
-            let mut other = self.cluster.connect("crm");
-            let pid: i32 = other.query_one("select pg_backend_pid()", &[]).expect("its pid").get(0);
-            std::thread::scope(|scope| {
-                scope.spawn(move || {
-                    let _ = other.query("select * from calendar_sync_now($1)", &[&user]);
-                });
-                sleep(Duration::from_millis(patience as u64));
-                self.client.execute("select pg_terminate_backend($1)", &[&pid]).expect("the end of a session");
-            });
-        } else {
-            self.client.batch_execute(&format!("set statement_timeout = {patience}")).expect("a time-out");
-            let _ = self.client.query("select * from calendar_sync_now($1)", &[&user]);
-            self.client.batch_execute("reset statement_timeout").expect("no time-out");
-        }
+        let World { user, ledger, .. } = &mut self.worlds[world];
+        ledger.broken_off();
+        broken_off::for_a_moment(&self.cluster, &mut self.client, &mut self.random, user);
         self.sync(world);
     }
 
-    /// The worker is at all calendars when it, or the whole server, is killed.
     fn crash(&mut self) {
         self.worlds.iter_mut().for_each(|world| world.ledger.broken_off());
-        self.cluster.set("calendar_sync.worker", "on");
-        self.client.batch_execute("select calendar_sync_request()").expect("all are due");
-        let client = &mut self.client;
-        eventually("the worker is there", || worker_of(client, "crm").is_some());
-        let victim = worker_of(&mut self.client, "crm").expect("its pid");
-        sleep(Duration::from_millis(self.random.below(150) as u64));
-        if self.random.chance(0.3) {
-            self.cluster.kill_server();
-        } else {
-            self.cluster.kill(victim);
-        }
-        self.cluster.set("calendar_sync.worker", "off");
-        self.client = self.cluster.connect("crm");
-        let client = &mut self.client;
-        eventually("the worker is gone", || worker_of(client, "crm").is_none());
+        broken_off::crash(&self.cluster, &mut self.client, &mut self.random);
     }
 
     /// In a transaction that is rolled back.
     fn sync_for_nothing(&mut self, world: usize) {
-        self.worlds[world].ledger.broken_off();
-        let user = self.worlds[world].user.clone();
-        let mut transaction = self.client.transaction().expect("a transaction");
-        transaction.query("select * from calendar_sync_now($1)", &[&user]).expect("a report");
-        transaction.rollback().expect("rolled back");
+        let World { user, ledger, .. } = &mut self.worlds[world];
+        ledger.broken_off();
+        broken_off::for_nothing(&mut self.client, user);
         self.sync(world);
     }
 
