@@ -59,6 +59,8 @@ pub struct Link {
     pub revision: i32,
     /// When it was confirmed that it is there no more.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// What that calendar is told has changed: all of it is to be sent anew, and may have been.
+    pub is_told_anew: bool,
 }
 
 impl Link {
@@ -108,7 +110,8 @@ macro_rules! selected {
     (of: $links:literal, $rest:literal) => {
         concat!(
             "select l.link_id, l.connection_id, l.event_id, l.series_id, l.external_id, l.etag, l.sync_status,
-                 l.local_version, l.remote_version, l.base::text, l.revision, l.deleted_at
+                 l.local_version, l.remote_version, l.base::text, l.revision, l.deleted_at,
+                 coalesce(l.last_sync_at = '-infinity', false)
              from ",
             $links,
             " l ",
@@ -392,6 +395,7 @@ fn read(columns: &mut Columns) -> SpiResult<Link> {
         base: columns.json()?,
         revision: columns.int()?.unwrap_or_default(),
         deleted_at: columns.instant()?,
+        is_told_anew: columns.flag()?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What of an item a calendar is told: all of it, or no more than when it takes place.
 
 use calendar_sync_core::busy;
-use calendar_sync_core::event::Body;
+use calendar_sync_core::event::{Body, Details};
 use calendar_sync_core::merge::Base;
 use uuid::Uuid;
 
@@ -17,10 +17,21 @@ pub fn is_hidden(connection: &Connection, origin: Option<Uuid>, base: Option<&Ba
 
 /// Whether what is there is no more than a block in the place of what is here, where nobody knows what was sent.
 pub fn is_block(local: &Body, remote: &Body) -> bool {
-    let title = |body: &Body| match body {
-        Body::Single(event) => Some(event.details.title.clone()),
-        Body::Series(series) => Some(series.template.details.title.clone()),
-        Body::Overrides(_) => None,
-    };
+    let title = |body: &Body| details(body).map(|details| details.title.clone());
     title(remote).as_deref() == Some(busy::TITLE) && title(local).as_deref() != Some(busy::TITLE)
+}
+
+/// The same where it is known what was there before: it is as bare as a block is sent.
+pub fn is_bare_block(before: &Body, remote: &Body) -> bool {
+    let is_bare =
+        |details: &Details| details.description.is_none() && details.location.is_none() && details.attendees.is_empty();
+    is_block(before, remote) && details(remote).is_some_and(is_bare)
+}
+
+fn details(body: &Body) -> Option<&Details> {
+    match body {
+        Body::Single(event) => Some(&event.details),
+        Body::Series(series) => Some(&series.template.details),
+        Body::Overrides(_) => None,
+    }
 }

@@ -327,3 +327,30 @@ fn what_a_rolled_back_sync_made_and_a_pull_took_for_theirs_stays_in_no_calendar_
     assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 1);
     assert!(linked.google.calendar("second").events().is_empty());
 }
+
+#[test]
+fn a_block_of_busy_time_of_which_nobody_heard_that_it_arrived_is_no_edit_of_the_event() {
+    let mut linked = linked("both");
+    linked.upsert("1", &json!({
+        "title": "Dentist", "location": "Main St 3", "start": "2030-01-15T09:00:00+01:00", "end": "2030-01-15T10:00:00+01:00"
+    }));
+    sync(&mut linked);
+    connect(&mut linked, "both", "busy", &json!({}));
+    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["Busy"]);
+    sync_soon(&mut linked);
+    let here = "select title || ', ' || location from calendar_events";
+    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
+    assert_eq!(linked.remote_titles(), ["Busy"]);
+    connect(&mut linked, "both", "details", &json!({}));
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["Dentist"]);
+    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
+}
+
+/// The same where a try has failed: nobody waits for the next one.
+fn sync_soon(linked: &mut Linked) {
+    linked.client.execute("update calendar_sync_queue set scheduled_for = now()", &[]).expect("now");
+    sync(linked);
+}

@@ -13,7 +13,7 @@ use crate::errors::SqlResult;
 use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
-use crate::sync::visibility::{is_block, is_hidden};
+use crate::sync::visibility::{is_bare_block, is_block, is_hidden};
 
 /// What is to be done about an item.
 pub struct Settled {
@@ -45,12 +45,23 @@ pub fn version(body: &Body) -> String {
     content::of_body(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub fn settle(run: &Run, known: Known, remote: Incoming) -> SqlResult<Settled> {
+pub fn settle(run: &Run, mut known: Known, remote: Incoming) -> SqlResult<Settled> {
+    hear_of_block(run, &mut known, &remote.body);
     let outcome = match &known.standing {
         Some(standing) if !standing.deleted => alive(run, &known, standing, &remote, Policy::of(run.calendar)),
         _ => deleted_here(run, &known, &remote)?,
     };
     Ok(Settled { known, remote, outcome })
+}
+
+/// A block of busy time that we have sent in the place of all the details, and nobody heard that it arrived, is none of
+/// their edits.
+fn hear_of_block(run: &Run, known: &mut Known, remote: &Body) {
+    let is_of_them = known.standing.as_ref().is_some_and(|standing| standing.connection_id == Some(run.connection.id));
+    let may_be_sent = run.calendar.busy_only || known.link.is_told_anew;
+    if let Some(base) = known.link.base.as_mut().filter(|_| may_be_sent && !is_of_them) {
+        base.only_busy |= is_bare_block(base.remote(), remote);
+    }
 }
 
 /// It is here, and there.

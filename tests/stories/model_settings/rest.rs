@@ -90,12 +90,15 @@ impl Model {
                  update calendar_accounts set refresh_not_before = null",
             )
             .expect("everything is tried again");
+        // What somebody was killed over waits where nothing may be sent.
         let is_quiet = "select bool_and(status = 'success' and created + updated + deleted + pushed = 0)
                             and not exists (
                                 select
                                 from calendar_sync_queue
                                 join calendar_connections c using (connection_id)
-                                where c.user_id = $1 and calendar_sync_queue.status <> 'completed'
+                                where c.user_id = $1
+                                  and calendar_sync_queue.status <> 'completed'
+                                  and c.direction <> 'pull'
                             )
                         from calendar_sync_now($1)";
         self.client.query_one(is_quiet, &[user]).expect("a report").get(0)
