@@ -78,7 +78,12 @@ pub fn register() {
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
-    flag(c"calendar_sync.worker", c"Pulls due calendars, and sends what is queued, in the background.", &WORKER, GucContext::Sighup);
+    flag(
+        c"calendar_sync.worker",
+        c"Pulls due calendars, and sends what is queued, in the background.",
+        &WORKER,
+        GucContext::Sighup,
+    );
     text(
         c"calendar_sync.worker_databases",
         c"Databases that get a worker: * or a comma-separated list.",

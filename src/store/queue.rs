@@ -98,8 +98,19 @@ thread_local! {
            and e.series_id is null",
         &[pg_sys::UUIDOID],
     ) };
+    // Their links say that something is still to be sent: by its time alone a change may be older than what was sent last.
     static DROP_PENDING: Statement = const { Statement::new(
-        "delete from @calendar_sync_queue where connection_id = $1 and status = 'pending'",
+        "with dropped as (
+             delete from @calendar_sync_queue
+             where connection_id = $1 and status = 'pending'
+             returning event_id, series_id
+         )
+         update @calendar_event_links l
+         set sync_status = 'pending'
+         from dropped d
+         where l.connection_id = $1
+           and l.sync_status = 'synced'
+           and (l.event_id = d.event_id or l.series_id = d.series_id)",
         &[pg_sys::UUIDOID],
     ) };
     static NOT_QUEUED: Statement = const { Statement::new(
@@ -194,8 +205,9 @@ pub fn known_of_connection(installation: &Installation, connection: Uuid) -> Sql
 }
 
 /// Nothing more is sent to that connection; what is on its way is.
-pub fn drop_pending(installation: &Installation, connection: Uuid) -> SqlResult<u64> {
-    DROP_PENDING.with(|statement| statement.execute(installation, &[uuid(connection).into()]))
+pub fn drop_pending(installation: &Installation, connection: Uuid) -> SqlResult<()> {
+    DROP_PENDING.with(|statement| statement.execute(installation, &[uuid(connection).into()]))?;
+    Ok(())
 }
 
 /// Of so many changes at once.

@@ -21,11 +21,14 @@ pub fn is_block(local: &Body, remote: &Body) -> bool {
     title(remote).as_deref() == Some(busy::TITLE) && title(local).as_deref() != Some(busy::TITLE)
 }
 
-/// The same where it is known what was there before: it is as bare as a block is sent.
-pub fn is_bare_block(before: &Body, remote: &Body) -> bool {
-    let is_bare =
-        |details: &Details| details.description.is_none() && details.location.is_none() && details.attendees.is_empty();
-    is_block(before, remote) && details(remote).is_some_and(is_bare)
+/// Whether an item there says as little as a block is sent with.
+pub fn is_bare(remote: &Body) -> bool {
+    details(remote).is_some_and(|details| {
+        details.title == busy::TITLE
+            && details.description.is_none()
+            && details.location.is_none()
+            && details.attendees.is_empty()
+    })
 }
 
 fn details(body: &Body) -> Option<&Details> {

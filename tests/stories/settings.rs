@@ -354,3 +354,33 @@ fn sync_soon(linked: &mut Linked) {
     linked.client.execute("update calendar_sync_queue set scheduled_for = now()", &[]).expect("now");
     sync(linked);
 }
+
+#[test]
+fn what_waited_when_a_calendar_came_to_be_only_pulled_is_sent_once_it_is_sent_to_again() {
+    let mut linked = linked("both");
+    linked.upsert_titled("1", "One");
+    sync(&mut linked);
+    linked.upsert_titled("1", "One, changed");
+    // It was changed while what it was before was under way, which was heard of later.
+    linked.client.execute("update calendar_event_links set last_sync_at = now() + interval '1 s'", &[]).expect("later");
+    connect(&mut linked, "pull", "details", &json!({}));
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["One"]);
+    connect(&mut linked, "both", "details", &json!({}));
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["One, changed"]);
+}
+
+#[test]
+fn what_was_made_there_without_anybody_hearing_of_it_and_deleted_here_goes_from_there() {
+    let mut linked = linked("both");
+    connect(&mut linked, "both", "busy", &json!({}));
+    linked.upsert_titled("1", "One");
+    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["Busy"]);
+    linked.client.execute("select calendar_delete_event($1, 'crm', '1')", &[&ADA]).expect("delete");
+    sync_soon(&mut linked);
+    assert!(linked.remote().is_empty());
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 0);
+}

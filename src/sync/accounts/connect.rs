@@ -129,7 +129,7 @@ fn change(installation: &Installation, wish: &Wish, known: &Known, settings: &Se
 /// What waits to be sent there is what is to be there.
 fn settle(installation: &Installation, id: Uuid, settings: &Settings) -> SqlResult<()> {
     if settings.direction == "pull" {
-        return queue::drop_pending(installation, id).map(drop);
+        return queue::drop_pending(installation, id);
     }
     queue::reconcile(installation, id, true)
 }

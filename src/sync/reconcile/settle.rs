@@ -13,7 +13,7 @@ use crate::errors::SqlResult;
 use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
-use crate::sync::visibility::{is_bare_block, is_block, is_hidden};
+use crate::sync::visibility::{is_bare, is_block, is_hidden};
 
 /// What is to be done about an item.
 pub struct Settled {
@@ -60,7 +60,7 @@ fn hear_of_block(run: &Run, known: &mut Known, remote: &Body) {
     let is_of_them = known.standing.as_ref().is_some_and(|standing| standing.connection_id == Some(run.connection.id));
     let may_be_sent = run.calendar.busy_only || known.link.is_told_anew;
     if let Some(base) = known.link.base.as_mut().filter(|_| may_be_sent && !is_of_them) {
-        base.only_busy |= is_bare_block(base.remote(), remote);
+        base.only_busy |= is_block(base.remote(), remote) && is_bare(remote);
     }
 }
 
@@ -148,7 +148,12 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
                 let rules = Rules { treatment: &treatment, ..Rules::MERGE };
                 three_way(&before, base.remote(), &remote.body, &rules).takes_remote
             }
-            None => link.remote_version != Some(version(&remote.body)) && link.remote_version != remote.etag,
+            // A block that nobody heard the end of was made by us, and tells nothing that could come back.
+            None => {
+                !(link.external_id.is_none() && is_bare(&remote.body))
+                    && link.remote_version != Some(version(&remote.body))
+                    && link.remote_version != remote.etag
+            }
         };
     let is_of_crm = |item: ItemId| match item {
         ItemId::Event(id) => reconciled::was_of_interaction(run.installation, id),

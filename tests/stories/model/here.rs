@@ -198,7 +198,7 @@ impl Here<'_> {
         let outlived = outlived.expect("deletes that were outlived").into_iter();
         Noted {
             lost: row.expect("conflicts").get(0),
-            outlived: outlived.filter_map(|row| number_of(row.get(0))).collect(),
+            outlived: outlived.filter_map(|row| number_of(row.get::<_, Option<&str>>(0)?)).collect(),
         }
     }
 

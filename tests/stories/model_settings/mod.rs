@@ -134,6 +134,7 @@ impl Model {
         // One of its calendars, or the database.
         let side = self.random.below(2 * self.worlds[world].calendars.len());
         let calendar = (side < self.worlds[world].calendars.len()).then_some(side);
+        let is_alone = self.worlds[world].calendars.len() == 1;
         match (self.random.below(100), calendar) {
             (0..18, None) => self.add_here(world),
             (0..18, Some(calendar)) => self.add_there(world, calendar),
@@ -150,9 +151,10 @@ impl Model {
                 ledger.broken_off();
             }
             (84..98, _) => self.sync(world),
-            (98, _) if self.is_rough => self.sync_for_a_moment(world),
+            (98, _) if self.is_rough && is_alone => self.sync_for_a_moment(world),
             (99, _) if self.is_rough && self.random.chance(0.15) => self.crash(),
-            _ => self.sync_for_nothing(world),
+            _ if is_alone => self.sync_for_nothing(world),
+            _ => self.sync(world),
         }
     }
 

@@ -18,7 +18,8 @@ impl Model {
     }
 
     /// In a transaction that is rolled back. What that has sent the next sync finds; before it nothing else is said of the
-    /// calendars: what was made there for nothing, and is only pulled from there, is pulled as theirs.
+    /// calendars: what was made there for nothing, and is only pulled from there, is pulled as theirs. Only with one calendar:
+    /// what the edit in one has lost to that in another for nothing, no log tells of.
     pub fn sync_for_nothing(&mut self, world: usize) {
         self.worlds[world].note("a sync for nothing");
         let World { user, .. } = &self.worlds[world];
@@ -26,7 +27,7 @@ impl Model {
         self.sync_undisturbed(world);
     }
 
-    /// Ended by a time-out or the end of the session.
+    /// Ended by a time-out or the end of the session; likewise.
     pub fn sync_for_a_moment(&mut self, world: usize) {
         self.worlds[world].note("a sync for a moment");
         let World { user, .. } = &self.worlds[world];
