@@ -42,10 +42,6 @@ pub struct Rules<'a> {
 impl Rules<'_> {
     /// Everything is shared, and the other side wins.
     pub const MERGE: Rules<'static> = Rules { winner: Side::Remote, treatment: &|_| Treatment::Merge };
-
-    pub fn with_winner(self, winner: Side) -> Self {
-        Self { winner, ..self }
-    }
 }
 
 /// A field that both sides have changed.
