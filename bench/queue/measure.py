@@ -129,4 +129,7 @@ show("operations a second, against by hand", f"{created[0] / hand[0]:.2f}")
 show("CPU an operation, against by hand", f"{created[1] / hand[1]:.2f}")
 cursor.execute("update calendar_events set title = title || ', moved', event_date = event_date + interval '1 minute'")
 drain("updates")
+# One after the other, and nothing is written while it is waited for an answer.
+cursor.execute("call make(%s, 1)", (OPERATIONS // 5,))
+drain("creates in one calendar")
 idle()

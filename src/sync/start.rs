@@ -64,11 +64,11 @@ impl<'a> Starter<'a> {
         })
     }
 
-    /// To be sent what waits for it.
-    pub fn push(&mut self, connection: &Connection) -> SqlResult<Start> {
+    /// To be sent what waits for it, `most` operations at once.
+    pub fn push(&mut self, connection: &Connection, most: usize) -> SqlResult<Start> {
         let Some(calendar) = &connection.calendar else { return Ok(Start::Nothing) };
         Ok(match self.access(calendar)? {
-            Ok(pass) => match push(self.installation, connection, calendar, pass, self.options.clone(), push::MOST)? {
+            Ok(pass) => match push(self.installation, connection, calendar, pass, self.options.clone(), most)? {
                 (Some(job), _) => Start::Job(job),
                 (None, _) => Start::Nothing,
             },

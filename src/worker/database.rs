@@ -327,7 +327,7 @@ impl Worker {
             failed_too: load.slow < load.most_slow / 2,
             but_hosts: &load.crowded,
         };
-        let begun = starts::begin(installation, &wanted, &options)?;
+        let begun = starts::begin(installation, &wanted, &options, |id| self.results.most_to_send(id))?;
         if !begun.jobs.is_empty() {
             // What is about to be sent must be known after a crash; and a calendar that takes the server down with it, as leased.
             process::commit_durably();

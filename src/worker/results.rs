@@ -1,5 +1,6 @@
 //! What the network gave back, until it is in the tables.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -44,6 +45,8 @@ pub struct Results {
     renewed: Vec<(Box<Renewed>, Instant)>,
     /// What came of errands for channels.
     visited: Vec<Visited>,
+    /// Connections whose providers were quick to take what they were sent last.
+    quick: HashSet<Uuid>,
 }
 
 impl Results {
@@ -57,7 +60,17 @@ impl Results {
 
     pub fn add(&mut self, connection: Connection, done: Done) {
         let Done { result, duration, token, .. } = done;
+        if matches!(&result, Ok(Got::Sent(sent)) if sent.was_quick(duration)) {
+            self.quick.insert(connection.id);
+        } else {
+            self.quick.remove(&connection.id);
+        }
         self.waiting.push(Back { connection, result: Some(result), token, duration, blocked: None });
+    }
+
+    /// How many operations a connection is sent at once.
+    pub fn most_to_send(&self, connection: Uuid) -> usize {
+        if self.quick.contains(&connection) { push::MOST_WHERE_QUICK } else { push::MOST }
     }
 
     pub fn add_tokens(&mut self, renewed: Box<Renewed>) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::errors::SqlResult;
 use crate::http::Options;
 use crate::store::Installation;
@@ -28,8 +30,14 @@ pub struct Begun {
     pub failed: u64,
 }
 
-/// Leases what is due: first what is to be polled, so that a pull comes before a push.
-pub fn begin(installation: &Installation, wanted: &Wanted, options: &Options) -> SqlResult<Begun> {
+/// Leases what is due: first what is to be polled, so that a pull comes before a push. `most`: how many operations are sent
+/// to a connection at once.
+pub fn begin(
+    installation: &Installation,
+    wanted: &Wanted,
+    options: &Options,
+    most: impl Fn(Uuid) -> usize,
+) -> SqlResult<Begun> {
     let mut begun = Begun::default();
     if wanted.limit == 0 {
         begun.more_is_due = true;
@@ -46,7 +54,7 @@ pub fn begin(installation: &Installation, wanted: &Wanted, options: &Options) ->
         begun.note(installation, connection, |connection| starter.poll(connection))?;
     }
     for connection in pushes {
-        begun.note(installation, connection, |connection| starter.push(connection))?;
+        begun.note(installation, connection, |connection| starter.push(connection, most(connection.id)))?;
     }
     Ok(begun)
 }

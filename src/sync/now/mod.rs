@@ -150,9 +150,9 @@ impl Session {
         Ok(())
     }
 
-    /// How many operations may still be taken.
+    /// How many operations may be taken next.
     fn limit(&self) -> usize {
         let Wish::Push { limit } = self.wish else { return push::MOST };
-        limit.saturating_sub(self.visits.iter().map(|visit| visit.report.operations.len()).sum())
+        limit.saturating_sub(self.visits.iter().map(|visit| visit.report.operations.len()).sum()).min(push::MOST)
     }
 }

@@ -14,6 +14,8 @@ mod prepare;
 mod send;
 mod settle;
 
+use std::time::Duration;
+
 use calendar_sync_core::event::Body;
 
 use super::pull::Trouble;
@@ -28,6 +30,10 @@ pub use settle::{Settled, settle};
 
 /// Operations that are sent to a connection before anything else is looked at again.
 pub const MOST: usize = 100;
+/// The same where that takes a moment: what would then take long are the transactions around it, which wait for the disk.
+pub const MOST_WHERE_QUICK: usize = 500;
+/// Time for each operation up to which it does.
+const QUICK: Duration = Duration::from_millis(2);
 
 /// One change, and what both sides will have come to once it is there.
 pub struct Operation {
@@ -60,6 +66,15 @@ pub struct Sent {
     operations: Vec<(Operation, Outcome)>,
     /// Why it was broken off.
     pub trouble: Option<Trouble>,
+}
+
+impl Sent {
+    /// Whether a longer batch would be sent within a moment, too.
+    pub fn was_quick(&self, took: Duration) -> bool {
+        let count = self.operations.len();
+        let longest = QUICK * u32::try_from(count).unwrap_or(u32::MAX);
+        self.trouble.is_none() && count >= MOST && took <= longest
+    }
 }
 
 enum Outcome {

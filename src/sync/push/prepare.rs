@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::item::Items;
 use super::payload::Writer;
-use super::{MOST, Operation, Purpose};
+use super::{Operation, Purpose};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
@@ -37,7 +37,7 @@ enum Plan {
     Cannot(CannotHold),
 }
 
-/// Takes up to [`MOST`] due operations of a connection that the caller has to itself, and reads their items as they are
+/// Takes up to `limit` due operations of a connection that the caller has to itself, and reads their items as they are
 /// now. What is to be sent is noted in the caller's transaction, which is to be committed before it is.
 pub fn prepare(
     installation: &Installation,
@@ -46,7 +46,7 @@ pub fn prepare(
     options: &Value,
     limit: usize,
 ) -> SqlResult<Prepared> {
-    let mut taken = outbox::next(installation, connection.id, limit.min(MOST))?;
+    let mut taken = outbox::next(installation, connection.id, limit)?;
     let items = Items::read(installation, connection.id, &taken)?;
     taken.iter_mut().for_each(|one| one.item = items.meant(one.item));
     let planner = Planner { connection, items: &items, provider, options };
