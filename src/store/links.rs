@@ -273,8 +273,7 @@ thread_local! {
     ) };
     // What is there under that identifier is the like of another item from now on.
     static LEAVE: Statement = const { Statement::new(
-        "delete from @calendar_event_links
-         where link_id = any (array(
+        "with other as materialized (
              select l.link_id
              from unnest($2, $3, $4) r (external_id, event_id, series_id)
              cross join lateral (
@@ -284,7 +283,10 @@ thread_local! {
                  offset 0
              ) l
              where (l.event_id, l.series_id) is distinct from (r.event_id, r.series_id)
-         ))
+         )
+         delete from @calendar_event_links
+         where exists (select from other)
+           and link_id = any (array(select link_id from other))
          returning event_id, series_id",
         &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };

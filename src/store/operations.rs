@@ -36,6 +36,7 @@ pub(super) struct Terms {
 /// What is to become of items of one kind at the connections that they concern.
 ///
 /// `$1` a connection, `$2` start of the window, `$3` priority, `$4` max_retries. `item`: the items. `lives`: it takes place.
+/// The queue is not read where nothing is to be withdrawn: planned when nothing waited, that might be all that waits by now.
 /// `which`: the connections that are meant, as a condition on connection_id. What came from a connection is new there only
 /// after it was deleted there: an edit elsewhere has brought it back.
 macro_rules! operations {
@@ -117,7 +118,9 @@ macro_rules! operations {
              ),
              withdrawn as (
                  delete from @calendar_sync_queue
-                 where queue_id = any (array(select queue_id from obsolete)) and status = 'pending'
+                 where exists (select from obsolete)
+                   and queue_id = any (array(select queue_id from obsolete))
+                   and status = 'pending'
                  returning 1
              ),
              queued as (
