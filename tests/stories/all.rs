@@ -48,6 +48,7 @@ mod published_feed;
 mod push;
 mod push_failures;
 mod queries;
+mod quotas;
 mod random_calendars;
 mod real_servers;
 mod replication;

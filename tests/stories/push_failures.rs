@@ -201,28 +201,6 @@ fn an_operation_is_tried_later_and_later_until_it_is_a_dead_letter_that_can_be_r
     assert!(again.expect_err("it is done").to_string().contains("db error"));
 }
 
-/// Hardest point 13.
-#[test]
-fn a_calendar_that_is_asked_too_often_is_left_alone_and_no_operation_pays_for_it() {
-    let mut linked = Linked::start(false, "push");
-    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::RefuseFor(429, "rateLimitExceeded", 600));
-    for number in 0..5 {
-        linked.upsert_titled(&number.to_string(), "One");
-    }
-    let handled = process(&mut linked);
-    assert_eq!(handled.len(), 5);
-    for (operation, status, error) in handled {
-        assert_eq!((operation.as_str(), status.as_str()), ("create", "pending"));
-        assert!(error.contains("too often"), "{error}");
-    }
-    assert_eq!(linked.google.count(GoogleCall::Insert), 1);
-    let untouched = "select count(*) from calendar_sync_queue where status = 'pending' and retry_count = 0";
-    assert_eq!(count(&mut linked.client, untouched), 5);
-    let pause = "select round(extract(epoch from next_poll_at - now()))::bigint from calendar_connections";
-    let seconds = count(&mut linked.client, pause);
-    assert!((590..=600).contains(&seconds), "{seconds}");
-}
-
 /// Hardest point 10.
 #[test]
 fn what_has_changed_there_meanwhile_is_pulled_before_it_is_written() {

@@ -20,7 +20,7 @@ const MOST_KEYS: usize = 50;
 
 /// Those of the keys that no page has.
 pub fn not_made(ask: &Ask, keys: &[Uuid]) -> Result<HashSet<Uuid>, ApiError> {
-    let mut schema = Schema::known(ask)?;
+    let mut schema = Schema::for_push(ask)?;
     let Some(property) = schema.key(ask)?.map(|property| property.name.clone()) else { return Ok(HashSet::new()) };
     let mut not_made: HashSet<Uuid> = keys.iter().copied().collect();
     for keys in keys.chunks(MOST_KEYS) {

@@ -9,7 +9,7 @@ use crate::providers::account::{Ask, Change, Pushed};
 use crate::providers::api::ApiError;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
-    let remembered = Schema::known(ask)?;
+    let remembered = Schema::for_push(ask)?;
     let was_remembered = !remembered.is_fresh;
     let pushed = verdict(attempt(ask, change, remembered));
     if was_remembered && matches!(pushed, Ok(Pushed::Refused(_))) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use calendar_sync_core::providers::notion::{self, KEY_PROPERTY, Mapping, Property, Role};
 use serde_json::{Value, json};
@@ -12,12 +13,26 @@ use crate::providers::api::ApiError;
 
 /// Pages of data sources that are followed.
 const MAX_PAGES: usize = 100;
-/// Data sources whose key is remembered.
-const MAX_KEYS: usize = 10_000;
+/// Data sources of which something is remembered.
+const MAX_REMEMBERED: usize = 10_000;
+/// How long a schema that was read serves what is sent after it.
+const GOOD_FOR: Duration = Duration::from_secs(60);
 
-/// The properties of keys that were found or made by this process since their data source was read, by the data source's
-/// identifier.
-static KEYS: Mutex<Option<HashMap<String, Property>>> = Mutex::new(None);
+/// What this process remembers of data sources, by their identifiers.
+type Memory<T> = Mutex<Option<HashMap<String, T>>>;
+
+/// The properties of keys that were found or made since their data source was read.
+static KEYS: Memory<Property> = Mutex::new(None);
+/// Schemas as they were read.
+static READ: Memory<Reading> = Mutex::new(None);
+
+#[derive(Clone)]
+struct Reading {
+    at: Instant,
+    /// The option of that name that it was read with.
+    properties: Value,
+    mapping: Mapping,
+}
 
 /// All data sources that the account can see.
 pub fn calendars(ask: &Ask) -> Result<Vec<FoundCalendar>, ApiError> {
@@ -56,13 +71,18 @@ pub struct Schema {
 impl Schema {
     /// As it was remembered in the connection's options, else as it is now.
     pub fn known(ask: &Ask) -> Result<Self, ApiError> {
-        let remembered = &ask.options["schema"];
-        if remembered["properties"] == ask.options["properties"]
-            && let Ok(mapping) = serde_json::from_value::<Mapping>(remembered["mapping"].clone())
-        {
-            return Ok(Self { mapping, name: None, is_fresh: false });
-        }
-        Self::fetch(ask)
+        learned_before(ask).map_or_else(|| Self::fetch(ask), |mapping| Ok(Self::remembered(mapping)))
+    }
+
+    /// The same for what is sent. The options of a connection that is never pulled have learned nothing: it would be asked
+    /// for anew with each page.
+    pub fn for_push(ask: &Ask) -> Result<Self, ApiError> {
+        let known = learned_before(ask).or_else(|| read_lately(ask));
+        known.map_or_else(|| Self::fetch(ask), |mapping| Ok(Self::remembered(mapping)))
+    }
+
+    const fn remembered(mapping: Mapping) -> Self {
+        Self { mapping, name: None, is_fresh: false }
     }
 
     /// As it is now.
@@ -70,6 +90,8 @@ impl Schema {
         let source = api::get(ask, &["data_sources", &ask.calendar]).map_err(api::no_access)?;
         let mapping = Mapping::find(&source, &ask.options);
         let mapping = mapping.map_err(|why| ApiError::Unexpected(api::address(ask, &[]), why.to_string()))?;
+        let properties = ask.options["properties"].clone();
+        remember(&READ, &ask.calendar, Reading { at: Instant::now(), properties, mapping: mapping.clone() });
         Ok(Self { mapping, name: notion::title_of(&source), is_fresh: true })
     }
 
@@ -84,7 +106,7 @@ impl Schema {
     pub fn key(&mut self, ask: &Ask) -> Result<Option<&Property>, ApiError> {
         let is_left_out = ask.options["properties"].get("key").is_some_and(Value::is_null);
         if self.mapping.get(Role::Key).is_none() && !is_left_out {
-            let made = match remembered_key(&self.mapping.data_source) {
+            let made = match remembered(&KEYS, &self.mapping.data_source) {
                 None => make_key(ask, &self.mapping.data_source)?,
                 known => known,
             };
@@ -105,21 +127,32 @@ fn make_key(ask: &Ask, data_source: &str) -> Result<Option<Property>, ApiError> 
     let made = &source["properties"][KEY_PROPERTY];
     let (Some(id), Some("rich_text")) = (made["id"].as_str(), made["type"].as_str()) else { return Ok(None) };
     let property = Property { id: id.into(), name: KEY_PROPERTY.into(), kind: "rich_text".into(), choices: vec![] };
-    remember_key(data_source, &property);
+    remember(&KEYS, data_source, property.clone());
     Ok(Some(property))
 }
 
-fn remembered_key(data_source: &str) -> Option<Property> {
-    KEYS.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(data_source).cloned()
+fn learned_before(ask: &Ask) -> Option<Mapping> {
+    let learned = &ask.options["schema"];
+    let is_of_these = learned["properties"] == ask.options["properties"];
+    serde_json::from_value(learned["mapping"].clone()).ok().filter(|_| is_of_these)
 }
 
-fn remember_key(data_source: &str, property: &Property) {
-    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-    let keys = keys.get_or_insert_default();
-    if keys.len() >= MAX_KEYS {
-        keys.clear();
+fn read_lately(ask: &Ask) -> Option<Mapping> {
+    let read = remembered(&READ, &ask.calendar)?;
+    (read.at.elapsed() < GOOD_FOR && read.properties == ask.options["properties"]).then_some(read.mapping)
+}
+
+fn remembered<T: Clone>(memory: &Memory<T>, data_source: &str) -> Option<T> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(data_source).cloned()
+}
+
+fn remember<T>(memory: &Memory<T>, data_source: &str, what: T) {
+    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = memory.get_or_insert_default();
+    if memory.len() >= MAX_REMEMBERED {
+        memory.clear();
     }
-    keys.insert(data_source.to_owned(), property.clone());
+    memory.insert(data_source.to_owned(), what);
 }
 
 /// The schema has changed: what was remembered of it is not to be used again.
