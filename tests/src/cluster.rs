@@ -119,7 +119,7 @@ impl Cluster {
         run(self.program(program, database).args(arguments))
     }
 
-    /// Sets a setting for the whole cluster and waits until a new session sees it.
+    /// Sets a setting for the whole cluster, and has its processes read it, which each does a moment later.
     pub fn set(&self, setting: &str, value: &str) {
         let mut client = self.connect("postgres");
         client.batch_execute(&format!("alter system set {setting} = '{value}'")).expect("alter system");

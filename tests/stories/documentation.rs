@@ -3,10 +3,11 @@
 mod logins;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use calendar_sync_e2e::{Cluster, FakeFlow, FakeLogin, FakeWeb, examples_of, repository};
+use calendar_sync_e2e::{ADA, Cluster, FakeFlow, FakeLogin, FakeWeb, Hooks, eventually, examples_of, repository, text};
+use postgres::Client;
 
 use logins::Providers;
 
@@ -20,35 +21,83 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// Each page's SQL is typed into psql, block by block, in a database of its own.
+/// All that the pages speak of, as fakes, and a server to type into.
+struct Stage {
+    web: FakeWeb,
+    flow: FakeFlow,
+    login: FakeLogin,
+    providers: Providers,
+    cluster: Cluster,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let web = FakeWeb::start();
+        web.serve("/team.ics", TEAM_CALENDAR);
+        let login = FakeLogin::start();
+        login.grant_as("ada@contoso.com", "ACCESS-TOKEN", "REFRESH-TOKEN");
+        Self { web, flow: FakeFlow::start(), login, providers: Providers::start(), cluster: Cluster::start() }
+    }
+
+    /// Types a page's SQL into psql, block by block, in a database of its own; gives a client of that.
+    fn play(&self, page: &Path) -> Result<Client, String> {
+        let text = fs::read_to_string(page).expect("a page");
+        let name = page.file_stem().and_then(|name| name.to_str()).expect("its name");
+        let database = format!("page_{}", name.replace('-', "_").to_lowercase());
+        self.cluster
+            .connect("postgres")
+            .batch_execute(&format!("create database {database}"))
+            .expect("create database");
+        let mut client = self.cluster.connect(&database);
+        let front_end = Hooks::start(self.cluster.config(&database));
+        for example in examples_of(&text) {
+            let sql = self.at_fakes(&example.sql, &front_end);
+            let sql = self.providers.logged_in(&text, &sql, &mut client);
+            type_into_psql(&self.cluster, &database, &sql)
+                .map_err(|error| format!("{}, line {}:\n{error}", page.display(), example.line))?;
+        }
+        Ok(client)
+    }
+
+    /// An example with our addresses in place of those that a reader has.
+    fn at_fakes(&self, sql: &str, front_end: &Hooks) -> String {
+        let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", self.login.options()["endpoints"]);
+        let sql = sql.replace("https://calendar.example.com/", &self.web.url("/"));
+        let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &self.flow.url());
+        let sql = sql.replace("https://crm.example.com/hooks/microsoft", &front_end.url("microsoft"));
+        let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
+        self.providers.registered(&sql)
+    }
+}
+
 #[test]
 fn every_sql_example_of_the_pages_runs_as_written() {
-    let web = FakeWeb::start();
-    web.serve("/team.ics", TEAM_CALENDAR);
-    let flow = FakeFlow::start();
-    let login = FakeLogin::start();
-    login.grant_as("ada@contoso.com", "ACCESS-TOKEN", "REFRESH-TOKEN");
-    let at_login = format!("'CLIENT-SECRET', '{{\"endpoints\": {},", login.options()["endpoints"]);
-    let providers = Providers::start();
-    let cluster = Cluster::start();
-    let mut failures = Vec::new();
-    for (number, page) in pages().iter().enumerate() {
-        let text = fs::read_to_string(page).expect("a page");
-        let database = format!("page{number}");
-        cluster.connect("postgres").batch_execute(&format!("create database {database}")).expect("create database");
-        for example in examples_of(&text) {
-            let sql = example.sql.replace("https://calendar.example.com/", &web.url("/"));
-            let sql = sql.replace("https://flow.example.com/invoke?sig=SECRET", &flow.url());
-            let sql = sql.replace("'CLIENT-SECRET', '{", &at_login);
-            let sql = providers.registered(&sql);
-            let sql = providers.logged_in(&text, &sql, &mut cluster.connect(&database));
-            if let Err(error) = type_into_psql(&cluster, &database, &sql) {
-                failures.push(format!("{}, line {}:\n{error}", page.display(), example.line));
-                break;
-            }
-        }
-    }
+    let stage = Stage::set();
+    let failures: Vec<String> = pages().iter().filter_map(|page| stage.play(page).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Whoever has done what a provider's page says has a calendar there that is the same as the one here.
+#[test]
+fn each_providers_page_leads_from_nothing_to_two_way_sync() {
+    let stage = Stage::set();
+    for provider in ["google", "microsoft", "notion"] {
+        let mut client = stage.play(&repository().join(format!("docs/{provider}.md"))).expect("the page");
+        let errors = "select coalesce(string_agg(concat_ws(': ', name, last_error), ', '), '')
+            from calendar_connection_status where last_error is not null";
+        assert_eq!(text(&mut client, errors), "", "{provider}");
+        let there = || stage.providers.titles(provider);
+        assert!(there().contains(&"Night shift".to_owned()), "{provider}: {:?}", there());
+        stage.providers.rename(provider, "Night shift", "Renamed there");
+        client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+        let here = "select title from calendar_events where external_id = 'shift-17'";
+        assert_eq!(text(&mut client, here), "Renamed there", "{provider}");
+        client
+            .execute("update calendar_events set title = 'Renamed here' where external_id = 'shift-17'", &[])
+            .expect("edit");
+        client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+        assert!(there().contains(&"Renamed here".to_owned()), "{provider}: {:?}", there());
+    }
 }
 
 fn type_into_psql(cluster: &Cluster, database: &str, sql: &str) -> Result<(), String> {
@@ -60,6 +109,25 @@ fn type_into_psql(cluster: &Cluster, database: &str, sql: &str) -> Result<(), St
     drop(input);
     let output = psql.wait_with_output().expect("psql ends");
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+/// As the user that the server runs as, and where this server keeps such things.
+#[test]
+fn the_command_that_makes_a_key_makes_one_that_the_server_takes() {
+    for page in ["install.md", "outside-feeds.md"] {
+        let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
+        let mut client = cluster.create_database("crm");
+        let key = cluster.folder().join("key_of_the_page").display().to_string();
+        cluster.set("calendar_sync.encryption_key_file", &key);
+        let subscribe = "select calendar_subscribe('ada@example.com', 'https://calendar.example.com/team.ics')";
+        eventually("the key is looked for there", || client.batch_execute(subscribe).is_err());
+        let text = fs::read_to_string(repository().join("docs").join(page)).expect("a page");
+        let command = text.lines().map(str::trim).find(|line| line.contains("/dev/urandom")).expect("the command");
+        let command = command.replace("/etc/postgresql/calendar_sync.key", &key);
+        let mut shell = Command::new(repository().join("bin/as-server-user"));
+        assert!(shell.args(["sh", "-c", &command]).status().expect("a shell").success(), "{command}");
+        client.batch_execute(subscribe).unwrap_or_else(|error| panic!("{page}: {error:?}"));
+    }
 }
 
 /// The first page's undo leaves nothing behind: no trigger, no column, no table of ours.
@@ -76,7 +144,7 @@ fn the_first_pages_undo_leaves_the_crms_table_as_it_was() {
         union all select tgname from pg_trigger
         union all select proname from pg_proc where pronamespace = 'public'::regnamespace
         order by 1";
-    let state = |client: &mut postgres::Client| -> Vec<String> {
+    let state = |client: &mut Client| -> Vec<String> {
         client.query(what_there_is, &[]).expect("the catalog").iter().map(|row| row.get(0)).collect()
     };
     let before = state(&mut client);

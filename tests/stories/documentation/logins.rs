@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use calendar_sync_e2e::{ADA, FakeGoogle, FakeGraph, FakeNotion, GOOGLE_CLIENT, GRAPH_CLIENT, text};
-use serde_json::json;
+use calendar_sync_e2e::{ADA, FakeGoogle, FakeGraph, FakeNotion, GOOGLE_CLIENT, GRAPH_CLIENT, text, title_of};
+use serde_json::{Value, json};
 use url::Url;
 
 /// An application's id and secret as they stand on the pages.
@@ -12,18 +12,51 @@ const CLIENT: (&str, &str) = ("CLIENT_ID", "CLIENT_SECRET");
 pub struct Providers {
     google: FakeGoogle,
     graph: FakeGraph,
+    /// Of Ada's mailbox.
+    outlook: String,
     notion: FakeNotion,
+    /// A data source.
+    team: String,
 }
 
 impl Providers {
-    /// Each with a calendar of Ada's.
+    /// Each with a calendar of Ada's; at Microsoft she may use a room's, too.
     pub fn start() -> Self {
         let (google, graph, notion) = (FakeGoogle::start(), FakeGraph::start(), FakeNotion::start());
         google.add_person(ADA, "Europe/Berlin");
-        graph.add_mailbox(ADA);
-        notion.add_database("Team", &FakeNotion::usual_schema());
+        let outlook = graph.add_mailbox(ADA);
+        let room = graph.add_mailbox("room@example.com");
+        graph.share(&room, ADA, Some(true));
+        let team = notion.add_database("Team", &FakeNotion::usual_schema());
         notion.register_client(CLIENT.0, CLIENT.1);
-        Self { google, graph, notion }
+        Self { google, graph, outlook, notion, team }
+    }
+
+    /// What Ada sees in her calendar.
+    pub fn titles(&self, provider: &str) -> Vec<String> {
+        self.events(provider).into_iter().map(|(_, title)| title).collect()
+    }
+
+    /// Ada renames an event there.
+    pub fn rename(&self, provider: &str, from: &str, to: &str) {
+        let found = self.events(provider).into_iter().find(|(_, title)| title == from);
+        let (id, _) = found.unwrap_or_else(|| panic!("no {from} at {provider}"));
+        match provider {
+            "google" => self.google.calendar(ADA).edit(&id, json!({ "summary": to })),
+            "microsoft" => self.graph.calendar(&self.outlook).edit(&id, json!({ "subject": to })),
+            _ => self.notion.edit_page(&id, &json!({ "Name": title_of(to) })),
+        }
+    }
+
+    /// (id, title)
+    fn events(&self, provider: &str) -> Vec<(String, String)> {
+        let (events, title) = match provider {
+            "google" => (self.google.calendar(ADA).events(), "/summary"),
+            "microsoft" => (self.graph.calendar(&self.outlook).events(), "/subject"),
+            _ => (self.notion.pages(&self.team), "/properties/Name/title/0/plain_text"),
+        };
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        events.iter().map(|event| (text(event.get("id")), text(event.pointer(title)))).collect()
     }
 
     /// An example with the fakes' applications and addresses in place of those that a reader has.
