@@ -44,7 +44,7 @@ impl Policy {
     }
 
     /// Why this host must not be asked, whatever its address; `None`: it may.
-    pub fn refuses_host(&self, host: &str) -> Option<&'static str> {
+    fn refuses_host(&self, host: &str) -> Option<&'static str> {
         let host = normal(host);
         if self.deny_hosts.iter().any(|entry| covers(entry, &host)) {
             return Some(DENIED);

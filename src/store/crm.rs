@@ -128,7 +128,7 @@ impl Selection<'_> {
 }
 
 /// Schema and table, quoted.
-pub fn qualified_name(table: pg_sys::Oid) -> SqlResult<String> {
+fn qualified_name(table: pg_sys::Oid) -> SqlResult<String> {
     // SAFETY: look-ups in the catalog, within a transaction.
     unsafe {
         let name = pg_sys::get_rel_name(table);

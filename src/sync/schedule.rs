@@ -4,7 +4,7 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longest pause after failures, and the pause once the circuit breaker is open.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// A server may ask for a longer pause, but for no longer than this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// A feed may ask to be left alone for longer than the usual interval, but for no longer than this.

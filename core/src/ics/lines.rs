@@ -13,7 +13,7 @@ use super::text;
 
 /// What is kept of one unfolded line, in bytes: what PostgreSQL takes as one string of a jsonb. A description of some
 /// megabytes is rare, but nothing of it must be lost.
-pub const MAX_LINE: usize = 256 << 20;
+const MAX_LINE: usize = 256 << 20;
 
 /// The content lines of a file.
 pub struct Lines<'a> {

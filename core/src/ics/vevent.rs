@@ -15,9 +15,9 @@ use crate::event::{Attendee, Details, Duration, Importance, ShowAs, TeamsMeeting
 /// RDATEs and EXDATEs of one event together.
 pub const MAX_DATES: usize = 100_000;
 /// RRULEs and EXRULEs of one event together.
-pub const MAX_RULES: usize = 100;
+const MAX_RULES: usize = 100;
 /// Attendees, and categories, of one event.
-pub const MAX_LIST: usize = 10_000;
+const MAX_LIST: usize = 10_000;
 
 /// What is wrong with one event of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -104,7 +104,7 @@ fn instant(name: &str, text: &str, zone: Option<Tz>) -> Result<DateTime<Utc>, Re
 }
 
 /// The first of two; what the clock leaves out is as much later.
-pub(super) fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     let found = zone.from_local_datetime(&local).earliest();
     let later = || {
         let before = zone.from_local_datetime(&(local - TimeDelta::hours(3))).earliest();

@@ -186,7 +186,7 @@ impl Table {
         source
     }
 
-    pub fn render_title(&self) -> Value {
+    fn render_title(&self) -> Value {
         json!([{
             "type": "text",
             "text": { "content": self.title, "link": null },
