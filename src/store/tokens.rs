@@ -76,6 +76,10 @@ thread_local! {
         ),
         &[pg_sys::UUIDARRAYOID],
     ) };
+    static LOCK: Statement = const { Statement::new(
+        "select from @calendar_accounts where account_id = $1 for update skip locked",
+        &[pg_sys::UUIDOID],
+    ) };
     static LEASE: Statement = const { Statement::new(
         concat!(
             "update @calendar_accounts
@@ -248,6 +252,10 @@ fn left(row: &mut Columns) -> SpiResult<Option<Duration>> {
 /// Makes the caller the one who renews these tokens, for that long; returns the refresh token, sealed. `None` where
 /// somebody else is at it, or at the account.
 pub fn lease(installation: &Installation, account: &Account, lease: Duration) -> SqlResult<Option<Vec<u8>>> {
+    // Who leased it a moment ago may be younger than what this transaction knows of processes, and would be taken for dead:
+    // they are looked at only where nobody can lease it any more.
+    LOCK.with(|statement| statement.execute(installation, &[uuid(account.id).into()]))?;
+    holder::look_again();
     let arguments = [uuid(account.id).into(), account.generation.into(), lease.as_secs_f64().into()];
     LEASE.with(|statement| {
         statement.run(installation, &arguments, |mut rows| match rows.next() {
