@@ -1,7 +1,7 @@
 //! Whole series: DTSTART, EXDATE, EXRULE, overrides, THISANDFUTURE, in windows.
 
 use calendar_sync_core::event::{Details, Duration, Event, Override, Series, Timing};
-use calendar_sync_core::recurrence::{Instance, Instances, RecurrenceError, Window};
+use calendar_sync_core::recurrence::{Instance, Instances, RecurrenceError, Window, gives_its_start};
 use calendar_sync_core::zones::ChronoZones;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -245,4 +245,29 @@ fn one_period_of_centuries_is_no_reason_to_walk_through_them() {
     assert_eq!(starts(&series, "9000-01-01 00:00", "9000-01-01 05:00"), days);
     series.duration = Some(Duration { days: 1, seconds: 0 });
     assert_eq!(starts(&series, "9000-01-01 00:00", "9000-01-01 01:00").len(), 1 + 12);
+}
+
+#[test]
+fn a_series_starts_by_its_rule_or_does_not() {
+    let cases = [
+        ("FREQ=WEEKLY", true),
+        ("FREQ=WEEKLY;BYDAY=WE", true),
+        ("FREQ=WEEKLY;BYDAY=MO,WE;INTERVAL=2", true),
+        ("FREQ=WEEKLY;BYDAY=MO", false),
+        ("FREQ=MONTHLY;BYMONTHDAY=3;UNTIL=20240103T080000Z", true),
+        ("FREQ=MONTHLY;BYMONTHDAY=3;UNTIL=20240103T075959Z", false),
+        ("FREQ=DAILY;BYHOUR=9", true),
+        ("FREQ=DAILY;BYHOUR=8", false),
+    ];
+    let zones = ChronoZones::default();
+    for (rule, expected) in cases {
+        let mut series = series("2024-01-03 08:00", rule);
+        series.template.timing.time_zone = Some("Europe/Berlin".into());
+        assert_eq!(gives_its_start(&series, &zones), Ok(expected), "{rule}");
+        series.rrules.push("FREQ=WEEKLY;BYDAY=WE".into());
+        assert_eq!(gives_its_start(&series, &zones), Ok(true), "{rule} and another");
+    }
+    let mut dates = series("2024-01-03 00:00", "FREQ=WEEKLY;BYDAY=WE;UNTIL=20240103");
+    dates.template.timing.all_day = true;
+    assert_eq!(gives_its_start(&dates, &zones), Ok(true));
 }

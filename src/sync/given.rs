@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use calendar_sync_core::event::{Override, Series};
-use calendar_sync_core::recurrence::{Instances, RecurrenceError, Window};
+use calendar_sync_core::recurrence::{Instances, RecurrenceError, Window, gives_its_start};
 use chrono::{DateTime, Utc};
 
 use crate::zones::PgZones;
@@ -47,6 +47,11 @@ pub fn is_same_rule(one: &Series, other: &Series) -> bool {
         (series.template.timing.start, series.rrules.clone(), series.exrules.clone(), series.rdates.clone())
     };
     rule(one) == rule(other)
+}
+
+/// Whether a series starts when its rule says so. What can't be found out does not fit.
+pub fn starts_by_its_rule(series: &Series) -> bool {
+    gives_its_start(series, &PgZones).unwrap_or(false)
 }
 
 /// Whether a series has any occurrence, whenever that is. A search that is given up does not say no.

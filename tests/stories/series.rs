@@ -325,6 +325,40 @@ fn an_occurrence_that_another_rule_there_takes_away_and_a_third_gives_again_is_a
     }
 }
 
+/// The day by which a rule goes belongs to the start, also where only one side says it: Outlook always does.
+#[test]
+fn a_series_that_both_sides_have_moved_to_another_day_has_start_and_rule_of_whoever_wins() {
+    for connect in ALL {
+        for (winner, days) in [("local", [1, 22, 43, 64]), ("remote", [2, 23, 44, 65])] {
+            let weekly = |days: i64| Plan {
+                freq: Freq::Weekly,
+                interval: 3,
+                count: 4,
+                start: plan().start + TimeDelta::days(days),
+                ..plan()
+            };
+            let mut world = World::start(connect);
+            world.upsert(&event_of(&weekly(0)));
+            world.settle();
+            world.run(&format!("update calendar_connections set conflict_policy = '{winner}'"));
+            let mut ours = weekly(1).times_here();
+            if winner == "remote" {
+                let weekday = weekly(1).start.format("%a").to_string()[..2].to_uppercase();
+                ours["recurrence"] = json!([format!("RRULE:FREQ=WEEKLY;INTERVAL=3;COUNT=4;BYDAY={weekday}")]);
+            }
+            world.upsert(&ours);
+            let series = world.one_there(0).series;
+            world.there.replan(&series, &weekly(2));
+            world.assert_both(&days.map(|day| format!("{day} standup")).each_ref().map(String::as_str));
+            let told = "select details -> 'fields' from calendar_sync_log where action = 'conflict'";
+            let told: Value = world.client.query_one(told, &[]).expect("one conflict").get(0);
+            let [ours, theirs] = ["local", "remote"].map(|side| told[0][side]["start"].as_str().map(str::parse));
+            assert_eq!((&told[0]["name"], ours, theirs), (&json!("time"), Some(Ok(at(1))), Some(Ok(at(2)))));
+            assert!(winner == "local" || told[1]["name"] == "recurrence", "{told}");
+        }
+    }
+}
+
 #[test]
 fn what_a_new_rule_there_has_taken_from_a_series_is_no_edit_that_outlives_its_end() {
     for connect in ALL {

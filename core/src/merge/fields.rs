@@ -1,29 +1,9 @@
 //! The fields of an event.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::sides::{Merge, Mode, Side, Sides};
-use crate::event::{Attendee, Details, Event, Timing};
-
-/// Start and end belong together: whoever moves a meeting moves both.
-#[derive(Clone, PartialEq, Serialize)]
-struct When {
-    start: DateTime<Utc>,
-    end: Option<DateTime<Utc>>,
-    all_day: bool,
-}
-
-impl When {
-    const fn of(timing: &Timing) -> Self {
-        Self { start: timing.start, end: timing.end, all_day: timing.all_day }
-    }
-
-    fn length(&self) -> Option<TimeDelta> {
-        self.end.map(|end| end - self.start)
-    }
-}
+use super::sides::{Merge, Sides};
+use crate::event::{Attendee, Details, Event};
 
 impl Merge<'_> {
     /// One event; and whether its time is as it is there.
@@ -33,32 +13,7 @@ impl Merge<'_> {
         (Event { timing, details }, is_remote)
     }
 
-    fn timing(&mut self, of: Sides<&Timing>) -> (Timing, bool) {
-        let times = of.map(When::of);
-        if self.mode == Mode::Assume {
-            let zone = if of.remote.time_zone.is_some() { of.local } else { of.remote };
-            let Timing { time_zone, floating, .. } = zone.clone();
-            return (Timing { time_zone, floating, ..of.local.clone() }, false);
-        }
-        let side = self.side("time", times.as_ref());
-        if times.local.all_day || times.remote.all_day {
-            // A date has no zone: with one it might be the day before.
-            return (Timing::clone(of.of(side)), side == Side::Remote);
-        }
-        let zones = of.map(|timing| (timing.time_zone.clone(), timing.floating));
-        let (time_zone, floating) = self.value("time_zone", zones.as_ref());
-        let When { start, end, all_day } = times.of(side).clone();
-        if side == Side::Local {
-            return (Timing { start, end, all_day, time_zone, floating }, false);
-        }
-        let lengths = times.as_ref().map(When::length);
-        let same_length = lengths.base_remote == lengths.remote && lengths.base_local == lengths.local;
-        // A length that nobody has touched is as it is here: the other side may not hold it, or none.
-        let end = if same_length { lengths.local.map(|length| start + length) } else { end };
-        (Timing { start, end, all_day, time_zone, floating }, true)
-    }
-
-    fn details(&mut self, of: Sides<&Details>) -> Details {
+    pub fn details(&mut self, of: Sides<&Details>) -> Details {
         macro_rules! values {
             ($($field:ident),+ $(,)?) => {
                 Details {

@@ -3,11 +3,13 @@
 //! Nothing here looks at a clock. What changed is what differs from what both sides last agreed on (their [`Base`]), field
 //! by field. Each side has a base of its own, as it was then: a calendar that can't hold something has not deleted it.
 //! Fields that only one side touched are merged; one that both touched, and differently, is a conflict, and goes to the
-//! side that the caller's [`Rules`] name. An edit beats a delete.
+//! side that the caller's [`Rules`] name. So do the times and the rule of a series, all of them, where one side's rule does
+//! not go with the other one's times. An edit beats a delete.
 
 mod base;
 mod fields;
 mod occurrences;
+mod schedule;
 mod sides;
 
 use crate::event::{Body, Event, Series};
@@ -15,14 +17,15 @@ pub use base::{Base, Occurrence};
 pub use occurrences::following;
 pub use sides::{Field, Rules, Side, Treatment};
 
-use occurrences::Rule;
+use schedule::Rule;
 use sides::{Merge, Mode, Sides};
 
 /// What comes of two sides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     pub body: Body,
-    /// Fields that both sides touched, and differently; in `body` each is as the side of [`Rules::winner`] has it.
+    /// Fields that both sides touched, and differently, or so that they do not fit together; in `body` each is as the side of
+    /// [`Rules::winner`] has it.
     pub conflicts: Vec<Field>,
     /// Fields that only the other side touched, and that are [`Treatment::Ours`].
     pub overruled: Vec<Field>,
@@ -49,7 +52,7 @@ pub fn rebase(base: &Base, remote: &Body, rules: &Rules) -> Base {
         Treatment::Ours => Treatment::Merge,
         other => other,
     };
-    let rules = Rules { winner: Side::Remote, treatment: &treatment };
+    let rules = Rules { treatment: &treatment, ..Rules::MERGE };
     let local = three_way(base, &base.local, remote, &rules).body;
     let agreed = Base::new(local, remote.clone()).with_occurrences(base.occurrences.clone());
     agreed.with_visibility(base.only_busy)
@@ -78,7 +81,6 @@ pub fn with_overrides(series: &Series, overrides: &[crate::event::Override]) -> 
 }
 
 fn merged(merge: &mut Merge, bodies: Sides<&Body>) -> Body {
-    let rules = bodies.map(Rule::of);
     let all = (
         first_event(bodies.base_local),
         first_event(bodies.base_remote),
@@ -90,32 +92,15 @@ fn merged(merge: &mut Merge, bodies: Sides<&Body>) -> Body {
         return merge.value("event", bodies);
     };
     let templates = Sides { base_local, base_remote, local, remote };
-    let (template, remote_time) = merge.event(templates);
-    let (local_start, duration) = {
-        let of = |body: &Body| match body {
-            Body::Series(series) => (series.local_start, series.duration),
-            _ => (None, None),
-        };
-        if remote_time { of(bodies.remote) } else { of(bodies.local) }
-    };
-    let rule = merge.value("recurrence", rules.as_ref());
+    let schedule = merge.schedule(bodies, templates);
+    let template =
+        Event { timing: schedule.timing.clone(), details: merge.details(templates.map(|event| &event.details)) };
     let single = matches!(bodies.local, Body::Single(_)) || matches!(bodies.remote, Body::Single(_));
-    if single && rule == Rule::default() {
+    if single && schedule.rule == Rule::default() {
         return Body::Single(Box::new(template));
     }
     let (exdates, overrides) = merge.occurrences(bodies, templates);
-    let Rule { rrules, exrules, rdates, rdate_ends } = rule;
-    Body::Series(Box::new(Series {
-        template,
-        local_start,
-        duration,
-        rrules,
-        exrules,
-        rdates,
-        rdate_ends,
-        exdates,
-        overrides,
-    }))
+    Body::Series(Box::new(Series { exdates, overrides, ..schedule.series(template) }))
 }
 
 /// The event, or the template of a series.

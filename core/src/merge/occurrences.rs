@@ -1,4 +1,4 @@
-//! The rule of a series, and its occurrences one by one.
+//! The occurrences of a series, one by one.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,27 +6,6 @@ use serde::Serialize;
 use super::sides::{Merge, Mode, Rules, Side, Sides};
 use super::{Base, three_way};
 use crate::event::{Body, Details, Event, EventStatus, Override, Series};
-
-/// What dates the occurrences of a series; of a single event nothing.
-#[derive(Clone, PartialEq, Default, Serialize)]
-pub struct Rule {
-    pub rrules: Vec<String>,
-    pub exrules: Vec<String>,
-    pub rdates: Vec<DateTime<Utc>>,
-    pub rdate_ends: Vec<(DateTime<Utc>, DateTime<Utc>)>,
-}
-
-impl Rule {
-    pub fn of(body: &Body) -> Self {
-        let Body::Series(series) = body else { return Self::default() };
-        Self {
-            rrules: series.rrules.clone(),
-            exrules: series.exrules.clone(),
-            rdates: series.rdates.clone(),
-            rdate_ends: series.rdate_ends.clone(),
-        }
-    }
-}
 
 /// An occurrence's original start, and whether what is said of it holds for all later ones.
 type Key = (DateTime<Utc>, bool);

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::event::Series;
+
 /// Who wins where both changed the same field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -37,14 +39,17 @@ pub struct Rules<'a> {
     pub winner: Side,
     /// By the name of a field ([`Field::name`], without the occurrence).
     pub treatment: &'a dyn Fn(&str) -> Treatment,
+    /// Whether a series can start when it does by the rule that it has: asked where one side has given it the one, and the
+    /// other side the other ([`crate::recurrence::gives_its_start`]).
+    pub fits: &'a dyn Fn(&Series) -> bool,
 }
 
 impl Rules<'_> {
-    /// Everything is shared, and the other side wins.
-    pub const MERGE: Rules<'static> = Rules { winner: Side::Remote, treatment: &|_| Treatment::Merge };
+    /// Everything is shared, any rule fits, and the other side wins.
+    pub const MERGE: Rules<'static> = Rules { winner: Side::Remote, treatment: &|_| Treatment::Merge, fits: &|_| true };
 }
 
-/// A field that both sides have changed.
+/// A field that both sides have changed; or one of them, so that it does not go with what the other one has changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Field {
     /// `title`, `time`, `attendees`, ...; of an occurrence of a series its original start stands before it.
@@ -96,7 +101,7 @@ pub enum Mode {
 /// A merge under way.
 pub struct Merge<'a> {
     pub mode: Mode,
-    rules: &'a Rules<'a>,
+    pub rules: &'a Rules<'a>,
     /// Stands before the names of fields.
     pub place: String,
     pub conflicts: Vec<Field>,
@@ -116,6 +121,14 @@ impl<'a> Merge<'a> {
             takes_remote: false,
             keeps_local: false,
         }
+    }
+
+    /// Takes over what came of a part.
+    pub fn join(&mut self, part: Merge) {
+        self.conflicts.extend(part.conflicts);
+        self.overruled.extend(part.overruled);
+        self.takes_remote |= part.takes_remote;
+        self.keeps_local |= part.keeps_local;
     }
 
     /// One value, as a whole.
@@ -151,7 +164,7 @@ impl<'a> Merge<'a> {
         if local_changed { self.conflict(name, of, self.rules.winner) } else { self.won(Side::Remote) }
     }
 
-    /// Notes that both sides have changed it.
+    /// Notes that it was changed on both sides, or can't be merged.
     pub fn conflict<T: Serialize>(&mut self, name: &str, of: Sides<&T>, winner: Side) -> Side {
         self.conflicts.push(self.field(name, of));
         self.won(winner)

@@ -33,3 +33,4 @@ pub use error::{RecurrenceError, RuleError};
 pub use instances::{Instance, Instances};
 pub use occurrences::{Dates, Occurrences, Window};
 pub use rule::{Frequency, Rule, Until, WeekdayNumber};
+pub use set::gives_its_start;

@@ -17,6 +17,22 @@ pub(super) fn zone_of<'z>(zones: &'z dyn Zones, name: Option<&str>) -> Result<Bo
     }
 }
 
+/// Whether one of the rules of a series gives the time at which it starts: the first instance is there in any case
+/// (RFC 5545, 3.8.5.3), but some calendars do not take such a series.
+///
+/// # Errors
+/// [`RecurrenceError`] for a rule that is not valid, a zone that is not known, a search that is given up.
+pub fn gives_its_start(series: &Series, zones: &dyn Zones) -> Result<bool, RecurrenceError> {
+    let recurrence = Recurrence::new(series)?;
+    let window = Window { from: recurrence.start, to: recurrence.start };
+    for rule in &recurrence.rules {
+        if Stream::new(&recurrence, rule, zones, window)?.peek()?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What a series repeats by, read once.
 #[derive(Debug)]
 pub(super) struct Recurrence {

@@ -13,6 +13,7 @@ use crate::errors::SqlResult;
 use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
+use crate::sync::given::starts_by_its_rule;
 use crate::sync::visibility::{is_bare, is_block, is_hidden};
 
 /// What is to be done about an item.
@@ -71,7 +72,7 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
     let base = strays::forget_there(&known_base, &remote.body);
     let treatment = conflict::treatment(standing, &base);
     let winner = policy.winner(standing.changed_at, &remote.body);
-    let rules = Rules { winner, treatment: &treatment };
+    let rules = Rules { winner, treatment: &treatment, fits: &starts_by_its_rule };
     let mut merged = three_way(&base, &standing.body, &remote.body, &rules);
     strays::drop(&mut merged, &known_base);
     let is_open = policy == Policy::Manual && !merged.conflicts.is_empty();

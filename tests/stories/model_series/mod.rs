@@ -61,7 +61,7 @@ fn setting(variable: &str) -> Option<u64> {
 }
 
 fn run(connect: fn(&mut Client, &str) -> Box<dyn WithSeries>) {
-    let seed = setting("MODEL_SEED").unwrap_or(13);
+    let seed = setting("MODEL_SEED").unwrap_or(12);
     let steps = setting("MODEL_STEPS").unwrap_or(240) as usize;
     let cluster = Cluster::start_with(&[
         ("calendar_sync.worker", "off"),
