@@ -15,6 +15,24 @@ pub struct Waiting {
     pub is_delete: bool,
 }
 
+/// Queues operations of one kind of items, which take the place of others that wait.
+macro_rules! need {
+    ($id:literal) => {
+        concat!(
+            "insert into @calendar_sync_queue as q (operation, ", $id, ", connection_id, priority, max_retries)
+             select r.operation, r.", $id, ", $1, 10, $5
+             from unnest($2, $3, $4) r (operation, event_id, series_id)
+             where r.", $id, " is not null
+             on conflict (", $id, ", connection_id) where ", $id, " is not null and status = 'pending'
+             do update set operation = excluded.operation, payload = null
+             where q.operation <> excluded.operation"
+        )
+    };
+}
+
+const NEEDED: &[pg_sys::Oid] =
+    &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::INT4OID];
+
 thread_local! {
     static WAITING: Statement = const { Statement::new(
         "select event_id, series_id, operation = 'delete'
@@ -24,26 +42,8 @@ thread_local! {
            and (event_id = any ($2) or series_id = any ($3))",
         &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
-    static NEED: Statement = const { Statement::new(
-        "insert into @calendar_sync_queue as q (operation, event_id, connection_id, priority, max_retries)
-         select r.operation, r.event_id, $1, 10, $5
-         from unnest($2, $3, $4) r (operation, event_id, series_id)
-         where r.event_id is not null
-         on conflict (event_id, connection_id) where event_id is not null and status = 'pending'
-         do update set operation = excluded.operation, payload = null
-         where q.operation <> excluded.operation",
-        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::INT4OID],
-    ) };
-    static NEED_SERIES: Statement = const { Statement::new(
-        "insert into @calendar_sync_queue as q (operation, series_id, connection_id, priority, max_retries)
-         select r.operation, r.series_id, $1, 10, $5
-         from unnest($2, $3, $4) r (operation, event_id, series_id)
-         where r.series_id is not null
-         on conflict (series_id, connection_id) where series_id is not null and status = 'pending'
-         do update set operation = excluded.operation, payload = null
-         where q.operation <> excluded.operation",
-        &[pg_sys::UUIDOID, pg_sys::TEXTARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::INT4OID],
-    ) };
+    static NEED: Statement = const { Statement::new(need!("event_id"), NEEDED) };
+    static NEED_SERIES: Statement = const { Statement::new(need!("series_id"), NEEDED) };
     static DROP: Statement = const { Statement::new(
         "delete from @calendar_sync_queue
          where connection_id = $1
