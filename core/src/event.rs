@@ -16,6 +16,7 @@ pub struct Item {
     pub body: Body,
 }
 
+/// What stands under one UID.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Body {
     Single(Box<Event>),
@@ -194,6 +195,7 @@ pub struct Override {
     pub event: Event,
 }
 
+/// Somebody who is invited.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Attendee {
     #[serde(default)]
@@ -213,6 +215,7 @@ macro_rules! words {
         pub enum $name { $($(#[$default])* $variant),+ }
 
         impl $name {
+            /// Every value, in the order of the enum.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word that stands in the column.
@@ -220,6 +223,7 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
 
+            /// What that word of the column stands for.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }

@@ -19,6 +19,7 @@ pub struct FilterError {
     pub hint: &'static str,
 }
 
+/// Which events pass: those that meet all of its parts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     /// The event's type is one of these.

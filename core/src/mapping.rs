@@ -154,6 +154,7 @@ pub enum Name {
 }
 
 impl Name {
+    /// Columns and literals, in their order; a column alone is one.
     pub fn parts(&self) -> &[String] {
         match self {
             Self::Column(column) => std::slice::from_ref(column),
@@ -162,6 +163,7 @@ impl Name {
     }
 }
 
+/// What is wrong with a mapping, whatever table it is for.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MappingError {
     #[error("the mapping is not of the form that it should have: {0}")]

@@ -16,6 +16,7 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Whoever has called the function that runs now; before it acts as the extension's owner.
     pub fn current() -> SqlResult<Self> {
         if is_administrator()? {
             return Ok(Self::Everybody);

@@ -2,6 +2,7 @@
 
 use Level::{Admin, Reader, User, Web};
 
+/// What a role may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// Sees how things stand: the views.

@@ -28,6 +28,7 @@ struct Authorization {
     header: String,
 }
 
+/// Why a text is no address that could be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     #[error("it is not a URL")]

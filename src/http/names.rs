@@ -22,6 +22,7 @@ pub type Addresses = Vec<IpAddr>;
 /// The names that this process knows.
 pub static NAMES: Names = Names::new(system);
 
+/// Names that were looked up, or are being. Each is asked for once, however many wait for it.
 #[derive(Debug)]
 pub struct Names {
     ask: fn(&str) -> Addresses,

@@ -47,6 +47,7 @@ impl Bell {
         let _ = (&*self.rung).write(&[1]);
     }
 
+    /// Readable as long as it was rung and not hushed.
     pub fn descriptor(&self) -> RawFd {
         self.heard.as_raw_fd()
     }

@@ -76,6 +76,7 @@ pub enum Answer {
     Pending(Box<Pending>),
 }
 
+/// A calendar as its server gave it.
 #[derive(Debug)]
 pub struct Fetched {
     pub validators: Validators,

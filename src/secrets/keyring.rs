@@ -110,6 +110,8 @@ impl Keyring {
         if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys }) }
     }
 
+    /// Encrypts with the newest key. `place` names the column and row that it is for: copied to another row, a ciphertext does
+    /// not open. Returns version, key id, nonce, ciphertext with its tag, one after the other.
     pub fn seal(&self, place: &[u8], secret: &[u8]) -> Result<Vec<u8>, KeyringError> {
         let key = self.keys.first().ok_or(KeyringError::Empty)?;
         let mut nonce = [0; NONCE];
@@ -121,6 +123,10 @@ impl Keyring {
         Ok([&[VERSION], key.id.as_slice(), nonce.as_slice(), ciphertext.as_slice()].concat())
     }
 
+    /// What [`Keyring::seal`] has encrypted for the same place, with any of the keys.
+    ///
+    /// # Errors
+    /// [`KeyringError::UnknownKey`] where the key is not among them, [`KeyringError::Damaged`] for everything else.
     pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<String>, KeyringError> {
         let (&version, rest) = sealed.split_first().ok_or(KeyringError::Damaged)?;
         let (id, rest) = rest.split_first_chunk::<KEY_ID>().ok_or(KeyringError::Damaged)?;

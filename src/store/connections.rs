@@ -83,10 +83,12 @@ impl Direction {
         }
     }
 
+    /// Whether what changes there is taken.
     pub const fn pulls(self) -> bool {
         matches!(self, Self::Pull | Self::Both)
     }
 
+    /// Whether what changes here is sent.
     pub const fn pushes(self) -> bool {
         matches!(self, Self::Push | Self::Both)
     }

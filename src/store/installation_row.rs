@@ -85,6 +85,7 @@ pub enum Standing {
     Elsewhere,
 }
 
+/// What the row of calendar_installation says of the server and the database that this is.
 pub fn standing(installation: &Installation) -> SqlResult<Standing> {
     Ok(match read(installation)? {
         None => Standing::Nowhere,

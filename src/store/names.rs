@@ -36,6 +36,7 @@ pub struct Source {
     pub name: Vec<Part>,
 }
 
+/// A piece of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -90,6 +91,7 @@ impl LookUps {
         Self { sources: [user, customer, contact], types, one: RefCell::default(), many: Default::default() }
     }
 
+    /// Whether such names are looked up at all.
     pub fn has(&self, whose: Whose) -> bool {
         self.sources[whose as usize].is_some()
     }

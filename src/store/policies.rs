@@ -15,10 +15,12 @@ use crate::errors::{SqlResult, spi};
 pub struct Condition(String);
 
 impl Condition {
+    /// Of all rows.
     pub fn everybody() -> Self {
         Self("true".to_owned())
     }
 
+    /// Of the rows of one user.
     pub fn of_user(user_id: &str) -> Self {
         Self(format!("(user_id = '{}'::text)", user_id.replace('\'', "''")))
     }
@@ -37,6 +39,7 @@ pub struct Role {
 }
 
 impl Role {
+    /// Its name as SQL has it.
     pub fn quoted(&self) -> String {
         quote_identifier(&self.name)
     }

@@ -13,6 +13,7 @@ use crate::store::{Installation, unseen};
 /// All answers of one pull are kept until the last is there: they may be so many times as large as one.
 const LARGEST_ANSWERS: u64 = 4;
 
+/// All that a thread needs to ask an account's calendar for its changes.
 pub struct Pull {
     pub ask: Ask,
     provider: &'static dyn AccountProvider,
@@ -48,6 +49,7 @@ impl Pull {
         Ok(Self { ask, provider, request })
     }
 
+    /// Any thread. All answers together are at most [`LARGEST_ANSWERS`] times `http_max_bytes`.
     pub fn run(self) -> Result<Changes, ApiError> {
         let client = self.ask.client.within(self.ask.client.max_bytes().saturating_mul(LARGEST_ANSWERS));
         self.provider.pull(&Ask { client, ..self.ask }, &self.request)

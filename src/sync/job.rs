@@ -26,6 +26,7 @@ pub struct Job {
 /// The account in whose name something is asked, and the generation of its tokens.
 pub type TokenId = (Uuid, i64);
 
+/// Work that needs nothing but the network.
 pub enum Task {
     /// A calendar by its URL.
     Fetch(Box<Fetch>),
@@ -48,6 +49,7 @@ pub struct Done {
     pub duration: Duration,
 }
 
+/// What came of a [`Task`], variant by variant.
 pub enum Got {
     Calendar(Answer),
     Changes(Box<Changes>),
@@ -57,18 +59,22 @@ pub enum Got {
 }
 
 impl Job {
+    /// For a calendar that is asked for without an account.
     pub fn new(connection: &Connection, task: Task) -> Self {
         Self { task, generation: connection.generation, token: None }
     }
 
+    /// For a calendar that is reached through an account, whose tokens are these.
     pub fn of_account(connection: &Connection, token: TokenId, task: Task) -> Self {
         Self { task, generation: connection.generation, token: Some(token) }
     }
 
+    /// It is under no lease: that of the account keeps others from doing the same.
     pub fn renewal(renewal: Box<Renewal>) -> Self {
         Self { task: Task::Renew(renewal), generation: None, token: None }
     }
 
+    /// It is under no lease of a connection, either.
     pub fn visit(visit: Box<Visit>) -> Self {
         let token = Some(visit.token());
         Self { task: Task::Visit(visit), generation: None, token }

@@ -16,6 +16,7 @@ struct Head {
     receipt: AtomicU64,
 }
 
+/// A segment, attached until it is dropped.
 pub struct Parcel {
     segment: NonNull<pg_sys::dsm_segment>,
 }
@@ -49,16 +50,19 @@ impl Parcel {
         unsafe { pg_sys::dsm_segment_handle(self.segment.as_ptr()) }
     }
 
+    /// What was packed.
     pub fn bytes(&self) -> &[u8] {
         let head = self.head();
         // SAFETY: as `pack` has written it, before anybody else knew the segment; nobody writes there since.
         unsafe { slice::from_raw_parts(head.add(1).cast(), (*head).length as usize) }
     }
 
+    /// Tells whoever packed it that what the bytes ask for was done.
     pub fn give_receipt(&self) {
         self.receipt().store(1, Ordering::Release);
     }
 
+    /// Whether it was.
     pub fn has_receipt(&self) -> bool {
         self.receipt().load(Ordering::Acquire) != 0
     }

@@ -73,6 +73,7 @@ pub struct Load {
 }
 
 impl Pool {
+    /// No thread runs before [`Pool::staff`].
     pub fn new(threads: usize) -> io::Result<Self> {
         let state = Mutex::new(State { wanted: threads, ..State::default() });
         Ok(Self { shared: Arc::new(Shared { state, more: Condvar::new(), bell: Bell::new()? }) })
@@ -94,6 +95,7 @@ impl Pool {
         self.shared.more.notify_all();
     }
 
+    /// Hands in work, of which [`Pool::results`] gives what came of it under the same id.
     pub fn submit(&self, id: Uuid, job: Job) {
         self.shared.lock().jobs.push_back((id, job));
         self.shared.more.notify_one();

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use crate::settings;
 
+/// A row of pg_database.
 pub struct Database {
     pub oid: pg_sys::Oid,
     pub name: String,

@@ -95,6 +95,7 @@ impl Process {
     }
 }
 
+/// A database with a worker, or that should have one.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot {
     /// InvalidOid: the slot is free.

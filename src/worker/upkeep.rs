@@ -20,6 +20,7 @@ const RETRIES: i32 = 100;
 /// Connections that are compared one after the other.
 const COMPARISONS: usize = 10;
 
+/// When each of it is next.
 pub struct Upkeep {
     next: Instant,
     next_cleanup: Instant,

@@ -52,6 +52,7 @@ pub(super) struct Head {
     pub method: Option<String>,
 }
 
+/// Why nothing could be read. A single event that can't be is a [`BadItem`](crate::providers::BadItem).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     #[error("this is not a calendar: there is no BEGIN:VCALENDAR")]

@@ -41,6 +41,7 @@ pub enum Visibility<'a> {
     },
 }
 
+/// What a calendar says of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     pub name: Option<&'a str>,

@@ -7,6 +7,7 @@ use crate::event::Attendee;
 
 type Given<T> = Patched<Option<Option<T>>>;
 
+/// A text.
 pub fn text(patch: &Map<String, Value>, key: &str) -> Given<String> {
     match patch.get(key) {
         None => Ok(None),
@@ -16,6 +17,7 @@ pub fn text(patch: &Map<String, Value>, key: &str) -> Given<String> {
     }
 }
 
+/// true or false.
 pub fn flag(patch: &Map<String, Value>, key: &str) -> Given<bool> {
     match patch.get(key) {
         None => Ok(None),
@@ -25,6 +27,7 @@ pub fn flag(patch: &Map<String, Value>, key: &str) -> Given<bool> {
     }
 }
 
+/// A number that fits an int.
 pub fn integer(patch: &Map<String, Value>, key: &str) -> Given<i32> {
     match patch.get(key) {
         None => Ok(None),

@@ -14,6 +14,7 @@ pub struct RuleError {
     pub hint: &'static str,
 }
 
+/// Why a rule gives nothing, or no more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecurrenceError {
     #[error(transparent)]

@@ -14,6 +14,7 @@ use crate::providers::api::{ApiError, Failure};
 /// Between `created` and `updated` of an event that nobody has touched: the former has whole seconds.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(2);
 
+/// Makes an event, or finds the one that an earlier try has made.
 pub fn create(
     ask: &Ask,
     key: &Uuid,

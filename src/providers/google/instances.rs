@@ -29,6 +29,7 @@ pub enum Outcome {
     Refused(String),
 }
 
+/// Changes one occurrence; `master` is its series as it is there now.
 pub fn push(
     ask: &Ask,
     series: &str,

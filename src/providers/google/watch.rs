@@ -46,6 +46,7 @@ fn watched(made: &Value, name: Uuid) -> Watched {
     }
 }
 
+/// Stops a channel; one that is no more is stopped.
 pub fn end(ask: &Ask, watched: &Watched) -> Result<(), ApiError> {
     // One whose resource nobody knows can't be stopped, and ends by itself.
     let Some(resource) = &watched.resource_id else { return Ok(()) };

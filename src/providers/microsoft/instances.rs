@@ -16,6 +16,7 @@ pub enum Outcome {
     Refused(String),
 }
 
+/// Changes one occurrence, or deletes it.
 pub fn push(ask: &Ask, series_id: &str, change: &InstanceChange) -> Result<Outcome, ApiError> {
     let found = find(ask, series_id, change)?;
     let Some((id, etag)) = found else {

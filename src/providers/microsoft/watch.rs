@@ -11,6 +11,7 @@ use crate::providers::api::ApiError;
 /// Less than the seven days that Graph gives at most.
 const LONGEST: TimeDelta = TimeDelta::minutes(10_000);
 
+/// A new subscription. Graph calls the address before it answers. `None`: this calendar can't have one.
 pub fn begin(ask: &Ask, watch: &Watch) -> Result<Option<Watched>, ApiError> {
     let resource = resource(ask);
     let subscription = json!({
@@ -37,6 +38,7 @@ pub fn begin(ask: &Ask, watch: &Watch) -> Result<Option<Watched>, ApiError> {
     }
 }
 
+/// Makes a subscription last longer, or a new one where it is no more.
 pub fn renew(ask: &Ask, watch: &Watch, old: &Watched) -> Result<Option<Watched>, ApiError> {
     let address = ask.api.below(&["subscriptions", &old.subscription_id], &[]);
     let expires = json!({ "expirationDateTime": expires(watch) });
@@ -50,6 +52,7 @@ pub fn renew(ask: &Ask, watch: &Watch, old: &Watched) -> Result<Option<Watched>,
     }
 }
 
+/// Ends a subscription; one that is no more is ended.
 pub fn end(ask: &Ask, watched: &Watched) -> Result<(), ApiError> {
     let address = ask.api.below(&["subscriptions", &watched.subscription_id], &[]);
     match api::write(ask, Method::DELETE, address, None, None) {

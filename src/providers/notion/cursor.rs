@@ -52,14 +52,17 @@ impl Cursor {
         }
     }
 
+    /// As [`Cursor::render`] wrote it; `None` for one of another form, which means a listing of everything.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().filter(|cursor: &Self| cursor.form == FORM)
     }
 
+    /// For calendar_connections.cursor.
     pub fn render(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
+    /// Whether all rows are to be listed: nothing but that tells what was deleted for good.
     pub fn is_listing_due(&self, now: DateTime<Utc>) -> bool {
         // A clock of ours that was put back must not keep it from being due.
         self.newest.is_none() || now >= self.list_at || self.list_at - now > LISTED_EVERY

@@ -31,6 +31,7 @@ const MOST_BAD: usize = 100;
 /// What a reader of calendars gives, with what tells that it stands in its file as it did.
 type SourcedRead = Result<Sourced, BadItem>;
 
+/// The items of one calendar while they are compared with what is stored, and written.
 pub struct Batch<'a> {
     pub installation: &'a Installation,
     pub source: &'a Source<'a>,
@@ -93,6 +94,7 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// Takes the next item, or what is wrong with it.
     pub fn take(&mut self, read: SourcedRead) -> SqlResult<()> {
         let external_id = match &read {
             Ok(Sourced { item, .. }) => Some(&item.external_id),
@@ -132,6 +134,7 @@ impl<'a> Batch<'a> {
         index
     }
 
+    /// Writes what is left, and deletes what a complete calendar no longer has.
     pub fn finish(mut self) -> SqlResult<Applied> {
         self.look_up()?;
         if self.terms.complete {

@@ -66,6 +66,7 @@ impl Slot {
     }
 }
 
+/// What is stored, by its key.
 pub type Slots = HashMap<Key, Slot, ByDigest>;
 
 /// An override whose series is not here.
@@ -74,6 +75,7 @@ pub struct Orphan {
     pub recurrence_id: DateTime<Utc>,
 }
 
+/// What is stored of a source, as far as it was read.
 #[derive(Default)]
 pub struct Known {
     pub events: Slots,

@@ -96,6 +96,7 @@ pub struct Outcome {
     pub action: Result<Action, String>,
 }
 
+/// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Created,

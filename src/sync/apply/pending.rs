@@ -20,6 +20,7 @@ const EVENTS_AT_ONCE: usize = 1_000;
 /// Instances of series that are computed before they are written.
 const INSTANCES_AT_ONCE: usize = 5_000;
 
+/// Items that wait, and how much they are: more than so many are not kept in memory.
 #[derive(Default)]
 pub struct Pending {
     pub items: Items,
@@ -29,6 +30,7 @@ pub struct Pending {
     keys: HashSet<Key, ByDigest>,
 }
 
+/// What is written together.
 #[derive(Default)]
 pub struct Items {
     pub events: Vec<NewEvent>,
@@ -51,12 +53,14 @@ pub struct Mark {
     pub replaces: Option<Uuid>,
 }
 
+/// A single event, or an override without its series, that differs from what is stored.
 pub struct NewEvent {
     pub mark: Mark,
     pub recurrence_id: Option<DateTime<Utc>>,
     pub event: Event,
 }
 
+/// A series that differs from what is stored, with the instances that are to be rows.
 pub struct NewSeries {
     pub mark: Mark,
     pub series: Box<Series>,

@@ -29,12 +29,14 @@ pub struct Update {
 }
 
 impl Update {
+    /// The provider has all of it.
     pub fn is_empty(&self) -> bool {
         self.payload.is_empty() && self.instances.is_empty()
     }
 }
 
 impl Writer<'_> {
+    /// All of an item, for a create.
     pub fn whole(&self, body: &Body) -> Result<Map<String, Value>, CannotHold> {
         self.write(body, self.busy_only)
     }

@@ -10,6 +10,7 @@ use crate::recurrence::{Dates, Occurrences, Rule, Window};
 const MAX_SEARCH: usize = 20_000;
 const DAY: i64 = 86_400;
 
+/// A series' rule, and the clock by which it goes.
 pub struct Slots<'a, 'z> {
     pub rule: &'a Rule,
     pub start: DateTime<Utc>,

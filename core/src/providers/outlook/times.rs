@@ -24,6 +24,8 @@ pub struct Written {
 }
 
 impl Written {
+    /// ISO 8601 as Outlook and the flows' connectors write it: with an offset or without, to the minute or finer, or a date
+    /// alone.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() > MAX_TIME {
@@ -44,6 +46,7 @@ impl Written {
         Some(Self { local: whole(local)?, instant: None })
     }
 
+    /// It stands for no time at all.
     pub fn is_never(&self) -> bool {
         NEVER.contains(&self.local.year())
     }
