@@ -22,5 +22,5 @@ set -a
 set +a
 createdb queue
 read -r port <&"$printed"
-PGDATABASE=queue target/bench/venv/bin/python "$here/measure.py" \
+PYTHONPATH=bench PGDATABASE=queue target/bench/venv/bin/python "$here/measure.py" \
     "${BENCH_OPERATIONS:-50000}" "${BENCH_SECONDS:-20}" "$server" "$port"

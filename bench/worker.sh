@@ -22,4 +22,4 @@ set +a
 createdb worker
 mapfile -t ports <target/bench/ports
 sql worker --set feeds=10000 --set ports="{$(IFS=, && echo "${ports[*]}")}" --file "$here/fill.sql" >/dev/null
-PGDATABASE=worker target/bench/venv/bin/python "$here/measure.py" "${BENCH_SECONDS:-60}" "$server" "${ports[@]}"
+PYTHONPATH=bench PGDATABASE=worker target/bench/venv/bin/python "$here/measure.py" "${BENCH_SECONDS:-60}" "$server" "${ports[@]}"

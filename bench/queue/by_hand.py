@@ -12,6 +12,8 @@ import time
 import psycopg2
 import requests
 
+from measuring import cpu, cursor
+
 THREADS = 8
 TAKE = """
     select q.queue_id, q.token, e.event_id, e.title, e.description, e.location, e.event_date, e.event_end, e.time_zone
@@ -25,12 +27,6 @@ TAKE = """
 DONE = """
     update queue_by_hand set status = 'completed', external_id = %s, etag = %s, processed_at = now() where queue_id = %s
 """
-
-
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def work(url, until, done, index):
@@ -59,14 +55,11 @@ def work(url, until, done, index):
         cursor.execute(DONE, (there["id"], there["etag"], queue))
         database.commit()
         done[index] += 1
-    done[THREADS + index] = ticks(backend)
+    done[THREADS + index] = cpu(backend)
 
 
 def main():
     seconds, port, operations = float(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    database = psycopg2.connect("")
-    database.autocommit = True
-    cursor = database.cursor()
     cursor.execute("drop table if exists queue_by_hand")
     cursor.execute("""
         create table queue_by_hand (
@@ -80,15 +73,15 @@ def main():
     cursor.execute("create index on queue_by_hand (queue_id) where status = 'pending'; analyze queue_by_hand")
     done = [0] * (2 * THREADS)
     url = f"http://127.0.0.1:{port}/calendar/v3/calendars/calendar/events"
-    before, start = ticks(os.getpid()), time.monotonic()
+    before, start = cpu(os.getpid()), time.monotonic()
     threads = [threading.Thread(target=work, args=(url, start + seconds, done, index)) for index in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     taken = time.monotonic() - start
-    sent, cpu = sum(done[:THREADS]), ticks(os.getpid()) - before + sum(done[THREADS:])
-    print(f"{sent / taken:.0f} {1000 * cpu / sent:.3f}")
+    sent, used = sum(done[:THREADS]), cpu(os.getpid()) - before + sum(done[THREADS:])
+    print(f"{sent / taken:.0f} {1000 * used / sent:.3f}")
 
 
 main()

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 
-import psycopg2
+from measuring import cpu, cursor, one, show, wait
 
 OPERATIONS, SECONDS, SERVER, PORT = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 USERS = 20
@@ -19,40 +19,11 @@ SENT = """
         and not exists (select from calendar_sync_queue where status = 'processing')
 """
 
-database = psycopg2.connect("")
-database.autocommit = True
-cursor = database.cursor()
-
-
-def one(query, *values):
-    cursor.execute(query, values or None)
-    row = cursor.fetchone()
-    return row[0] if len(row) == 1 else row
-
 
 def requests():
     """Creates and changes so far, and polls."""
     with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/requests") as answer:
         return json.load(answer)
-
-
-def cpu(pid):
-    """Seconds of a process so far."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def wait(what, query, seconds=600):
-    until = time.monotonic() + seconds
-    while not one(query):
-        if time.monotonic() > until:
-            sys.exit(f"did not come about: {what}")
-        time.sleep(0.1)
-
-
-def show(what, value):
-    print(f"{what:<66} {value}", flush=True)
 
 
 def wal():

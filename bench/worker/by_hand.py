@@ -12,6 +12,8 @@ import time
 import psycopg2
 import requests
 
+from measuring import cpu, cursor
+
 FEEDS = 10_000
 THREADS = 8
 TAKE = """
@@ -25,12 +27,6 @@ DONE = """
     update feeds_by_hand set etag = %s, last_synced_at = now(), next_poll_at = now() + interval '5 seconds'
     where feed_id = %s
 """
-
-
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def work(until, done, index):
@@ -50,14 +46,11 @@ def work(until, done, index):
         answer = session.get(url, headers={"If-None-Match": etag} if etag else {}, timeout=30)
         cursor.execute(DONE, (answer.headers.get("ETag", etag), feed))
         done[index] += 1
-    done[THREADS + index] = ticks(backend)
+    done[THREADS + index] = cpu(backend)
 
 
 def main():
     seconds, ports = float(sys.argv[1]), sys.argv[2:]
-    database = psycopg2.connect("")
-    database.autocommit = True
-    cursor = database.cursor()
     cursor.execute("""
         create table feeds_by_hand (
             feed_id int primary key, url text, etag text, next_poll_at timestamptz, last_synced_at timestamptz
@@ -73,15 +66,15 @@ def main():
     )
     cursor.execute("create index on feeds_by_hand (next_poll_at); analyze feeds_by_hand")
     done = [0] * (2 * THREADS)
-    before = ticks(os.getpid())
+    before = cpu(os.getpid())
     until = time.monotonic() + seconds
     threads = [threading.Thread(target=work, args=(until, done, index)) for index in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    polls, cpu = sum(done[:THREADS]), ticks(os.getpid()) - before + sum(done[THREADS:])
-    print(f"{polls / seconds:.0f} {1000 * cpu / polls:.3f}")
+    polls, used = sum(done[:THREADS]), cpu(os.getpid()) - before + sum(done[THREADS:])
+    print(f"{polls / seconds:.0f} {1000 * used / polls:.3f}")
 
 
 main()

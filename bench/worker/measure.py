@@ -7,22 +7,12 @@ import sys
 import time
 import urllib.request
 
-import psycopg2
+from measuring import cpu, cursor, one, show, wait
 
 SECONDS, SERVER, PORTS = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 FEEDS = 10_000
 PER_SECOND = 300
 HERE = os.path.dirname(__file__)
-
-database = psycopg2.connect("")
-database.autocommit = True
-cursor = database.cursor()
-
-
-def one(query, *values):
-    cursor.execute(query, values or None)
-    row = cursor.fetchone()
-    return row[0] if len(row) == 1 else row
 
 
 def ask(path):
@@ -30,30 +20,11 @@ def ask(path):
         return int(answer.read())
 
 
-def cpu(pid):
-    """Seconds of a process so far."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def size():
     """Private memory of the worker in MB, its threads and its descriptors."""
     with open(f"/proc/{WORKER}/status") as status:
         memory = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
     return f"{memory / 1024:.1f} MB, {len(os.listdir(f'/proc/{WORKER}/task'))} threads, {len(os.listdir(f'/proc/{WORKER}/fd'))} fds"
-
-
-def wait(what, query, *values):
-    until = time.monotonic() + 300
-    while not one(query, *values):
-        if time.monotonic() > until:
-            sys.exit(f"did not come about: {what}")
-        time.sleep(0.1)
-
-
-def show(what, value):
-    print(f"{what:<66} {value}", flush=True)
 
 
 def counters():
