@@ -8,6 +8,7 @@ mod accounts_crash;
 mod accounts_providers;
 mod accounts_tokens;
 mod accounts_worker;
+mod attack_answers;
 mod attack_inside;
 mod attack_leaks;
 mod attack_leaks_accounts;
