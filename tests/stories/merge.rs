@@ -151,6 +151,42 @@ fn a_conflict_is_settled_by_policy_and_both_sides_are_the_same() {
     assert_eq!(linked.remote_titles(), ["ours"]);
 }
 
+/// Hardest point 12: what has changed is told by versions and by what was agreed on, whatever the clocks say; where both
+/// sides changed the same, the later stamp wins, and what lost is kept.
+#[test]
+fn a_providers_clock_that_is_wrong_takes_no_edit_for_another_and_loses_none() {
+    for skew in [-5, 5] {
+        let mut linked = linked();
+        linked.google.advance(TimeDelta::hours(skew));
+        for (key, title) in [("1", "ours"), ("2", "theirs"), ("3", "both"), ("4", "clash")] {
+            upsert(&mut linked, key, title);
+        }
+        settle(&mut linked);
+        let calendar = linked.google.calendar(LINKED_CALENDAR);
+        let id = |title: &str| {
+            let events = calendar.events();
+            let event = events.iter().find(|event| event["summary"] == title).expect(title);
+            event["id"].as_str().expect("an id").to_owned()
+        };
+        let [theirs, both, clash] = ["theirs", "both", "clash"].map(id);
+        calendar.edit(&theirs, json!({ "location": "Room 1" }));
+        calendar.edit(&both, json!({ "location": "Room 2" }));
+        calendar.edit(&clash, json!({ "location": "Room 3" }));
+        update(&mut linked, "ours", "location = 'Room 4'");
+        update(&mut linked, "both", "title = 'both, renamed'");
+        update(&mut linked, "clash", "location = 'Room 5'");
+        settle(&mut linked);
+        let wins = if skew > 0 { "Room 3" } else { "Room 5" };
+        let wanted = [("both, renamed", "Room 2"), ("clash", wins), ("ours", "Room 4"), ("theirs", "Room 1")];
+        assert_eq!(here(&mut linked.client), wanted.map(|(title, place)| line(title, place)), "{skew}");
+        assert_eq!(there(&linked), here(&mut linked.client), "{skew}");
+        assert_eq!(count(&mut linked.client, CONFLICTS), 1);
+        let lost = "select (local_version::text || remote_version::text) from calendar_sync_conflicts";
+        let lost = text(&mut linked.client, lost);
+        assert!(lost.contains("Room 3") && lost.contains("Room 5"), "{lost}");
+    }
+}
+
 #[test]
 fn an_edit_beats_a_delete_on_both_sides_and_nothing_is_there_twice() {
     let mut linked = linked();

@@ -72,6 +72,13 @@ impl Site {
         };
         self.notion.pages(&self.source).iter().map(shown).collect()
     }
+
+    /// The id of the page of that title.
+    fn page_of(&self, title: &str) -> String {
+        let is_it = |page: &&Value| page["properties"]["Name"]["title"][0]["plain_text"] == title;
+        let pages = self.notion.pages(&self.source);
+        pages.iter().find(is_it).expect("the page")["id"].as_str().expect("an id").to_owned()
+    }
 }
 
 fn events() -> &'static str {
@@ -236,6 +243,52 @@ fn what_notion_cannot_hold_survives_an_edit_there() {
     assert_eq!(site.pages().len(), 1);
     let why = "select last_sync_error from calendar_event_links where series_id is not null";
     assert_eq!(site.say(why), "the provider cannot hold a recurring event: a page is one event");
+}
+
+/// Hardest point 5: Notion knows days and instants, and no zone's name.
+#[test]
+fn days_are_days_on_both_sides_and_nine_oclock_stays_nine_oclock() {
+    let mut site = Site::start();
+    site.sync();
+    // Two days over the change of the clock, and nine o'clock in Berlin on both sides of it.
+    site.upsert("fair", &json!({ "title": "Fair", "start": "2030-03-30", "end": "2030-04-01" }));
+    for (key, day) in [("before", "2030-03-30"), ("after", "2030-04-01")] {
+        let [start, end] = [9, 10].map(|hour| format!("{day}T{hour:02}:00:00"));
+        site.upsert(key, &json!({ "title": key, "start": start, "end": end, "time_zone": "Europe/Berlin" }));
+    }
+    let away = site.notion.add_event(&site.source, "Away", &json!({ "start": "2030-10-26", "end": "2030-10-27" }));
+    let zoned =
+        json!({ "start": "2030-10-28T09:00:00", "end": "2030-10-28T10:00:00", "time_zone": "America/New_York" });
+    site.notion.add_event(&site.source, "Call", &zoned);
+    site.sync();
+    site.notion.advance(TimeDelta::minutes(2));
+    site.sync();
+    let shown = "select string_agg(concat_ws(' ', title, event_date at time zone 'UTC', event_end - event_date,
+                     case when all_day then 'days' else start_time::text end), ', ' order by event_date, title)
+                 from calendar_events where sync_status <> 'deleted'";
+    let both = "Fair 2030-03-30 00:00:00 2 days days, before 2030-03-30 08:00:00 01:00:00 09:00:00, \
+                after 2030-04-01 07:00:00 01:00:00 09:00:00, Away 2030-10-26 00:00:00 2 days days, \
+                Call 2030-10-28 13:00:00 01:00:00 13:00:00";
+    assert_eq!(site.say(shown), both);
+    let there = |site: &Site, title: &str| {
+        site.pages().into_iter().find(|(name, _)| name == title).map(|(_, date)| date).expect("the page")
+    };
+    assert_eq!(there(&site, "Fair"), json!(["2030-03-30", "2030-03-31"]), "the last day, as Notion has it");
+    let nine = |day: &str, offset: &str| json!([9, 10].map(|hour| format!("{day}T{hour:02}:00:00.000{offset}")));
+    assert_eq!(there(&site, "before"), nine("2030-03-30", "+01:00"));
+    assert_eq!(there(&site, "after"), nine("2030-04-01", "+02:00"));
+
+    // Moved there, a day is a day still, and Berlin's clock goes on in Berlin.
+    site.notion.edit_page(&away, &json!({ "When": { "date": { "start": "2030-10-27" } } }));
+    let page = site.page_of("before");
+    let later = json!({ "start": "2030-04-02T07:00:00Z", "end": "2030-04-02T08:00:00Z" });
+    site.notion.edit_page(&page, &json!({ "When": { "date": later } }));
+    site.sync();
+    let moved = "select string_agg(concat_ws(' ', event_date at time zone 'UTC', event_end - event_date,
+                     coalesce(start_time::text, 'days'), time_zone), ', ' order by event_date)
+                 from calendar_events where title in ('before', 'Away')";
+    assert_eq!(site.say(moved), "2030-04-02 07:00:00 01:00:00 09:00:00 Europe/Berlin, 2030-10-27 00:00:00 1 day days");
+    assert_eq!(site.sync(), [0; 5]);
 }
 
 /// Hardest point 10: Notion has no condition, so a page is compared before it is changed.

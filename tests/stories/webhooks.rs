@@ -235,6 +235,45 @@ fn notifications_that_are_forged_replayed_or_late_do_nothing() {
     assert_eq!((call(&channel.id, Some(&secret), 21), count(&mut client, IS_DUE)), (Some(200), 1));
 }
 
+/// Hardest point 11: of a batch what is proved counts, and no word of lifecycles is believed without the secret either.
+#[test]
+fn of_microsofts_notifications_those_with_their_own_channels_secret_count() {
+    let (_cluster, mut client, hooks) = start();
+    let (graph, _, connection) = of_microsoft(&mut client);
+    register(&mut client, connection, &hooks.url("microsoft"));
+    graph.notifications();
+    forget(&mut client);
+    let channel = graph.subscriptions()[0].clone();
+    let secret = channel.client_state.expect("a secret");
+    let change =
+        |secret: &Value| json!({ "subscriptionId": channel.id, "clientState": secret, "changeType": "updated" });
+    let removed = |secret: &Value| json!({ "subscriptionId": channel.id, "clientState": secret, "lifecycleEvent": "subscriptionRemoved" });
+    let call = |notices: &[Value]| {
+        let body = json!({ "value": notices }).to_string();
+        post(&hooks.url("microsoft"), &["Content-Type: application/json".to_owned()], body.as_bytes()).map(|it| it.0)
+    };
+    let state = "select (select string_agg(to_jsonb(c)::text, ' ') from calendar_connections c)
+                     || (select string_agg(to_jsonb(w)::text, ' ') from calendar_webhook_subscriptions w)";
+    let before = text(&mut client, state);
+    let wrong = [Value::Null, json!(""), json!(secret[..20]), json!(secret.to_lowercase()), json!([secret]), json!(1)];
+    for wrong in &wrong {
+        for told in [change(wrong), removed(wrong)] {
+            let status = call(std::slice::from_ref(&told));
+            assert!(matches!(status, Some(400 | 403)), "{told}: {status:?}");
+        }
+    }
+    assert_eq!(text(&mut client, state), before);
+    assert!(!text(&mut client, "select string_agg(l::text, ' ') from calendar_sync_log l").contains(&secret[..20]));
+
+    let good = change(&json!(secret));
+    let other = json!({ "subscriptionId": "another", "clientState": secret, "changeType": "updated" });
+    assert_eq!(call(&[other.clone(), removed(&wrong[2])]), Some(403));
+    assert_eq!((call(&[other]), count(&mut client, IS_DUE)), (Some(404), 0));
+    assert_eq!((call(&[removed(&wrong[2]), good]), count(&mut client, IS_DUE)), (Some(202), 1));
+    let expired = "select count(*) from calendar_webhook_subscriptions where expiration <= clock_timestamp()";
+    assert_eq!(count(&mut client, expired), 0, "nobody has removed it");
+}
+
 /// Hardest point 11.
 #[test]
 fn a_notification_waits_for_nobody_and_is_not_forgotten() {
