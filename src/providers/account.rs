@@ -57,10 +57,15 @@ pub trait AccountProvider: Sync {
         false
     }
 
-    /// Whether its changes do not tell of everything: of what came and went between two pulls, of what lies beyond the
-    /// span that is asked for. Then each pull is told of what we made there, or found changed, that none has shown yet
-    /// ([`ChangesRequest::unseen`]).
-    fn overlooks(&self) -> bool {
+    /// Whether its changes may leave out what lies beyond the span that was asked for. Then each pull is told of what was
+    /// found changed there and none has shown yet ([`ChangesRequest::unseen`]).
+    fn overlooks_beyond_span(&self) -> bool {
+        false
+    }
+
+    /// Whether its changes do not tell of what came and went between two pulls. Then each pull is told also of what we
+    /// made there and none has shown yet, and of what is known to be gone ([`ChangesRequest::gone`]).
+    fn overlooks_new(&self) -> bool {
         false
     }
 
@@ -179,10 +184,10 @@ pub struct ChangesRequest {
     /// More events than this are refused.
     pub max_events: usize,
     pub connection_id: Uuid,
-    /// What no pull has shown yet of what we made there or found changed, by its identifiers, oldest first; see
-    /// [`AccountProvider::overlooks`].
+    /// What no pull has shown yet of what we found changed or made there, by its identifiers, oldest first; see
+    /// [`AccountProvider::overlooks_beyond_span`] and [`AccountProvider::overlooks_new`].
     pub unseen: Vec<String>,
-    /// What is known here to be deleted there, of late; of such providers, too.
+    /// What is known here to be deleted there, of late; see [`AccountProvider::overlooks_new`].
     pub gone: Vec<String>,
 }
 

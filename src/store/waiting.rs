@@ -19,11 +19,21 @@ pub struct Waiting {
 macro_rules! need {
     ($id:literal) => {
         concat!(
-            "insert into @calendar_sync_queue as q (operation, ", $id, ", connection_id, priority, max_retries)
-             select r.operation, r.", $id, ", $1, 10, $5
+            "insert into @calendar_sync_queue as q (operation, ",
+            $id,
+            ", connection_id, priority, max_retries)
+             select r.operation, r.",
+            $id,
+            ", $1, 10, $5
              from unnest($2, $3, $4) r (operation, event_id, series_id)
-             where r.", $id, " is not null
-             on conflict (", $id, ", connection_id) where ", $id, " is not null and status = 'pending'
+             where r.",
+            $id,
+            " is not null
+             on conflict (",
+            $id,
+            ", connection_id) where ",
+            $id,
+            " is not null and status = 'pending'
              do update set operation = excluded.operation, payload = null
              where q.operation <> excluded.operation"
         )

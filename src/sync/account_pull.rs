@@ -1,6 +1,7 @@
 //! The network half of an account's pull: what changed in its calendar.
 
 use chrono::Utc;
+use uuid::Uuid;
 
 use super::apply;
 use super::fetch::MAX_EVENTS;
@@ -31,9 +32,8 @@ impl Pull {
     ) -> SqlResult<Self> {
         let now = Utc::now();
         let provider = provider_of(connection)?;
-        let (unseen, gone) = match provider.overlooks() {
-            true => (unseen::find(installation, connection.id)?, unseen::gone(installation, connection.id)?),
-            false => (Vec::new(), Vec::new()),
+        let told = |wanted: bool, find: fn(&Installation, Uuid) -> SqlResult<Vec<String>>| {
+            if wanted { find(installation, connection.id) } else { Ok(Vec::new()) }
         };
         let cursor = calendar.cursor.clone().filter(|_| !all);
         let request = ChangesRequest {
@@ -43,8 +43,8 @@ impl Pull {
             window: (apply::first_start(now), apply::horizon(now)),
             max_events: MAX_EVENTS,
             connection_id: connection.id,
-            unseen,
-            gone,
+            unseen: told(provider.overlooks_beyond_span() || provider.overlooks_new(), unseen::find)?,
+            gone: told(provider.overlooks_new(), unseen::gone)?,
         };
         Ok(Self { ask, provider, request })
     }

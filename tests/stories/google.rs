@@ -137,6 +137,50 @@ fn a_lost_sync_token_loses_no_change_of_either_side() {
     assert_eq!(there, ["Ours", "Theirs"]);
 }
 
+/// Hardest points 2 and 6: a list of everything begins with what is not over yet, and the changes after it with its end.
+#[test]
+fn what_was_over_before_a_list_of_everything_and_changed_unseen_is_found_once_it_is_changed_here() {
+    let (_cluster, mut client, google) = connected();
+    let calendar = google.calendar(ADA);
+    synced(&mut client);
+    let past = |summary: &str| {
+        let [start, end] = ["2020-03-02T09:00:00Z", "2020-03-02T10:00:00Z"].map(|at| json!({ "dateTime": at }));
+        calendar.insert(json!({ "summary": summary, "start": start, "end": end }))
+    };
+    let [merged, deleted_here, deleted_there] = ["Merged", "Deleted here", "Deleted there"].map(past);
+    assert_eq!(synced(&mut client)[..2], [3, 3]);
+    for id in [&merged, &deleted_here] {
+        calendar.edit(id, json!({ "location": "Room 5" }));
+    }
+    calendar.delete(&deleted_there);
+    google.expire_sync_tokens();
+    synced(&mut client);
+    let change = "update calendar_events set description = 'As we said' where title in ('Merged', 'Deleted there')";
+    client.execute(change, &[]).expect("a change");
+    client.execute("delete from calendar_events where title = 'Deleted here'", &[]).expect("a delete");
+    for _ in 0..3 {
+        synced(&mut client);
+    }
+    let here = "select string_agg(concat_ws(' | ', title, location, description), ', ' order by title)
+                from calendar_events where sync_status <> 'deleted'";
+    let both = "Deleted here | Room 5, Deleted there | As we said, Merged | Room 5 | As we said";
+    assert_eq!(text(&mut client, here), both);
+    let mut there: Vec<String> = calendar.events().iter().map(shown).collect();
+    there.sort();
+    assert_eq!(there.join(", "), both);
+    let left = "select (select count(*) from calendar_sync_queue where status <> 'completed')
+                     + (select count(*) from calendar_event_links where is_unseen)";
+    assert_eq!(count(&mut client, left), 0);
+    google.forget_requests();
+    synced(&mut client);
+    assert_eq!(google.calls(), 1, "{:?}", google.requests());
+}
+
+fn shown(event: &Value) -> String {
+    let all = ["summary", "location", "description"].map(|key| event[key].as_str().unwrap_or_default());
+    all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | ")
+}
+
 /// Hardest point 9: the answer to an insert is lost, and there is one event all the same.
 #[test]
 fn an_event_of_ours_is_made_once_whatever_becomes_of_the_answer() {

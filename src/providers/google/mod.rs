@@ -63,6 +63,10 @@ impl AccountProvider for Google {
         pull::pull(ask, request)
     }
 
+    fn overlooks_beyond_span(&self) -> bool {
+        true
+    }
+
     fn read(&self, values: Vec<Value>, _options: &Value, zones: &dyn Zones, default_zone: &str) -> Vec<Read> {
         let found = google::read(&values, zones, default_zone).or_else(|_| google::read(&values, zones, "UTC"));
         match found {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::providers::google::is_deleted;
 use chrono::SecondsFormat;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api;
 use crate::providers::account::{Ask, Changes, ChangesRequest};
@@ -15,6 +15,8 @@ use crate::providers::api::ApiError;
 const VERSION: &str = "1 ";
 /// Sent with every list. Those of a list of changes must be those of the list that its token is from.
 const PARAMETERS: [(&str, &str); 2] = [("maxResults", "2500"), ("singleEvents", "false")];
+/// Events that are asked for one by one in a pull, which must come to its end within its lease. The next goes on.
+const MOST_ASKED: usize = 50;
 
 /// All changes since the cursor. Where Google does not know that any more, everything is listed; where it forgets its
 /// place between two pages of that, once again.
@@ -23,7 +25,11 @@ pub fn pull(ask: &Ask, request: &ChangesRequest) -> Result<Changes, ApiError> {
     if let Some(token) = known.and_then(|cursor| cursor.strip_prefix(VERSION)) {
         match List::read(ask, &[("syncToken", token)], request.max_events) {
             Err(error) if is_lost(&error) => {}
-            list => return list.map_err(api::no_access).map(|list| list.changes(false)),
+            list => {
+                let mut list = list.map_err(api::no_access)?;
+                let seen = list.look_for(ask, &request.unseen)?;
+                return Ok(Changes { seen, ..list.changes(false) });
+            }
         }
     }
     // By what ends later: everything that is not over is in it, and what is not in it is gone. A series begins whenever.
@@ -90,6 +96,28 @@ impl List {
         }
     }
 
+    /// Asks for those that it does not show. What was over when everything was listed, and had changed before, is in
+    /// neither that list nor the changes after it. Returns those that need not be asked for again.
+    fn look_for(&mut self, ask: &Ask, unseen: &[String]) -> Result<Vec<String>, ApiError> {
+        let shown: HashSet<&str> = self.values.iter().filter_map(|value| value["id"].as_str()).collect();
+        let (mut seen, absent): (Vec<String>, Vec<String>) =
+            unseen.iter().cloned().partition(|id| shown.contains(id.as_str()));
+        for id in absent.into_iter().take(MOST_ASKED) {
+            let value = match api::get(ask, api::events(ask, &[&id], &[])) {
+                Ok(value) => value,
+                Err(ApiError::Failed(failure)) if matches!(failure.status, 404 | 410) => {
+                    json!({ "id": id, "status": "cancelled" })
+                }
+                Err(error) if error.is_of_account() => return Err(error),
+                // Of this one alone nothing is said, and it stops no others.
+                Err(_) => continue,
+            };
+            self.values.push(value);
+            seen.push(id);
+        }
+        Ok(seen)
+    }
+
     fn changes(self, complete: bool) -> Changes {
         let last: HashMap<&str, usize> =
             self.values.iter().enumerate().filter_map(|(index, value)| Some((value["id"].as_str()?, index))).collect();
@@ -124,8 +152,6 @@ impl List {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -73,7 +73,11 @@ impl AccountProvider for Microsoft {
         pull::pull(ask, request)
     }
 
-    fn overlooks(&self) -> bool {
+    fn overlooks_beyond_span(&self) -> bool {
+        true
+    }
+
+    fn overlooks_new(&self) -> bool {
         true
     }
 

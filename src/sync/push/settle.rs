@@ -107,7 +107,7 @@ impl Ledger<'_> {
                 if self.connection.pulls() {
                     self.settled.poll = true;
                     // It may lie beyond the span of time that the pull speaks of.
-                    self.overlooked.extend(link.filter(|_| self.provider.overlooks()));
+                    self.overlooked.extend(link.filter(|_| self.provider.overlooks_beyond_span()));
                 } else {
                     // What changed there is never looked at: ours goes over it.
                     self.stale.extend(link);
@@ -162,7 +162,7 @@ impl Ledger<'_> {
             remote_version: etag.clone(),
             etag,
             base: agreed_on(body, remote, base).with_visibility(only_busy),
-            is_unseen: is_new && self.provider.overlooks() && self.connection.pulls(),
+            is_unseen: is_new && self.provider.overlooks_new() && self.connection.pulls(),
         });
         self.settled.counts[usize::from(!is_create)] += 1;
         self.complete(&operation);
