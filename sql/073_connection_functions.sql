@@ -7,7 +7,7 @@ comment on function calendar_unsubscribe(uuid, boolean) is
 comment on function calendar_pause(uuid) is 'stops pulling from a connection and sending to it until calendar_continue';
 comment on function calendar_continue(uuid) is 'takes a paused connection up again, at once';
 comment on function calendar_sync_now(text, boolean, text) is
-    'syncs a user''s connections (or the one of that name) now, in this session and transaction: pulls them, then sends what is queued for them; one row each, status success, pending (a flow is still running), error, busy or rate_limited; a name that is none of theirs is an error. force asks for everything again and confirms deletes that were held back. Can be cancelled at any time';
+    'syncs a user''s connections (or the one of that name) now, in this session and transaction: pulls them, then sends what is queued for them; one row each, status success, pending (a flow is still running), error, busy or rate_limited; a name that is none of theirs is an error. force asks for everything again and confirms deletes that were held back. If the transaction is rolled back, what it had changed itself and sent is undone there with the next sync. Can be cancelled at any time';
 comment on function calendar_sync_request(text) is
     'makes a user''s connections due (NULL: everybody''s) and wakes the worker at commit; returns how many';
 comment on function calendar_sync_status(text) is 'a user''s connections: when they were pulled, how many events they hold, what is wrong';

@@ -29,6 +29,7 @@ extension_sql_file!("../sql/050_connections.sql", name = "connections", requires
 extension_sql_file!("../sql/051_accounts.sql", name = "accounts", requires = ["types"]);
 extension_sql_file!("../sql/052_links.sql", name = "links", requires = ["types"]);
 extension_sql_file!("../sql/053_webhooks.sql", name = "webhooks", requires = ["types", "bookkeeping"]);
+extension_sql_file!("../sql/054_unconfirmed.sql", name = "unconfirmed", requires = ["types"]);
 extension_sql_file!("../sql/055_feeds.sql", name = "feeds", requires = ["types"]);
 extension_sql_file!("../sql/060_interactions.sql", name = "interaction_triggers", requires = ["events", "bookkeeping"]);
 extension_sql_file!(

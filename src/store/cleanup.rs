@@ -41,6 +41,7 @@ pub const KINDS: &[Kind] = &[
     Kind { what: "removed connections", before: |before| before.log, statement: &CONNECTIONS },
     Kind { what: "removed accounts", before: |before| before.log, statement: &ACCOUNTS },
     Kind { what: "links of no connection", before: |before| before.links, statement: &LOOSE_LINKS },
+    Kind { what: "notes of no connection", before: |before| before.links, statement: &LOOSE_NOTES },
 ];
 
 const ARGUMENTS: &[pg_sys::Oid] = &[pg_sys::TIMESTAMPTZOID, pg_sys::INT8OID];
@@ -154,6 +155,18 @@ thread_local! {
              where not exists (select from @calendar_connections c where c.connection_id = l.connection_id)
                and l.created_at < $1
              limit $2
+         ))",
+        ARGUMENTS,
+    ) };
+    static LOOSE_NOTES: Statement = const { Statement::new(
+        "delete from @calendar_unconfirmed_pushes
+         where note_id = any (array(
+             select n.note_id
+             from @calendar_unconfirmed_pushes n
+             where not exists (select from @calendar_connections c where c.connection_id = n.connection_id)
+               and n.created_at < $1
+             limit $2
+             for update skip locked
          ))",
         ARGUMENTS,
     ) };

@@ -43,7 +43,7 @@ macro_rules! is_polled {
 }
 
 /// The connections that have operations, as `queued`: pending ones by one look-up in the index for each, however many there
-/// are; and those that nobody came to an end with.
+/// are; those that nobody came to an end with; and those that are to be undone.
 macro_rules! with_queued {
     () => {
         "with recursive pending as (
@@ -71,6 +71,9 @@ macro_rules! with_queued {
              select connection_id
              from @calendar_sync_queue
              where status = 'processing'
+             union
+             select connection_id
+             from @calendar_unconfirmed_pushes
          )
          "
     };
@@ -91,6 +94,10 @@ macro_rules! with_something_to_send {
                select
                from @calendar_sync_queue q
                where q.connection_id = d.connection_id and q.status = 'processing'
+               union all
+               select
+               from @calendar_unconfirmed_pushes n
+               where n.connection_id = d.connection_id
            )
            and "
     };

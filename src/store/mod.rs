@@ -68,6 +68,9 @@ pub mod transaction_end;
 pub mod tuples;
 pub mod twins;
 pub mod unbound;
+pub mod uncommitted;
+pub mod unconfirmed;
+pub mod undone;
 pub mod unseen;
 pub mod waiting;
 pub mod watch;
@@ -79,7 +82,7 @@ pub use installation::{Identity, Installation, as_owner, installed_version, read
 pub use source::{Source, Wanted};
 pub use statement::{ReadOnly, Statement};
 pub use subtransaction::{Failure, guarded};
-pub use transaction::{can_write, can_write_in_passing, commit_durably};
+pub use transaction::{can_write, can_write_in_passing, commit_durably, may_be_undone};
 pub use writer::{Table, Writer};
 
 /// A new key: time-ordered, so that the rows of one load lie side by side in the primary key's index.

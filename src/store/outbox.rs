@@ -11,6 +11,7 @@ use super::datum::{column, uuid, within_scratch};
 use super::links::ItemId;
 use super::outside::{execute_on, find};
 use super::rows::Columns;
+use super::uncommitted::is_own;
 use super::{Installation, Statement, delivery};
 use crate::errors::{SqlResult, internal};
 
@@ -24,6 +25,8 @@ pub struct Taken {
     pub payload: Option<Value>,
     pub retries: i32,
     pub max_retries: i32,
+    /// The current transaction has queued it, or changed it since.
+    pub is_own: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +88,17 @@ pub struct Dead {
 thread_local! {
     // Of an item's operations one at a time: what was under way first, then what was changed since.
     static NEXT: Statement = const { Statement::new(
-        "select queue_id, operation, event_id, series_id, payload::text, retry_count, max_retries
+        concat!(
+            "select queue_id, operation, event_id, series_id, payload::text, retry_count, max_retries, ", is_own!("written"), "
          from (
-             select p.*, true as was_under_way
+             select p.*, p.xmin as written, true as was_under_way
              from @calendar_sync_queue p
              where p.connection_id = $1
                and p.status = 'processing'
              union all
              select *
              from (
-                 select q.*, false
+                 select q.*, q.xmin, false
                  from @calendar_sync_queue q
                  where q.connection_id = $1
                    and q.status = 'pending'
@@ -111,7 +115,8 @@ thread_local! {
                  for update skip locked
              ) due
          ) next
-         order by was_under_way desc, priority desc, scheduled_for, queue_id",
+         order by was_under_way desc, priority desc, scheduled_for, queue_id"
+        ),
         &[pg_sys::UUIDOID, pg_sys::INT8OID],
     ) };
     static SERIES_OF: Statement = const { Statement::new(
@@ -210,6 +215,7 @@ fn read(columns: &mut Columns) -> SpiResult<Taken> {
         payload: columns.json()?,
         retries: columns.int()?.unwrap_or_default(),
         max_retries: columns.int()?.unwrap_or_default(),
+        is_own: columns.flag()?,
     })
 }
 

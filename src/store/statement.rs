@@ -116,6 +116,27 @@ impl Statement {
         arguments: &[DatumWithOid],
         read: impl FnMut(&mut Columns) -> SpiResult<T>,
     ) -> SqlResult<Vec<T>> {
+        self.rows_at_latest(installation, arguments, true, read)
+    }
+
+    /// The same for what writes.
+    pub fn change_now<T>(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
+    ) -> SqlResult<Vec<T>> {
+        let _own = OwnWriting::begin();
+        self.rows_at_latest(installation, arguments, false, read)
+    }
+
+    fn rows_at_latest<T>(
+        &self,
+        installation: &Installation,
+        arguments: &[DatumWithOid],
+        reads_only: bool,
+        read: impl FnMut(&mut Columns) -> SpiResult<T>,
+    ) -> SqlResult<Vec<T>> {
         let Text::Written(text, types) = self.text else {
             return Err(internal("calendar_sync: this statement is made for a table"));
         };
@@ -135,7 +156,7 @@ impl Statement {
                     nulls.as_ptr(),
                     pg_sys::GetLatestSnapshot(),
                     std::ptr::null_mut(),
-                    true,
+                    reads_only,
                     false,
                     0,
                 );

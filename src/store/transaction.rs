@@ -37,6 +37,13 @@ pub fn can_write_in_passing() -> bool {
     can_write() && unsafe { pg_sys::XactIsoLevel } <= pg_sys::XACT_READ_COMMITTED as i32
 }
 
+/// Whether somebody else than the statement that runs now may undo what it does: it is one of a transaction of several, or
+/// of a function that has written before.
+pub fn may_be_undone() -> bool {
+    // SAFETY: reads the transaction's state.
+    unsafe { pg_sys::IsTransactionBlock() || pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
 /// Has the current transaction wait for the disk when it commits, whatever synchronous_commit says.
 pub fn commit_durably() {
     // SAFETY: sets a flag of the transaction.

@@ -16,7 +16,7 @@ const NAP: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
     RenewTokens,
-    KeepConflicts,
+    KeepNotes,
     EndLogin,
 }
 
@@ -25,7 +25,7 @@ impl Work {
     const fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::RenewTokens => ("calendar_sync tokens", "calendar_sync_tokens_main"),
-            Self::KeepConflicts => ("calendar_sync conflicts", "calendar_sync_conflicts_main"),
+            Self::KeepNotes => ("calendar_sync notes", "calendar_sync_notes_main"),
             Self::EndLogin => ("calendar_sync login", "calendar_sync_login_main"),
         }
     }

@@ -4,7 +4,6 @@
 
 mod activity;
 mod command;
-mod conflicts;
 mod counters;
 mod database;
 mod databases;
@@ -13,6 +12,7 @@ mod hook;
 mod launcher;
 mod login;
 mod manual;
+mod notes;
 mod process;
 mod results;
 mod shared;
@@ -29,11 +29,12 @@ use pgrx::pg_sys;
 pub use manual::allow_manual_sync;
 pub use shared::counters;
 pub use states::states;
-pub use wake::wake_at_commit;
+pub use wake::{wake_at_commit, wake_when_over};
 
 /// Called once, when the library is loaded.
 pub fn register() {
     crate::store::queue::when_queued(wake_at_commit);
+    crate::store::unconfirmed::when_noted(wake_when_over);
     // SAFETY: a flag of the process, read on its only thread.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         shared::register();

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use pgrx::pg_sys::panic::ErrorReportable;
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
 use crate::http::Options;
-use crate::store::Installation;
 use crate::store::connections::{self, Connection};
 use crate::store::leases::{self, Wanted};
+use crate::store::{self, Failure, Installation, unconfirmed};
 use crate::sync::job::Job;
 use crate::sync::pull::{self, Trouble};
+use crate::sync::push;
 use crate::sync::start::{Start, Starter};
 use crate::sync::tokens::Renewal;
 use crate::sync::webhooks::visit::{self, Visit};
@@ -49,12 +51,15 @@ pub fn begin(
     let limit = wanted.limit - polls.len();
     let pushes = if limit > 0 { leases::lease_pushes(installation, &Wanted { limit, ..*wanted })? } else { Vec::new() };
     begun.more_is_due = pushes.len() == limit;
+    let of_accounts = polls.iter().chain(&pushes).filter(|connection| connection.calendar.is_some());
+    let noted =
+        unconfirmed::connections(installation, &of_accounts.map(|connection| connection.id).collect::<Vec<_>>())?;
     let mut starter = Starter::new(installation, options.clone(), polls.iter().chain(&pushes))?;
     for connection in polls {
-        begun.note(installation, connection, |connection| starter.poll(connection))?;
+        begun.note(installation, connection, &noted, |connection| starter.poll(connection))?;
     }
     for connection in pushes {
-        begun.note(installation, connection, |connection| starter.push(connection, most(connection.id)))?;
+        begun.note(installation, connection, &noted, |connection| starter.push(connection, most(connection.id)))?;
     }
     Ok(begun)
 }
@@ -64,28 +69,40 @@ impl Begun {
         &mut self,
         installation: &Installation,
         connection: Connection,
+        noted: &[Uuid],
         start: impl FnOnce(&Connection) -> SqlResult<Start>,
     ) -> SqlResult<()> {
         // A session that is at it has no lease, but the private lock.
         if connection.calendar.is_some() && !connections::try_alone(installation, connection.id)? {
             return leases::end(installation, connection.id, false);
         }
-        let trouble = match start(&connection) {
-            Ok(Start::Job(job)) => {
-                self.more_is_due |= job.is_full();
-                self.jobs.push((connection, job));
-                return Ok(());
-            }
-            Ok(Start::Renew(renewal)) => {
-                self.renewals.push(*renewal);
-                return leases::end(installation, connection.id, false);
-            }
-            Ok(Start::Wait | Start::Nothing) => return leases::end(installation, connection.id, false),
-            Ok(Start::LoginRequired(why)) => Trouble { wants_login: true, ..Trouble::new(why) },
-            Err(report) => Trouble::new(report.message()),
+        let undone = noted.contains(&connection.id).then(|| undo(installation, &connection)).transpose();
+        let trouble = match undone.map(|undone| undone != Some(true)) {
+            Err(failure) => Trouble::new(failure.message),
+            // What has happened there since is looked at before what waits is sent.
+            Ok(false) => return leases::end(installation, connection.id, connection.pulls()),
+            Ok(true) => match start(&connection) {
+                Ok(Start::Job(job)) => {
+                    self.more_is_due |= job.is_full();
+                    self.jobs.push((connection, job));
+                    return Ok(());
+                }
+                Ok(Start::Renew(renewal)) => {
+                    self.renewals.push(*renewal);
+                    return leases::end(installation, connection.id, false);
+                }
+                Ok(Start::Wait | Start::Nothing) => return leases::end(installation, connection.id, false),
+                Ok(Start::LoginRequired(why)) => Trouble { wants_login: true, ..Trouble::new(why) },
+                Err(report) => Trouble::new(report.message()),
+            },
         };
         pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
         self.failed += 1;
         Ok(())
     }
+}
+
+/// Undoes what transactions that came to nothing had sent. Whether there was anything.
+fn undo(installation: &Installation, connection: &Connection) -> Result<bool, Failure> {
+    store::guarded(|| push::undo(installation, connection).unwrap_or_report())
 }

@@ -26,6 +26,13 @@ pub fn wake_at_commit() {
     register_xact_callback(PgXactCallbackEvent::Prepare, || ASKED.set(false));
 }
 
+/// Wakes this database's worker once the current transaction is over, also where it is rolled back.
+pub fn wake_when_over() {
+    if shared::is_preloaded() {
+        when_over(shared::call_worker);
+    }
+}
+
 /// Has the launcher look at the databases once the current transaction has committed.
 pub fn look_at_commit() {
     register_xact_callback(PgXactCallbackEvent::Commit, shared::wake_launcher);

@@ -19,6 +19,9 @@ pub struct Base {
     /// That side was told no more than when it takes place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_busy: bool,
+    /// What is there is not known: it is what was sent, and nobody has heard what came of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unheard: bool,
 }
 
 /// An occurrence that has its own identifier and version there.
@@ -34,7 +37,7 @@ pub struct Occurrence {
 impl Base {
     pub fn new(local: Body, remote: Body) -> Self {
         let remote = Some(remote).filter(|remote| *remote != local);
-        Self { local, remote, occurrences: Vec::new(), only_busy: false }
+        Self { local, remote, occurrences: Vec::new(), only_busy: false, unheard: false }
     }
 
     /// What was there.
@@ -50,6 +53,11 @@ impl Base {
     /// The same; `only_busy`: that side was told no more than when it takes place.
     pub fn with_visibility(self, only_busy: bool) -> Self {
         Self { only_busy, ..self }
+    }
+
+    /// The same; `unheard`: nobody has heard what is there.
+    pub fn with_answer_lost(self, unheard: bool) -> Self {
+        Self { unheard, ..self }
     }
 
     /// Notes an occurrence's identifier and version, or its new ones.

@@ -1,8 +1,10 @@
 //! Pulling and pushing in a session: in the caller's transaction, with the network on threads of their own.
 //!
-//! What a provider has taken stays there whatever becomes of the transaction. Rolled back, its operations are sent again: a
-//! create finds what it made, a delete that there is nothing to delete, and an update that it has changed there, so that a
-//! pull comes first.
+//! What a provider has taken stays there whatever becomes of the transaction. So it is noted beforehand in a transaction of
+//! its own, and undone with the next sync if this one comes to nothing ([`push::undo()`]). Of a call that is a transaction
+//! by itself, which sends no more than others have committed, nothing is noted: its operations are sent again, a create
+//! finds what it made, a delete that there is nothing to delete, and an update that it has changed there, so that a pull
+//! comes first.
 
 mod visit;
 
@@ -19,6 +21,7 @@ use super::push;
 use super::wait::wait;
 use crate::errors::{SqlResult, internal};
 use crate::settings;
+use crate::store;
 use crate::store::connections::Connection;
 use crate::store::outbox::Taken;
 
@@ -79,6 +82,7 @@ pub fn run(due: Vec<Connection>, wish: Wish) -> SqlResult<Vec<Report>> {
         visits: due.into_iter().map(Visit::new).collect(),
         under_way: HashMap::new(),
         in_the_way: Vec::new(),
+        may_be_undone: store::may_be_undone(),
     };
     // Dropped before the pool: what is under way ends at once, and so do the pool's threads.
     let unless_done = AbandonOnDrop;
@@ -96,6 +100,8 @@ struct Session {
     under_way: HashMap<Uuid, usize>,
     /// What another session or the worker is at.
     in_the_way: Vec<usize>,
+    /// The transaction was begun by somebody else, who may have changed what is sent.
+    may_be_undone: bool,
 }
 
 impl Session {
@@ -141,8 +147,11 @@ impl Session {
     /// Has the visit's next step done.
     fn ask(&mut self, place: usize) -> SqlResult<()> {
         let limit = self.limit();
+        // What one calendar has brought is sent to another, and nobody else knows of it yet.
+        let may_be_undone = self.may_be_undone
+            || self.visits.iter().enumerate().any(|(other, visit)| other != place && visit.has_brought());
         let visit = &mut self.visits[place];
-        if let Some(job) = visit.ask(self.wish, limit)? {
+        if let Some(job) = visit.ask(self.wish, limit, may_be_undone)? {
             let id = visit.report.connection.id;
             self.pool.submit(id, job);
             self.under_way.insert(id, place);

@@ -37,6 +37,8 @@ pub(super) struct Visit {
     pulls: u32,
     /// Of tokens that its provider has refused.
     refused: Option<i64>,
+    /// What transactions that came to nothing had sent was looked for.
+    is_tidy: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub(super) enum Begun {
 impl Visit {
     pub(super) fn new(connection: Connection) -> Self {
         let report = Report::new(connection, "success");
-        Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None }
+        Self { report, since: Instant::now(), step: Step::Pull, pulls: 0, refused: None, is_tidy: false }
     }
 
     /// Takes the connection for this transaction.
@@ -82,11 +84,13 @@ impl Visit {
     }
 
     /// The next step; `None` where the visit is over. At most `limit` operations are sent.
-    pub(super) fn ask(&mut self, wish: Wish, limit: usize) -> SqlResult<Option<Job>> {
+    ///
+    /// `may_be_undone`: what is sent is noted before it is ([`push::Batch::outlast`]).
+    pub(super) fn ask(&mut self, wish: Wish, limit: usize, may_be_undone: bool) -> SqlResult<Option<Job>> {
         let job = match &self.report.connection.calendar {
             None => fetch(&self.report.connection, wish.force()).map_err(|error| Trouble::new(error.message())),
             Some(calendar) => match pass(calendar, self.refused)? {
-                Ok(pass) => self.job(wish, pass, limit),
+                Ok(pass) => self.job(wish, pass, limit, may_be_undone),
                 Err(trouble) => Err(trouble),
             },
         };
@@ -99,9 +103,13 @@ impl Visit {
     }
 
     /// The next step at an account's calendar; `None` where there is nothing to be done.
-    fn job(&mut self, wish: Wish, pass: Pass, limit: usize) -> Result<Option<Job>, Trouble> {
+    fn job(&mut self, wish: Wish, pass: Pass, limit: usize, may_be_undone: bool) -> Result<Option<Job>, Trouble> {
         let connection = self.report.connection.clone();
         let Some(calendar) = connection.calendar.clone() else { return Ok(None) };
+        if !self.is_tidy {
+            guarded(|installation| push::undo(installation, &connection))?;
+            self.is_tidy = true;
+        }
         if self.step == Step::Pull {
             self.pulls += 1;
             let all = wish.force() && self.pulls == 1;
@@ -123,15 +131,20 @@ impl Visit {
         let settled = prepared.settled.into_iter().map(|(taken, error)| (taken, status(&error), error));
         self.report.operations.extend(settled);
         match job {
-            Some(job) => self.unless_it_waits(&connection, job),
+            Some(job) => self.unless_it_waits(&connection, job, may_be_undone),
             None => Ok(None),
         }
     }
 
-    /// What is to be sent now. What it would take from the other side is kept first ([`push::Batch::outlast`]).
-    fn unless_it_waits(&mut self, connection: &Connection, mut job: Job) -> Result<Option<Job>, Trouble> {
+    /// What is to be sent now, once what must outlast this transaction is kept ([`push::Batch::outlast`]).
+    fn unless_it_waits(
+        &mut self,
+        connection: &Connection,
+        mut job: Job,
+        may_be_undone: bool,
+    ) -> Result<Option<Job>, Trouble> {
         let Some(batch) = job.batch() else { return Ok(Some(job)) };
-        let waiting = guarded(|installation| batch.outlast(installation, connection))?;
+        let waiting = guarded(|installation| batch.outlast(installation, connection, may_be_undone))?;
         let is_empty = batch.operations.is_empty();
         let waiting = waiting.into_iter().map(|taken| (taken, "pending", Some(push::WAITS.to_owned())));
         self.report.operations.extend(waiting);
@@ -213,6 +226,12 @@ impl Visit {
             None => self.end("success", None),
         }
         Ok(false)
+    }
+
+    /// Whether its pull has written anything here.
+    pub(super) fn has_brought(&self) -> bool {
+        let Counts { created, updated, deleted, .. } = self.report.counts;
+        created + updated + deleted > 0
     }
 
     fn failed(&mut self, trouble: Trouble, duration: Duration) -> SqlResult<()> {

@@ -22,22 +22,28 @@ impl Items {
     pub fn read(installation: &Installation, connection: Uuid, taken: &[Taken]) -> SqlResult<Self> {
         let events: Vec<Uuid> = taken.iter().filter_map(|one| one.item.event()).collect();
         let series: HashMap<Uuid, Uuid> = outbox::series_of(installation, &events)?.into_iter().collect();
-        let mut read = Self { standing: HashMap::new(), links: HashMap::new(), series };
-        let mut items: Vec<ItemId> = taken.iter().map(|one| read.meant(one.item)).collect();
+        let mut items: Vec<ItemId> = taken.iter().map(|one| meant(&series, one.item)).collect();
         items.sort_unstable();
         items.dedup();
-        let belonging = belonging::among(installation, connection, &items)?;
-        let standing = items::find(installation, &items)?;
+        Ok(Self { series, ..Self::of(installation, connection, &items)? })
+    }
+
+    /// Of items each of which is sent by itself.
+    pub fn of(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<Self> {
+        let belonging = belonging::among(installation, connection, items)?;
+        let standing = items::find(installation, items)?;
         let standing = standing.into_iter().filter(|one| !one.deleted && belonging.contains(&one.item));
-        read.standing = standing.map(|one| (one.item, one)).collect();
-        let links = links::by_item(installation, connection, &items)?;
-        read.links = links.into_iter().map(|link| (link.item, link)).collect();
-        Ok(read)
+        let links = links::by_item(installation, connection, items)?;
+        Ok(Self {
+            standing: standing.map(|one| (one.item, one)).collect(),
+            links: links.into_iter().map(|link| (link.item, link)).collect(),
+            series: HashMap::new(),
+        })
     }
 
     /// What is sent as one: of an occurrence its series.
     pub fn meant(&self, item: ItemId) -> ItemId {
-        item.event().and_then(|event| self.series.get(&event)).map_or(item, |series| ItemId::Series(*series))
+        meant(&self.series, item)
     }
 
     /// `None` where it is here no more, or belongs to that calendar no more.
@@ -48,4 +54,8 @@ impl Items {
     pub fn link(&self, item: ItemId) -> Option<&Link> {
         self.links.get(&item)
     }
+}
+
+fn meant(series: &HashMap<Uuid, Uuid>, item: ItemId) -> ItemId {
+    item.event().and_then(|event| series.get(&event)).map_or(item, |series| ItemId::Series(*series))
 }

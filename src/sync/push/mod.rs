@@ -7,12 +7,14 @@
 mod agreed;
 mod by_hand;
 mod difference;
+mod heard;
 mod item;
 mod outlasting;
 mod payload;
 mod prepare;
 mod send;
 mod settle;
+mod undo;
 
 use std::time::Duration;
 
@@ -24,9 +26,11 @@ use crate::store::links::Link;
 use crate::store::outbox::Taken;
 
 pub use by_hand::process;
-pub use outlasting::WAITS;
+pub use heard::heard;
+pub use outlasting::{Notes, WAITS};
 pub use prepare::{Prepared, prepare};
 pub use settle::{Settled, settle};
+pub use undo::undo;
 
 /// Operations that are sent to a connection before anything else is looked at again.
 pub const MOST: usize = 100;

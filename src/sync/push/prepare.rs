@@ -175,7 +175,7 @@ impl Planner<'_> {
                 etag: link.etag.clone(),
                 local_version: content::of_body(body),
                 remote_version: link.remote_version.clone(),
-                base: agreed.with_visibility(only_busy),
+                base: agreed.with_visibility(only_busy).with_answer_lost(base.unheard),
                 is_unseen: false,
             })));
         }

@@ -14,6 +14,7 @@ use crate::store::items::Standing;
 use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
 use crate::sync::given::starts_by_its_rule;
+use crate::sync::push;
 use crate::sync::visibility::{is_bare, is_block, is_hidden};
 
 /// What is to be done about an item.
@@ -47,6 +48,9 @@ pub fn version(body: &Body) -> String {
 }
 
 pub fn settle(run: &Run, mut known: Known, remote: Incoming) -> SqlResult<Settled> {
+    if let Some(base) = known.link.base.take_if(|base| base.unheard) {
+        known.link.base = Some(push::heard(run.connection, base, &remote.body)?);
+    }
     hear_of_block(run, &mut known, &remote.body);
     let outcome = match &known.standing {
         Some(standing) if !standing.deleted => alive(run, &known, standing, &remote, Policy::of(run.calendar)),
@@ -82,7 +86,8 @@ pub fn alive(run: &Run, known: &Known, standing: &Standing, remote: &Incoming, p
         return Outcome::Agreed(Box::new(agreed));
     }
     let was_settled = link.status == "synced" || link.status == "pending";
-    let is_news = base.remote() != &remote.body || link.base.is_none() || !knows(&base, &remote.occurrences);
+    let is_unknown = link.base.is_none() || known_base.unheard;
+    let is_news = is_unknown || base.remote() != &remote.body || !knows(&base, &remote.occurrences);
     if was_settled && !is_news && !merged.takes_remote {
         return Outcome::Same;
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::KEY_PROPERTY;
 use super::mapping::{Mapping, Property, Role};
 use super::rich_text::{plain, storable};
 use super::status;
@@ -23,7 +24,7 @@ pub fn entry(page: &Value, mapping: &Mapping) -> Option<Value> {
         "id": id,
         "web_link": page["url"].as_str(),
         "last_edited_time": page["last_edited_time"].as_str(),
-        "mark": values.text(Role::Key),
+        "mark": values.mark(),
         "title": values.text(Role::Title).unwrap_or_default(),
         "date": date,
         "description": values.text(Role::Description),
@@ -75,6 +76,14 @@ impl<'a> Values<'a> {
             _ => storable(value.as_str()?),
         };
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// Where no property is known to hold keys, it may have been made since the others were learned.
+    fn mark(&self) -> Option<String> {
+        if self.mapping.get(Role::Key).is_some() {
+            return self.text(Role::Key);
+        }
+        Some(plain(&self.page["properties"][KEY_PROPERTY]["rich_text"])).filter(|text| !text.is_empty())
     }
 
     /// `{start, end}`; an end that has a property of its own counts.

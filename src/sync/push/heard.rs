@@ -1,0 +1,57 @@
+//! What a provider has made of what was sent, where its answer was not heard: as it is there now, compared in its own form.
+
+use calendar_sync_core::event::{Body, EventStatus, Override, Series};
+use calendar_sync_core::merge::{Base, Rules, Treatment, three_way};
+
+use super::payload::Writer;
+use crate::errors::SqlResult;
+use crate::store::connections::Connection;
+use crate::sync::account_pull::provider_of;
+
+/// The base once it is known what is there: what makes no difference in the provider's form was there when it was sent, what
+/// does was changed since. It is to be kept as heard of, whatever comes of the comparison.
+pub fn heard(connection: &Connection, base: Base, there: &Body) -> SqlResult<Base> {
+    let options = connection.options.clone().unwrap_or_default();
+    let writer = Writer { provider: provider_of(connection)?, options: &options, busy_only: base.only_busy };
+    let mut sent = writer.as_there(there, base.remote());
+    if let (Body::Series(sent), Body::Series(there)) = (&mut sent, there) {
+        writer.occurrences_as_there(there, sent);
+    }
+    let heard = Base::new(base.local, sent).with_occurrences(base.occurrences);
+    Ok(heard.with_visibility(base.only_busy).with_answer_lost(true))
+}
+
+impl Writer<'_> {
+    /// What was sent, with fields as they are there that would be written in the same way.
+    fn as_there(&self, there: &Body, sent: &Body) -> Body {
+        let base = Base::new(there.clone(), there.clone());
+        let with = |treatment: &dyn Fn(&str) -> Treatment| {
+            three_way(&base, there, sent, &Rules { treatment, ..Rules::MERGE }).body
+        };
+        let written = |body: &Body| self.whole(body).ok();
+        let is_written_otherwise = |field: &str| {
+            let only = |other: &str| if other == field { Treatment::Merge } else { Treatment::Ignore };
+            // These stand beside what is written of their series.
+            field == "occurrence" || written(&with(&only)) != written(there)
+        };
+        with(&|field| if is_written_otherwise(field) { Treatment::Merge } else { Treatment::Ignore })
+    }
+
+    fn occurrences_as_there(&self, there: &Series, sent: &mut Series) {
+        let of_there = |sent: &Override| there.overrides.iter().find(|one| one.recurrence_id == sent.recurrence_id);
+        for one in &mut sent.overrides {
+            let Some(there) = of_there(one) else { continue };
+            let [now, then] = [there, &*one].map(|one| Body::Single(Box::new(one.event.clone())));
+            if let Body::Single(event) = self.as_there(&now, &then) {
+                *one = Override { event: *event, ..there.clone() };
+            }
+        }
+        // What does not take place is either excluded or cancelled.
+        let is_cancelled = |one: &&Override| one.event.details.event_status == EventStatus::Cancelled;
+        let cancelled =
+            there.overrides.iter().filter(is_cancelled).filter(|one| sent.exdates.contains(&one.recurrence_id));
+        let cancelled: Vec<Override> = cancelled.cloned().collect();
+        sent.exdates.retain(|date| !cancelled.iter().any(|one| one.recurrence_id == *date));
+        sent.overrides.extend(cancelled);
+    }
+}
