@@ -1,10 +1,11 @@
 //! What a session has sent stays there whatever becomes of its transaction; so does the word of what was lost by it.
 
-use calendar_sync_e2e::{ADA, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, text};
+use calendar_sync_e2e::{ADA, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, eventually, text};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
 const WITHOUT_WORKER: (&str, &str) = ("calendar_sync.worker", "off");
+const WITHOUT_LIMIT: (&str, &str) = ("calendar_sync.manual_sync_limit", "1000");
 
 /// Who won, by which policy, and what was lost there.
 const LOST: &str =
@@ -122,4 +123,153 @@ fn nobody_waits_for_ever_where_the_transaction_itself_is_in_the_way() {
     assert_eq!(linked.remote_titles(), ["theirs"]);
     assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
     assert_eq!(linked.remote_titles(), ["not theirs"]);
+}
+
+const WITHOUT_SLOTS: [(&str, &str); 3] =
+    [WITHOUT_WORKER, ("shared_preload_libraries", ""), ("max_worker_processes", "0")];
+
+/// Titles here and there, once nothing is left to do.
+fn at_rest(linked: &mut Linked) -> (String, Vec<String>) {
+    for _ in 0..3 {
+        assert_eq!(linked.sync_now().0, "success");
+    }
+    assert_eq!(linked.operations("pending"), 0);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_unconfirmed_pushes"), 0);
+    let here = "select coalesce(string_agg(title, ', ' order by title), '') from calendar_events
+                where sync_status <> 'deleted'";
+    (text(&mut linked.client, here), linked.remote_titles())
+}
+
+#[test]
+fn what_a_transaction_has_made_itself_waits_for_its_commit_where_it_could_not_be_undone() {
+    let mut linked = Linked::start_with(&WITHOUT_SLOTS, "both");
+    linked.upsert_titled("1", "One");
+    for end in ["rollback", "commit"] {
+        linked.client.batch_execute("begin").expect("begin");
+        linked.upsert_titled("2", "Two");
+        linked.sync_now();
+        assert_eq!(linked.remote_titles(), ["One"]);
+        linked.client.batch_execute(end).expect(end);
+    }
+    assert_eq!(at_rest(&mut linked), ("One, Two".into(), vec!["One".into(), "Two".into()]));
+}
+
+#[test]
+fn nothing_is_sent_to_a_calendar_that_the_transaction_has_connected_itself_before_it_is_committed() {
+    let mut linked = Linked::start_with(&[WITHOUT_WORKER], "both");
+    linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
+    linked.upsert_titled("1", "One");
+    linked.sync_now();
+    for (end, sent) in [("rollback", 0), ("commit", 1)] {
+        linked.client.batch_execute("begin").expect("begin");
+        let connect = "select calendar_connect($1, 'second', 'push')";
+        linked.client.execute(connect, &[&linked.account]).expect("connect");
+        linked.client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+        assert_eq!(linked.google.calendar("second").events().len(), 0);
+        linked.client.batch_execute(end).expect(end);
+        linked.client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+        assert_eq!(linked.google.calendar("second").events().len(), sent);
+    }
+}
+
+#[test]
+fn what_one_calendar_has_brought_and_another_was_sent_in_vain_is_there_once() {
+    let mut linked = Linked::start_with(&[WITHOUT_WORKER], "both");
+    linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
+    let first = text(&mut linked.client, "select name from calendar_connections");
+    let options = json!({ "mirror_from": [first] });
+    let connect = "select calendar_connect($1, 'second', 'both', options => $2)";
+    linked.client.execute(connect, &[&linked.account, &options]).expect("connect");
+    let sync = |linked: &mut Linked| {
+        linked.client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+    };
+    sync(&mut linked);
+    linked.google.calendar(LINKED_CALENDAR).insert(event());
+    linked.client.batch_execute("begin").expect("begin");
+    for _ in 0..2 {
+        sync(&mut linked);
+    }
+    assert_eq!(linked.google.calendar("second").events().len(), 1);
+    linked.client.batch_execute("rollback").expect("rollback");
+    for _ in 0..4 {
+        sync(&mut linked);
+    }
+    assert_eq!(linked.google.calendar("second").events().len(), 1);
+    assert_eq!(linked.remote().len(), 1);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 1);
+}
+
+#[test]
+fn the_worker_undoes_it_at_once() {
+    for direction in ["both", "push"] {
+        let mut linked = Linked::start(true, direction);
+        linked.upsert_titled("1", "One");
+        eventually("it is there", || linked.remote_titles() == ["One"]);
+        linked.client.batch_execute("select calendar_pause(connection_id) from calendar_connections").expect("pause");
+        eventually("nobody is at it", || {
+            count(&mut linked.client, "select count(*) from calendar_connections where leased_until is not null") == 0
+        });
+        linked.client.batch_execute("select calendar_continue(connection_id) from calendar_connections").expect("on");
+        linked.client.batch_execute("begin").expect("begin");
+        linked.upsert_titled("1", "Another");
+        linked.upsert_titled("2", "Two");
+        linked.sync_now();
+        assert_eq!(linked.remote_titles(), ["Another", "Two"], "{direction}");
+        linked.client.batch_execute("rollback").expect("rollback");
+        eventually("it is undone", || linked.remote_titles() == ["One"]);
+    }
+}
+
+#[test]
+fn a_series_and_what_is_different_about_its_occurrences_are_undone() {
+    let mut linked = Linked::start_with(&[WITHOUT_WORKER, WITHOUT_LIMIT], "both");
+    let series = |title: &str, recurrence: &[&str]| {
+        json!({ "title": title, "start": event()["start"]["dateTime"], "end": event()["end"]["dateTime"],
+                "event_type": "visit", "time_zone": "Europe/Berlin", "recurrence": recurrence })
+    };
+    let rule = ["RRULE:FREQ=DAILY;COUNT=4"];
+    for _ in 0..2 {
+        linked.client.batch_execute("begin").expect("begin");
+        linked.upsert("1", &series("Daily", &rule));
+        linked.sync_now();
+        linked.client.batch_execute("rollback").expect("rollback");
+    }
+    linked.upsert("1", &series("Daily", &rule));
+    let daily = "Daily, Daily, Daily, Daily";
+    assert_eq!(at_rest(&mut linked), (daily.into(), vec!["Daily".into()]));
+    linked.client.batch_execute("begin").expect("begin");
+    linked.upsert("1", &json!({ "title": "Otherwise" }));
+    let second = "update calendar_events set title = 'Second' where event_id = (
+                      select event_id from calendar_events order by event_date offset 1 limit 1)";
+    linked.client.batch_execute(second).expect("an occurrence");
+    linked.sync_now();
+    assert!(linked.remote_titles().contains(&"Otherwise".to_owned()), "{:?}", linked.remote_titles());
+    linked.client.batch_execute("rollback").expect("rollback");
+    let (here, there) = at_rest(&mut linked);
+    assert_eq!(here, daily);
+    assert!(there.iter().all(|title| title == "Daily"), "{there:?}");
+    // Deleted.
+    linked.client.batch_execute("begin").expect("begin");
+    linked.client.execute("select calendar_delete_event($1, 'crm', '1')", &[&ADA]).expect("delete");
+    linked.sync_now();
+    assert_eq!(linked.remote().len(), 0);
+    linked.client.batch_execute("rollback").expect("rollback");
+    assert_eq!(at_rest(&mut linked).0, daily);
+    assert!(linked.remote_titles().contains(&"Daily".to_owned()));
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_series where sync_status <> 'deleted'"), 1);
+}
+
+#[test]
+fn what_is_prepared_is_left_alone_until_it_is_decided() {
+    let mut linked = Linked::start_with(&[WITHOUT_WORKER, ("max_prepared_transactions", "4")], "both");
+    linked.client.batch_execute("begin").expect("begin");
+    linked.upsert_titled("1", "One");
+    linked.sync_now();
+    linked.client.batch_execute("prepare transaction 'one'").expect("prepare");
+    let mut other = linked.cluster.connect("crm");
+    let status = text(&mut other, &format!("select status from calendar_sync_now('{ADA}')"));
+    assert_eq!(status, "busy");
+    assert_eq!(linked.remote_titles(), ["One"]);
+    linked.client.batch_execute("rollback prepared 'one'").expect("rollback");
+    assert_eq!(at_rest(&mut linked), (String::new(), vec![]));
 }

@@ -1,7 +1,8 @@
 //! What a provider has made of what was sent, where its answer was not heard: as it is there now, compared in its own form.
 
-use calendar_sync_core::event::{Body, EventStatus, Override, Series};
+use calendar_sync_core::event::{Body, Event, EventStatus, Override, Series};
 use calendar_sync_core::merge::{Base, Rules, Treatment, three_way};
+use chrono::{DateTime, Utc};
 
 use super::payload::Writer;
 use crate::errors::SqlResult;
@@ -29,7 +30,11 @@ impl Writer<'_> {
             three_way(&base, there, sent, &Rules { treatment, ..Rules::MERGE }).body
         };
         let written = |body: &Body| self.whole(body).ok();
+        let is_same_time = is_same_time(main_event(there), main_event(sent));
         let is_written_otherwise = |field: &str| {
+            if field == "time" && is_same_time {
+                return false;
+            }
             let only = |other: &str| if other == field { Treatment::Merge } else { Treatment::Ignore };
             // These stand beside what is written of their series.
             field == "occurrence" || written(&with(&only)) != written(there)
@@ -54,4 +59,27 @@ impl Writer<'_> {
         sent.exdates.retain(|date| !cancelled.iter().any(|one| one.recurrence_id == *date));
         sent.overrides.extend(cancelled);
     }
+}
+
+fn main_event(body: &Body) -> Option<&Event> {
+    match body {
+        Body::Single(event) => Some(event),
+        Body::Series(series) => Some(&series.template),
+        Body::Overrides(_) => None,
+    }
+}
+
+/// Providers keep times to the second, or to the minute.
+fn is_same_time(there: Option<&Event>, sent: Option<&Event>) -> bool {
+    let Some((there, sent)) = there.map(|event| &event.timing).zip(sent.map(|event| &event.timing)) else {
+        return false;
+    };
+    let is_same = |there: DateTime<Utc>, sent: DateTime<Utc>| {
+        let seconds = sent.timestamp();
+        [seconds, seconds.div_euclid(60) * 60]
+            .map(|seconds| DateTime::from_timestamp(seconds, 0))
+            .contains(&Some(there))
+    };
+    let is_same_end = there.end.zip(sent.end).is_some_and(|(there, sent)| is_same(there, sent));
+    there.all_day == sent.all_day && is_same(there.start, sent.start) && is_same_end
 }
