@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::there::{self, Field, Google, Notion, Outlook, Shown, There};
 use here::{CRM, Here, Way};
-use ledger::{Ledger, Side};
+use ledger::{Ledger, Origin, Side};
 
 /// Steps between two rests.
 const STRETCH: usize = 60;
@@ -185,7 +185,7 @@ impl Model {
             }
             _ if there.events().len() < MOST_EVENTS => {
                 there.add(number, &shown);
-                ledger.created(number, side, ledger::Origin::Either, &shown);
+                ledger.created(number, side, Origin::Either, &shown);
             }
             _ => {}
         }
@@ -256,12 +256,46 @@ impl Model {
         broken_off::crash(&self.cluster, &mut self.client, &mut self.random);
     }
 
-    /// In a transaction that is rolled back.
+    /// In a transaction that is rolled back, with what it has changed itself.
     fn sync_for_nothing(&mut self, world: usize) {
-        let World { user, ledger, .. } = &mut self.worlds[world];
-        ledger.broken_off();
-        broken_off::for_nothing(&mut self.client, user);
+        self.worlds[world].ledger.broken_off();
+        let user = self.worlds[world].user.clone();
+        if self.random.chance(0.7) {
+            // Until it is undone it is there: nobody is to edit that.
+            self.worlds[world].there.no_trouble();
+            self.client.batch_execute("begin").expect("begin");
+            for _ in 0..=self.random.below(2) {
+                self.change_in_vain(world);
+            }
+            self.sync(world);
+            self.client.batch_execute("rollback").expect("rollback");
+            self.sync(world);
+        } else {
+            broken_off::for_nothing(&mut self.client, &user);
+        }
         self.sync(world);
+    }
+
+    /// Of which nobody knows afterwards.
+    fn change_in_vain(&mut self, world: usize) {
+        let all: Vec<_> = self.here(world).into_iter().collect();
+        let user = self.worlds[world].user.clone();
+        if all.is_empty() || self.random.chance(0.3) {
+            let way = *self.random.one_of(&Way::ALL);
+            let shown: Shown = Field::ALL.into_iter().map(|field| (field, self.value(field))).collect();
+            self.number += 1;
+            return Here { client: &mut self.client, user: &user }.add(self.number, way, &shown);
+        }
+        let (number, (_, way, _)) = self.random.one_of(&all).clone();
+        let field = *self.random.one_of(&Field::ALL);
+        let value = self.value(field);
+        let mut here = Here { client: &mut self.client, user: &user };
+        // With an interaction what was edited there goes without a word, and comes back as the CRM has it.
+        if way.origin() == Origin::Interaction || self.random.chance(0.6) {
+            here.edit(number, way, field, &value);
+        } else {
+            here.delete(number, way, &mut self.random);
+        }
     }
 
     /// Nothing goes wrong any more, and all is synced until nothing is left to do; then both sides are compared.
