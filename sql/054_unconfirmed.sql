@@ -1,6 +1,7 @@
 -- What sessions have sent in transactions that may come to nothing.
 
--- Not dumped: what a copy made of these would be done to the calendars of what it was copied from.
+-- Not dumped: a transaction that is open meanwhile is in no dump, and may yet be committed. A copy would take back there what it
+-- does not know of.
 create table calendar_unconfirmed_pushes (
     note_id uuid not null primary key,
     connection_id uuid not null,
@@ -24,7 +25,7 @@ comment on column calendar_unconfirmed_pushes.connection_id is 'where it went';
 comment on column calendar_unconfirmed_pushes.event_id is 'the event, maybe one that there never was for anybody else';
 comment on column calendar_unconfirmed_pushes.series_id is 'or the series';
 comment on column calendar_unconfirmed_pushes.operation is 'create, update, return (of what had been deleted there) or delete';
-comment on column calendar_unconfirmed_pushes.revision is 'of a create: for the so-manieth time';
+comment on column calendar_unconfirmed_pushes.revision is 'of a create: how often it was created there before';
 comment on column calendar_unconfirmed_pushes.before is 'of an update: what both sides had agreed on before, as it was here';
 comment on column calendar_unconfirmed_pushes.sent is 'the item as it was sent; NULL for a delete';
 comment on column calendar_unconfirmed_pushes.only_busy is 'no more was sent than when it takes place';

@@ -98,6 +98,7 @@ fn calendar_sync_now(
     >,
     ErrorReport,
 > {
+    let may_be_undone = store::may_be_undone();
     let (user_id, force) = (given("user_id", user_id)?, given("force", force)?);
     authorize(user_id)?;
     let asked = to_be_pulled(user_id, name)?;
@@ -109,7 +110,7 @@ fn calendar_sync_now(
     }
     let allowed = worker::allow_manual_sync(user_id, settings::MANUAL_SYNC_LIMIT.get());
     let reports = if allowed {
-        now::run(asked, Wish::Sync { force })?
+        now::run(asked, Wish::Sync { force }, may_be_undone)?
     } else {
         asked.into_iter().map(|connection| Report::new(connection, "rate_limited")).collect()
     };

@@ -24,6 +24,7 @@ fn calendar_queue_process(
     >,
     ErrorReport,
 > {
+    let may_be_undone = store::may_be_undone();
     let max_rows = given("max_rows", max_rows)?;
     let limit = usize::try_from(max_rows).ok().filter(|limit| *limit > 0);
     let Some(limit) = limit else {
@@ -32,7 +33,7 @@ fn calendar_queue_process(
     let caller = Caller::current()?;
     let mut due = store::as_owner(leases::with_due_operations)?;
     due.retain(|connection| caller.authorize(&connection.user_id).is_ok());
-    let handled = push::process(due, limit)?;
+    let handled = push::process(due, limit, may_be_undone)?;
     Ok(TableIterator::new(
         handled
             .into_iter()

@@ -12,7 +12,7 @@ use super::links::ItemId;
 use super::{Installation, Statement, new_id};
 use crate::errors::SqlResult;
 
-/// A row that this transaction has written, about a conflict that this side has won.
+/// A row that this transaction has written, about a conflict whose loser is overwritten there.
 pub struct Won {
     pub log_id: Uuid,
     /// The event's or the series'.
@@ -35,9 +35,8 @@ thread_local! {
         "select log_id, event_id, (to_jsonb(l) || jsonb_build_object('log_id', @calendar_uuid_v7()))::text
          from @calendar_sync_log l
          where log_id = any ($1)
-           and connection_id = $2
            and event_id = any ($3)
-           and details ->> 'winner' = 'local'",
+           and (connection_id <> $2 or details ->> 'winner' = 'local')",
         &[pg_sys::UUIDARRAYOID, pg_sys::UUIDOID, pg_sys::UUIDARRAYOID],
     ) };
     static KEEP: Statement = const { Statement::new(
@@ -77,7 +76,8 @@ pub fn log(installation: &Installation, connection: &Connection, conflicts: &[(I
     Ok(())
 }
 
-/// Those of this transaction's rows that tell what these items of a connection have won.
+/// Those of this transaction's rows that tell what is lost where these items are sent to a connection: to what is here, or
+/// to what came from another one.
 pub fn won(installation: &Installation, connection: Uuid, items: &[Uuid]) -> SqlResult<Vec<Won>> {
     let keys = written(|written| written.clone());
     if keys.is_empty() {

@@ -169,6 +169,12 @@ impl Identity {
         self
     }
 
+    /// Waits for a lock no longer than a moment, then fails (55P03).
+    pub fn in_haste(self) -> Self {
+        set_option(c"lock_timeout", c"100ms");
+        self
+    }
+
     /// Lets a query fail whose rows a policy would hide (row_security = off), rather than take them for gone.
     pub fn seeing_all_rows(self) -> Self {
         set_option(c"row_security", c"off");

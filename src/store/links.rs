@@ -64,7 +64,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// What tells the item, as it was created there for the so-manieth time, from all others.
+    /// What tells the item from all others, and from itself as it was created there before.
     pub fn mark(&self) -> Uuid {
         mark(self.item, self.connection_id, self.revision)
     }

@@ -9,20 +9,32 @@ use crate::errors::{SqlResult, internal};
 const MODE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
 
 /// Takes the lock for the row of that key until the transaction ends, also if it has it already; false if another
-/// transaction has it.
+/// transaction has it. A savepoint that is rolled back does not let go of it: what others would find is not settled yet.
 pub fn try_take(installation: &Installation, table: &str, key: Uuid) -> SqlResult<bool> {
     let tag = tag(installation, table, key)?;
     // SAFETY: within a transaction, which releases it.
-    let taken = unsafe { pg_sys::LockAcquire(&raw const tag, MODE, false, true) };
+    let taken = as_transaction(|| unsafe { pg_sys::LockAcquire(&raw const tag, MODE, false, true) });
     Ok(taken != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL)
 }
 
-/// Takes back one [`try_take`] of this (sub)transaction that was granted; those before it hold.
+/// Takes back one [`try_take`] of this transaction that was granted; those before it hold.
 pub fn give_back(installation: &Installation, table: &str, key: Uuid) -> SqlResult<()> {
     let tag = tag(installation, table, key)?;
     // SAFETY: a lock that this transaction has; where it has not, that is a warning.
-    unsafe { pg_sys::LockRelease(&raw const tag, MODE, false) };
+    as_transaction(|| unsafe { pg_sys::LockRelease(&raw const tag, MODE, false) });
     Ok(())
+}
+
+/// What `work` takes is held by the transaction itself, in whatever subtransaction it runs.
+fn as_transaction<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: both owners live as long as the transaction. After an error its abort sets the current one itself.
+    unsafe {
+        let current = pg_sys::CurrentResourceOwner;
+        pg_sys::CurrentResourceOwner = pg_sys::TopTransactionResourceOwner;
+        let done = work();
+        pg_sys::CurrentResourceOwner = current;
+        done
+    }
 }
 
 /// As PostgreSQL locks an object of a catalog: by the table's oid and, here, the last 48 bits of the key, all random.

@@ -38,7 +38,7 @@ pub fn can_write_in_passing() -> bool {
 }
 
 /// Whether somebody else than the statement that runs now may undo what it does: it is one of a transaction of several, or
-/// of a function that has written before.
+/// of a function that has written before. To be asked before the first statement of the store, which counts as that.
 pub fn may_be_undone() -> bool {
     // SAFETY: reads the transaction's state.
     unsafe { pg_sys::IsTransactionBlock() || pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use pgrx::pg_sys;
+use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
 use super::datum::{uuid, within_scratch};
@@ -40,17 +41,48 @@ thread_local! {
         ),
         &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID],
     ) };
+    static AGREED: Statement = const { Statement::new(
+        concat!(
+            "select l.event_id, l.series_id
+             from @calendar_event_links l
+             left join @calendar_events e on e.event_id = l.event_id
+             left join @calendar_series s on s.series_id = l.series_id
+             where (l.event_id = any ($1) or l.series_id = any ($2))
+               and l.connection_id = $3
+               and coalesce(e.sync_status, s.sync_status) <> 'deleted'
+               and ", is_own!("l.xmin")
+        ),
+        &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDOID],
+    ) };
 }
 
 /// Those of these items that this transaction has written.
 pub fn among(installation: &Installation, items: &[ItemId]) -> SqlResult<HashSet<ItemId>> {
-    let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<pgrx::Uuid> {
-        items.iter().copied().filter_map(id).map(uuid).collect()
-    };
     let found = within_scratch(|| {
-        let arguments = [of_kind(ItemId::event).into(), of_kind(ItemId::series).into()];
-        let item = |columns: &mut Columns| Ok(ItemId::of(columns.uuid()?, columns.uuid()?));
-        AMONG.with(|statement| statement.rows(installation, &arguments, item))
+        let [events, series] = both(items);
+        AMONG.with(|statement| statement.rows(installation, &[events.into(), series.into()], item))
     })?;
     Ok(found.into_iter().collect())
+}
+
+/// Those of these items that are here, and of which this transaction has agreed on something with a connection: it may have
+/// taken it from there.
+pub fn agreed_on(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<HashSet<ItemId>> {
+    if items.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = within_scratch(|| {
+        let [events, series] = both(items);
+        let arguments = [events.into(), series.into(), uuid(connection).into()];
+        AGREED.with(|statement| statement.rows(installation, &arguments, item))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+fn both(items: &[ItemId]) -> [Vec<pgrx::Uuid>; 2] {
+    [ItemId::event, ItemId::series].map(|id| items.iter().copied().filter_map(id).map(uuid).collect())
+}
+
+fn item(columns: &mut Columns) -> SpiResult<ItemId> {
+    Ok(ItemId::of(columns.uuid()?, columns.uuid()?))
 }

@@ -15,7 +15,7 @@ use crate::errors::{SqlResult, internal};
 /// What was created there, as far as is known here.
 pub struct Unheard {
     pub item: ItemId,
-    /// For the so-manieth time.
+    /// How often it was created there before.
     pub revision: i32,
     pub base: Base,
 }

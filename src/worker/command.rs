@@ -47,12 +47,12 @@ unsafe fn of_creation(creation: &pg_sys::CreateExtensionStmt) -> Concern {
     if unsafe { CStr::from_ptr(creation.extname) } == EXTENSION { Concern::Extension } else { Concern::Nobody }
 }
 
-/// CREATE EXTENSION may be in what is committed now.
+/// CREATE EXTENSION may be in what is committed now, and what is to be undone elsewhere in what is rolled back.
 unsafe fn of_transaction(transaction: &pg_sys::TransactionStmt) -> Concern {
-    if transaction.kind == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED {
-        Concern::Extension
-    } else {
-        Concern::Nobody
+    use pg_sys::TransactionStmtKind::{TRANS_STMT_COMMIT_PREPARED, TRANS_STMT_ROLLBACK_PREPARED};
+    match transaction.kind {
+        TRANS_STMT_COMMIT_PREPARED | TRANS_STMT_ROLLBACK_PREPARED => Concern::Extension,
+        _ => Concern::Nobody,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::errors::SqlResult;
 use crate::http::Options;
 use crate::store::connections::{self, Connection};
 use crate::store::leases::{self, Wanted};
-use crate::store::{self, Failure, Installation, unconfirmed};
+use crate::store::{self, Failure, Identity, Installation, unconfirmed};
 use crate::sync::job::Job;
 use crate::sync::pull::{self, Trouble};
 use crate::sync::push;
@@ -19,6 +19,8 @@ use crate::sync::webhooks::visit::{self, Visit};
 
 /// Errands for channels that are begun at once.
 const VISITS: usize = 16;
+/// SQLSTATE of a lock that was not to be had.
+const LOCKED: &str = "55P03";
 
 /// What was begun in one transaction.
 #[derive(Default)]
@@ -76,12 +78,9 @@ impl Begun {
         if connection.calendar.is_some() && !connections::try_alone(installation, connection.id)? {
             return leases::end(installation, connection.id, false);
         }
-        let undone = noted.contains(&connection.id).then(|| undo(installation, &connection)).transpose();
-        let trouble = match undone.map(|undone| undone != Some(true)) {
-            Err(failure) => Trouble::new(failure.message),
-            // What has happened there since is looked at before what waits is sent.
-            Ok(false) => return leases::end(installation, connection.id, connection.pulls()),
-            Ok(true) => match start(&connection) {
+        let undone = if noted.contains(&connection.id) { undo(installation, &connection) } else { Ok(false) };
+        let trouble = match undone {
+            Ok(false) => match start(&connection) {
                 Ok(Start::Job(job)) => {
                     self.more_is_due |= job.is_full();
                     self.jobs.push((connection, job));
@@ -95,6 +94,13 @@ impl Begun {
                 Ok(Start::LoginRequired(why)) => Trouble { wants_login: true, ..Trouble::new(why) },
                 Err(report) => Trouble::new(report.message()),
             },
+            // What has happened there since is looked at before what waits is sent.
+            Ok(true) => {
+                self.more_is_due = true;
+                return leases::end(installation, connection.id, connection.pulls());
+            }
+            Err(failure) if failure.sqlstate == LOCKED => return leases::end(installation, connection.id, false),
+            Err(failure) => Trouble::new(failure.message),
         };
         pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
         self.failed += 1;
@@ -102,7 +108,11 @@ impl Begun {
     }
 }
 
-/// Undoes what transactions that came to nothing had sent. Whether there was anything.
+/// Undoes what transactions that came to nothing had sent. Whether there was anything. A session that has begun to change
+/// the same again is not waited for.
 fn undo(installation: &Installation, connection: &Connection) -> Result<bool, Failure> {
-    store::guarded(|| push::undo(installation, connection).unwrap_or_report())
+    store::guarded(|| {
+        let _identity = Identity::assume(installation.owner, 0).in_haste();
+        push::undo(installation, connection).unwrap_or_report()
+    })
 }

@@ -22,7 +22,7 @@ pub fn wake_at_commit() {
         shared::call_worker();
     });
     register_xact_callback(PgXactCallbackEvent::Abort, || ASKED.set(false));
-    // COMMIT PREPARED, maybe in another session, wakes (see `hook`).
+    // COMMIT PREPARED and ROLLBACK PREPARED, maybe in another session, wake (see `hook`).
     register_xact_callback(PgXactCallbackEvent::Prepare, || ASKED.set(false));
 }
 

@@ -60,6 +60,7 @@ mod settings;
 mod standby;
 mod there;
 mod undone;
+mod undone_beside;
 mod undone_there;
 mod upgrade;
 mod web_server;

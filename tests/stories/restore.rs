@@ -33,6 +33,12 @@ fn all_rows(client: &mut Client) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
+/// A copy knows nothing of transactions that are open meanwhile: what they have sent is not to be undone.
+fn as_dumped(mut rows: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    rows.insert("calendar_unconfirmed_pushes".into(), Vec::new());
+    rows
+}
+
 fn triggers(client: &mut Client) -> Vec<String> {
     let rows = client
         .query(
@@ -84,7 +90,9 @@ fn fill(cluster: &Cluster, web: &FakeWeb) -> Client {
              where c.name = 'Work' and e.title = 'Sent';
              insert into calendar_webhook_subscriptions (subscription_id, connection_id, provider, notification_url)
              select '1', connection_id, provider, 'https://crm.example.com' from calendar_connections where name = 'Work';
-             insert into calendar_webhook_notices (connection_id) select connection_id from calendar_connections",
+             insert into calendar_webhook_notices (connection_id) select connection_id from calendar_connections;
+             insert into calendar_unconfirmed_pushes (note_id, connection_id, event_id, operation, revision, only_busy)
+             select gen_random_uuid(), connection_id, gen_random_uuid(), 'delete', 0, false from calendar_connections",
         )
         .expect("an account's calendar, what was sent there and what waits");
     client.batch_execute("create role ada; select calendar_grant('ada', 'user', 'ada@example.com')").expect("a grant");
@@ -98,13 +106,14 @@ fn published(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn a_dump_carries_all_rows_and_triggers_and_restoring_it_fires_nothing() {
+fn a_dump_carries_all_rows_but_what_may_not_have_come_to_nothing_and_triggers_and_restoring_it_fires_nothing() {
     let web = FakeWeb::start();
     let cluster = Cluster::start_with(&[("calendar_sync.worker", "off")]);
     let mut original = fill(&cluster, &web);
     let rows = all_rows(&mut original);
     let empty: Vec<&String> = rows.iter().filter(|(_, rows)| rows.is_empty()).map(|(table, _)| table).collect();
     assert!(empty.is_empty(), "nothing to compare in {empty:?}");
+    let rows = as_dumped(rows);
 
     let mut copy = restore(&cluster);
     for (table, restored) in all_rows(&mut copy) {
@@ -161,7 +170,7 @@ fn a_worker_leaves_a_restore_that_is_under_way_alone() {
              update calendar_series set expanded_until = now() - interval '1 hour'",
         )
         .expect("due");
-    let rows = all_rows(&mut original);
+    let rows = as_dumped(all_rows(&mut original));
     let dump = dump(&cluster);
     let contents = cluster.run_program("pg_restore", "crm", &["--list", &dump]);
     let place =

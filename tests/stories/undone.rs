@@ -1,6 +1,6 @@
 //! What a session has sent stays there whatever becomes of its transaction; so does the word of what was lost by it.
 
-use calendar_sync_e2e::{ADA, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, eventually, text};
+use calendar_sync_e2e::{ADA, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, text};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -200,27 +200,6 @@ fn what_one_calendar_has_brought_and_another_was_sent_in_vain_is_there_once() {
 }
 
 #[test]
-fn the_worker_undoes_it_at_once() {
-    for direction in ["both", "push"] {
-        let mut linked = Linked::start(true, direction);
-        linked.upsert_titled("1", "One");
-        eventually("it is there", || linked.remote_titles() == ["One"]);
-        linked.client.batch_execute("select calendar_pause(connection_id) from calendar_connections").expect("pause");
-        eventually("nobody is at it", || {
-            count(&mut linked.client, "select count(*) from calendar_connections where leased_until is not null") == 0
-        });
-        linked.client.batch_execute("select calendar_continue(connection_id) from calendar_connections").expect("on");
-        linked.client.batch_execute("begin").expect("begin");
-        linked.upsert_titled("1", "Another");
-        linked.upsert_titled("2", "Two");
-        linked.sync_now();
-        assert_eq!(linked.remote_titles(), ["Another", "Two"], "{direction}");
-        linked.client.batch_execute("rollback").expect("rollback");
-        eventually("it is undone", || linked.remote_titles() == ["One"]);
-    }
-}
-
-#[test]
 fn a_series_and_what_is_different_about_its_occurrences_are_undone() {
     let mut linked = Linked::start_with(&[WITHOUT_WORKER, WITHOUT_LIMIT], "both");
     let series = |title: &str, recurrence: &[&str]| {
@@ -260,16 +239,61 @@ fn a_series_and_what_is_different_about_its_occurrences_are_undone() {
 }
 
 #[test]
-fn what_is_prepared_is_left_alone_until_it_is_decided() {
-    let mut linked = Linked::start_with(&[WITHOUT_WORKER, ("max_prepared_transactions", "4")], "both");
-    linked.client.batch_execute("begin").expect("begin");
-    linked.upsert_titled("1", "One");
-    linked.sync_now();
-    linked.client.batch_execute("prepare transaction 'one'").expect("prepare");
-    let mut other = linked.cluster.connect("crm");
-    let status = text(&mut other, &format!("select status from calendar_sync_now('{ADA}')"));
-    assert_eq!(status, "busy");
-    assert_eq!(linked.remote_titles(), ["One"]);
-    linked.client.batch_execute("rollback prepared 'one'").expect("rollback");
-    assert_eq!(at_rest(&mut linked), (String::new(), vec![]));
+fn what_came_from_there_is_committed_before_it_is_hidden_or_deleted_there() {
+    let filter = json!({ "filter": { "external_source": ["other"] } });
+    for (visibility, options, there) in [("busy", json!({}), vec!["Busy"]), ("details", filter, vec![])] {
+        let mut linked = Linked::start_with(&[WITHOUT_WORKER, WITHOUT_LIMIT], "both");
+        linked.upsert_titled("1", "One");
+        linked.sync_now();
+        let id = text(&mut linked.client, "select external_id from calendar_event_links");
+        linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "theirs" }));
+        let connect = "select calendar_connect($1, $2, 'both', $3, options => $4)";
+        linked
+            .client
+            .execute(connect, &[&linked.account, &LINKED_CALENDAR, &visibility, &options])
+            .expect("connected otherwise");
+        begin(&mut linked);
+        linked.sync_now();
+        end(&mut linked, "rollback");
+        assert_eq!(linked.remote_titles(), ["theirs"]);
+        let there = there.into_iter().map(str::to_owned).collect();
+        assert_eq!(at_rest(&mut linked), ("theirs".into(), there));
+    }
+}
+
+#[test]
+fn what_one_calendar_has_lost_to_another_is_known_also_where_that_was_rolled_back() {
+    for policy in ["local", "remote", "last_write"] {
+        let mut linked = Linked::start_with(&[WITHOUT_WORKER, WITHOUT_LIMIT], "both");
+        linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
+        linked.client.execute("select calendar_connect($1, 'second', 'both')", &[&linked.account]).expect("connect");
+        let decided = format!("update calendar_connections set conflict_policy = '{policy}'");
+        linked.client.batch_execute(&decided).expect("a policy");
+        linked.upsert_titled("1", "One");
+        let sync = |linked: &mut Linked| {
+            linked.client.execute("select calendar_sync_now($1)", &[&ADA]).expect("sync");
+        };
+        let title = |linked: &Linked, calendar: &str| linked.google.calendar(calendar).events()[0]["summary"].clone();
+        sync(&mut linked);
+        for calendar in [LINKED_CALENDAR, "second"] {
+            let calendar_there = linked.google.calendar(calendar);
+            let id = calendar_there.events()[0]["id"].as_str().expect("an id").to_owned();
+            calendar_there.edit(&id, json!({ "summary": calendar }));
+        }
+        begin(&mut linked);
+        for _ in 0..2 {
+            sync(&mut linked);
+        }
+        end(&mut linked, "rollback");
+        for _ in 0..4 {
+            sync(&mut linked);
+        }
+        let won = title(&linked, LINKED_CALENDAR);
+        assert_eq!(title(&linked, "second"), won, "{policy}");
+        let lost = if won == LINKED_CALENDAR { "second" } else { LINKED_CALENDAR };
+        let told = format!(
+            "select count(*) from calendar_sync_log where action = 'conflict' and details::text ~ '\"{lost}\"'"
+        );
+        assert!(count(&mut linked.client, &told) > 0, "{policy}: {lost} was lost to {won}");
+    }
 }

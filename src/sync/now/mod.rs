@@ -21,7 +21,6 @@ use super::push;
 use super::wait::wait;
 use crate::errors::{SqlResult, internal};
 use crate::settings;
-use crate::store;
 use crate::store::connections::Connection;
 use crate::store::outbox::Taken;
 
@@ -74,7 +73,9 @@ impl Wish {
 /// Pulls connections and pushes to them, as many at once as the worker would; one report each, in their order. What goes
 /// wrong with one stands in its report; only what ends the caller's statement (a cancel, a time-out, a serialization
 /// failure) is an error.
-pub fn run(due: Vec<Connection>, wish: Wish) -> SqlResult<Vec<Report>> {
+///
+/// `may_be_undone`: see [`crate::store::may_be_undone`].
+pub fn run(due: Vec<Connection>, wish: Wish, may_be_undone: bool) -> SqlResult<Vec<Report>> {
     let threads = usize::try_from(settings::WORKER_THREADS.get()).unwrap_or(1).clamp(1, due.len().max(1));
     let mut session = Session {
         pool: Pool::new(threads).map_err(internal)?,
@@ -82,7 +83,7 @@ pub fn run(due: Vec<Connection>, wish: Wish) -> SqlResult<Vec<Report>> {
         visits: due.into_iter().map(Visit::new).collect(),
         under_way: HashMap::new(),
         in_the_way: Vec::new(),
-        may_be_undone: store::may_be_undone(),
+        may_be_undone,
     };
     // Dropped before the pool: what is under way ends at once, and so do the pool's threads.
     let unless_done = AbandonOnDrop;

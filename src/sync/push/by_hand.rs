@@ -16,8 +16,10 @@ pub struct Handled {
 }
 
 /// Sends up to `limit` due operations of these connections. What is in the way of all that waits for one is a warning.
-pub fn process(connections: Vec<Connection>, limit: usize) -> SqlResult<Vec<Handled>> {
-    let reports = now::run(connections, Wish::Push { limit })?;
+///
+/// `may_be_undone`: see [`crate::store::may_be_undone`].
+pub fn process(connections: Vec<Connection>, limit: usize, may_be_undone: bool) -> SqlResult<Vec<Handled>> {
+    let reports = now::run(connections, Wish::Push { limit }, may_be_undone)?;
     for report in &reports {
         if let (Some(error), []) = (&report.error, report.operations.as_slice()) {
             pgrx::warning!("calendar_sync: nothing was sent to the calendar \"{}\": {error}", report.connection.name);

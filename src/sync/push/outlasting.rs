@@ -25,9 +25,10 @@ use crate::sync::parcel::Parcel;
 use crate::sync::short_worker::{self, Work};
 
 /// Why an operation is not sent.
-pub const WAITS: &str = "this transaction is to be committed first: what would have to be undone there if it were not, or is \
-                         lost there by a conflict, could not be noted on its own (no free slot of max_worker_processes, a \
-                         table that is locked, or a calendar that was connected just now)";
+pub const WAITS: &str = "this transaction is to be committed first: it has itself taken from there what is to be hidden or \
+                         deleted there; or what would have to be undone there if it were not committed, or is lost there \
+                         by a conflict, could not be noted on its own (no free slot of max_worker_processes, a table that \
+                         is locked, or a calendar that was connected just now)";
 
 /// What a short background worker is given to commit.
 #[derive(Serialize, Deserialize)]
@@ -40,9 +41,28 @@ pub struct Notes {
 
 impl Batch {
     /// Has the conflicts that this transaction has settled, and that these operations carry out, put on record; and what is
-    /// sent, where the transaction `may_be_undone`. Operations that this can't be done for stay in the queue, and are
-    /// returned.
+    /// sent, where the transaction `may_be_undone`. Operations that this can't be done for, and those that would take away
+    /// what only this transaction knows of, stay in the queue, and are returned.
     pub fn outlast(
+        &mut self,
+        installation: &Installation,
+        connection: &Connection,
+        may_be_undone: bool,
+    ) -> SqlResult<Vec<Taken>> {
+        let mut waiting = self.keep_what_came(installation, connection)?;
+        waiting.extend(self.keep_notes(installation, connection, may_be_undone)?);
+        Ok(waiting)
+    }
+
+    /// What this transaction has taken from there is nowhere else once it is hidden or deleted there.
+    fn keep_what_came(&mut self, installation: &Installation, connection: &Connection) -> SqlResult<Vec<Taken>> {
+        let taking: Vec<ItemId> =
+            self.operations.iter().filter(|one| one.takes_away()).map(|one| one.taken.item).collect();
+        let came = uncommitted::agreed_on(installation, connection.id, &taking)?;
+        self.put_back(installation, |operation| operation.takes_away() && came.contains(&operation.taken.item))
+    }
+
+    fn keep_notes(
         &mut self,
         installation: &Installation,
         connection: &Connection,
@@ -80,6 +100,9 @@ impl Batch {
     fn put_back(&mut self, installation: &Installation, waits: impl Fn(&Operation) -> bool) -> SqlResult<Vec<Taken>> {
         let (waiting, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.operations).into_iter().partition(waits);
         self.operations = others;
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
         let waiting: Vec<Taken> = waiting.iter().flat_map(Operation::all).cloned().collect();
         let missed = |taken: &Taken| Missed {
             queue_id: taken.queue_id,
@@ -98,6 +121,18 @@ impl Operation {
     const fn item_id(&self) -> Uuid {
         match self.taken.item {
             ItemId::Event(id) | ItemId::Series(id) => id,
+        }
+    }
+
+    /// It leaves nothing of what is there, or no more than when that takes place.
+    fn takes_away(&self) -> bool {
+        let Some(link) = &self.link else { return false };
+        match (&self.change, &self.purpose) {
+            (Change::Delete { .. }, _) => true,
+            (Change::Update { .. }, Purpose::Agree { only_busy: true, .. }) => {
+                link.deleted_at.is_none() && link.base.as_ref().is_none_or(|base| !base.only_busy)
+            }
+            _ => false,
         }
     }
 
