@@ -7,6 +7,7 @@ pub mod belonging;
 pub mod catalog;
 pub mod channels;
 pub mod cleanup;
+mod comparison;
 pub mod conflicts;
 pub mod connections;
 pub mod crm;

@@ -8,8 +8,11 @@
 mod absent;
 mod conflict;
 mod deletes;
+mod follow_up;
+mod in_error;
 mod incoming;
 mod known;
+mod newcomers;
 mod resolve;
 mod settle;
 #[cfg(any(test, feature = "pg_test"))]
@@ -82,7 +85,7 @@ fn reconcile(
     let mut run = Run::new(installation, connection, calendar, force);
     run.counts.fetched = i32::try_from(read.len() + changes.deleted.len()).unwrap_or(i32::MAX);
     let mut incoming = incoming::gather(read, &mut run);
-    write::mark_bad(&run)?;
+    in_error::mark_bad(&run)?;
     let deletes = deletes::find(&mut run, changes, &mut incoming)?;
     run.take(incoming, changes.partial_series)?;
     let held_back = deletes::carry_out(&mut run, deletes)?;
@@ -151,7 +154,7 @@ impl<'a> Run<'a> {
             }
             pgrx::check_for_interrupts!();
             let known = known::look_up(self, chunk)?;
-            write::store_new(self, known.new)?;
+            newcomers::store_new(self, known.new)?;
             let mut settled = Vec::with_capacity(known.known.len());
             for (Known { link, standing, waiting }, incoming) in known.known {
                 // Which of its occurrences could not be read nobody knows.
