@@ -11,7 +11,7 @@ use super::caller::{Caller, administrators_only, authorize};
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::connections::Connection;
 use crate::store::subscriptions::Status;
-use crate::store::{self, connections, installation_row, registrations, subscriptions};
+use crate::store::{self, connections, installation_row, registrations, removal, subscriptions};
 use crate::sync::changes::comparison;
 use crate::sync::now::{self, Report, Wish};
 use crate::sync::subscribe;
@@ -41,7 +41,7 @@ fn calendar_subscribe(
 fn calendar_unsubscribe(connection_id: Option<pgrx::Uuid>, keep_events: default!(Option<bool>, true)) -> SqlResult<()> {
     let keep_events = given("keep_events", keep_events)?;
     let connection_id = own_connection(connection_id)?;
-    store::as_owner(|installation| subscriptions::remove(installation, connection_id, keep_events))
+    store::as_owner(|installation| removal::remove(installation, connection_id, keep_events))
 }
 
 #[pg_extern]

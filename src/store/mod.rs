@@ -53,6 +53,7 @@ mod reader;
 pub mod reconciled;
 pub mod registrations;
 pub mod related;
+pub mod removal;
 mod rows;
 pub mod runs;
 pub mod sealed;
