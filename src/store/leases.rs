@@ -103,17 +103,28 @@ macro_rules! with_something_to_send {
     };
 }
 
+/// Leases to this process, for `$2` seconds, the connections whose ids a query gives, which comes next.
+macro_rules! leased {
+    () => {
+        concat!(
+            "update @calendar_connections c
+             set leased_until = now() + make_interval(secs => $2),
+                 leased_by = pg_backend_pid(),
+                 leased_by_start = ",
+            started_at!(),
+            ",
+                 lease_generation = c.lease_generation + 1
+             where c.connection_id = any (array("
+        )
+    };
+}
+
 thread_local! {
     // What is due is looked up first and on its own, so that the plan never depends on how many the planner expects.
     static LEASE_POLLS: Statement = const { Statement::new(
         pulled!(
             concat!(
-                "update @calendar_connections c
-                 set leased_until = now() + make_interval(secs => $2),
-                     leased_by = pg_backend_pid(),
-                     leased_by_start = ", started_at!(), ",
-                     lease_generation = c.lease_generation + 1
-                 where c.connection_id = any (array(
+                leased!(), "
                      select d.connection_id
                      from @calendar_connections d
                      where d.next_poll_at <= now()
@@ -135,13 +146,7 @@ thread_local! {
     static LEASE_PUSHES: Statement = const { Statement::new(
         pulled!(
             concat!(
-                "update @calendar_connections c
-                 set leased_until = now() + make_interval(secs => $2),
-                     leased_by = pg_backend_pid(),
-                     leased_by_start = ", started_at!(), ",
-                     lease_generation = c.lease_generation + 1
-                 where c.connection_id = any (array(
-                     ", with_queued!(), "
+                leased!(), with_queued!(), "
                      select d.connection_id
                      ", with_something_to_send!(), is_free!(), "
                        and (d.url_host is null or d.url_host <> all ($3))

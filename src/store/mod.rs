@@ -3,6 +3,7 @@
 pub mod account_connections;
 pub mod accounts;
 pub mod agenda;
+pub mod agreement;
 pub mod belonging;
 pub mod catalog;
 pub mod channels;

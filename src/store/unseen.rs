@@ -1,7 +1,7 @@
 //! What a pull is told of a calendar whose changes do not tell of everything: links of what we made there and no pull has
 //! shown yet, or of what has changed there and none may ever show.
 //!
-//! Set when it is known that it is there ([`super::links::agree`]), or another version than ours, taken away in the
+//! Set when it is known that it is there ([`super::agreement::agree`]), or another version than ours, taken away in the
 //! transaction of the pull that knows of it: what rolls back is asked for again. Connections that are never pulled have
 //! none.
 

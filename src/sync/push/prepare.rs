@@ -11,10 +11,11 @@ use super::{Operation, Purpose};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
+use crate::store::agreement::{self, Agreed};
 use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
 use crate::store::items::Standing;
-use crate::store::links::{self, Agreed, Base, ItemId, Link};
+use crate::store::links::{self, Base, ItemId, Link};
 use crate::store::outbox::{self, Begun, Dead, Intent, Taken};
 use crate::sync::visibility::is_hidden;
 
@@ -84,7 +85,7 @@ pub fn prepare(
     outbox::begin(installation, connection.id, &begun)?;
     let returns: Vec<Uuid> = prepared.operations.iter().filter_map(Operation::returns).collect();
     delivery::returns(installation, &returns)?;
-    links::agree(installation, connection.id, &agreed, Utc::now())?;
+    agreement::agree(installation, connection.id, &agreed, Utc::now())?;
     outbox::complete(installation, &done)?;
     refuse(installation, connection, &dead)?;
     Ok(prepared)

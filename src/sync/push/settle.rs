@@ -11,9 +11,10 @@ use super::agreed::{agreed_on, leave_news};
 use super::{Operation, Outcome, Purpose, Sent};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, Change, Pushed, Remote};
+use crate::store::agreement::{self, Agreed};
 use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
-use crate::store::links::{self, Agreed};
+use crate::store::links;
 use crate::store::outbox::{self, Dead, Missed, Operation as Kind, Taken};
 use crate::store::{Installation, reconciled, twins, unseen};
 use crate::sync::pull::{self, Trouble};
@@ -245,13 +246,13 @@ impl Ledger<'_> {
 
     fn write(mut self, installation: &Installation, duration: Duration, now: DateTime<Utc>) -> SqlResult<Settled> {
         let (connection, id) = (self.connection, self.connection.id);
-        let others = links::agree(installation, id, &self.agreed, now)?;
+        let others = agreement::agree(installation, id, &self.agreed, now)?;
         if twins::remove(installation, connection, &others)? {
             // What they said of single occurrences is wanted once more.
             reconciled::remember(installation, id, None, None)?;
             self.settled.poll = connection.pulls();
         }
-        links::gone(installation, &self.gone, now)?;
+        agreement::gone(installation, &self.gone, now)?;
         delivery::anew(installation, &self.anew)?;
         delivery::overwrite(installation, &self.stale)?;
         unseen::look_at(installation, &self.overlooked)?;

@@ -17,12 +17,12 @@ use super::payload::Writer;
 use crate::errors::SqlResult;
 use crate::providers::account::AccountProvider;
 use crate::settings;
-use crate::store::Installation;
 use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
-use crate::store::links::{self, ItemId, Link};
+use crate::store::links::{ItemId, Link};
 use crate::store::unconfirmed::{self, Note, Operation};
 use crate::store::undone::{self, Needed, Unheard};
+use crate::store::{Installation, agreement};
 use crate::sync::account_pull::provider_of;
 
 /// Why it stays as it is there.
@@ -160,7 +160,7 @@ impl Plan {
         undone::unheard(installation, connection.id, &self.made)?;
         undone::changed(installation, &self.changed)?;
         delivery::returns(installation, &self.back)?;
-        links::gone(installation, &self.gone, Utc::now())?;
+        agreement::gone(installation, &self.gone, Utc::now())?;
         undone::need(installation, connection.id, &self.needed, settings::MAX_RETRIES.get())
     }
 }

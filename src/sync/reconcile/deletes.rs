@@ -17,7 +17,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{belonging, delivery, events, instances, kept, moved_links, series, waiting};
+use crate::store::{agreement, belonging, delivery, events, instances, kept, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -256,8 +256,8 @@ impl Plan {
         run.counts.deleted += i32::try_from(deleted + deleted_series).unwrap_or(i32::MAX);
         run.changed.extend(self.events.iter().copied().map(ItemId::Event));
         run.changed.extend(self.series.iter().map(|(id, _)| ItemId::Series(*id)));
-        links::gone(installation, &self.links, now)?;
-        links::let_go(installation, &self.without_it, now)?;
+        agreement::gone(installation, &self.links, now)?;
+        agreement::let_go(installation, &self.without_it, now)?;
         waiting::drop(installation, connection, &self.needless)?;
         kept::log(installation, run.connection, &self.kept)?;
         delivery::anew(installation, &self.anew.iter().map(|(link, _)| link.link_id).collect::<Vec<_>>())?;

@@ -12,7 +12,8 @@ use super::incoming::Incoming;
 use super::settle::version;
 use crate::errors::SqlResult;
 use crate::store::Source;
-use crate::store::links::{self, ItemId};
+use crate::store::agreement::{self, Agreed};
+use crate::store::links::ItemId;
 use crate::store::moved_links::{self, Named};
 use crate::sync::apply::{self, Action, Terms};
 use crate::zones::PgZones;
@@ -57,7 +58,7 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
             body @ Body::Single(_) => (ItemId::Event(id), body),
         };
         run.changed.push(item);
-        agreed.push(links::Agreed {
+        agreed.push(Agreed {
             item,
             external_id: one.external_id,
             etag: one.etag,
@@ -67,7 +68,7 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
             is_unseen: false,
         });
     }
-    links::agree(run.installation, run.connection.id, &agreed, run.now)?;
+    agreement::agree(run.installation, run.connection.id, &agreed, run.now)?;
     moved_links::name_occurrences(run.installation, run.connection.id, &named, run.now)
 }
 

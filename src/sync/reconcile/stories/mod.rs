@@ -16,7 +16,8 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use crate::providers::account::{Changes, Instance, Read, Remote};
-use crate::store::links::{self, Agreed, Base, ItemId};
+use crate::store::agreement::{self, Agreed};
+use crate::store::links::{self, Base, ItemId};
 use crate::store::{as_owner, connections, installation_row, items};
 use crate::sync::pull::Counts;
 use crate::sync::reconcile::reconcile;
@@ -154,7 +155,7 @@ fn send(held: impl Fn(Body) -> Body) -> Vec<String> {
                 }
             })
             .collect();
-        links::agree(installation, CONNECTION, &agreed, Utc::now())
+        agreement::agree(installation, CONNECTION, &agreed, Utc::now())
     })
     .unwrap();
     Spi::run(
