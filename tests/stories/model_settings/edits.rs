@@ -46,6 +46,32 @@ impl Model {
         ledger.edited(number, Side::Here, &before, field, &value);
     }
 
+    /// Here, where nobody will know of it.
+    pub fn change_in_vain(&mut self, world: usize) {
+        let (number, shown) = self.new_event();
+        let way = *self.random.one_of(&Way::ALL);
+        let (is_new, is_deleted) = (self.random.chance(0.3), self.random.chance(0.3));
+        let found = if is_new {
+            None
+        } else {
+            {
+                let all = self.here(world);
+                pick(&mut self.random, all)
+            }
+        };
+        let what = found.as_ref().map(|(number, (_, way, _))| (*number, *way, is_deleted));
+        self.worlds[world].note(format!("in vain: {what:?}, {shown:?}"));
+        let mut here = Here { client: &mut self.client, user: &self.worlds[world].user };
+        match what {
+            None => here.add(number, way, &shown),
+            // With an interaction what was edited there goes without a word, and comes back as the CRM has it.
+            Some((number, way, true)) if way.origin() != Origin::Interaction => {
+                here.delete(number, way, &mut self.random);
+            }
+            Some((number, way, _)) => here.edit(number, way, Field::Title, &shown[&Field::Title]),
+        }
+    }
+
     /// Whatever somebody scribbles on a block of busy time, it is none of the event's.
     pub fn edit_there(&mut self, world: usize, calendar: usize) {
         let field = *self.random.one_of(&Field::ALL);

@@ -153,8 +153,7 @@ impl Model {
             (84..98, _) => self.sync(world),
             (98, _) if self.is_rough && is_alone => self.sync_for_a_moment(world),
             (99, _) if self.is_rough && self.random.chance(0.15) => self.crash(),
-            _ if is_alone => self.sync_for_nothing(world),
-            _ => self.sync(world),
+            _ => self.sync_for_nothing(world),
         }
     }
 

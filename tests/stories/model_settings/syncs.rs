@@ -18,16 +18,21 @@ impl Model {
     }
 
     /// In a transaction that is rolled back. What that has sent the next sync finds; before it nothing else is said of the
-    /// calendars: what was made there for nothing, and is only pulled from there, is pulled as theirs. Only with one calendar:
-    /// what the edit in one has lost to that in another for nothing, no log tells of.
+    /// calendars: what was made there for nothing, and is only pulled from there, is pulled as theirs.
     pub fn sync_for_nothing(&mut self, world: usize) {
         self.worlds[world].note("a sync for nothing");
-        let World { user, .. } = &self.worlds[world];
-        broken_off::for_nothing(&mut self.client, user);
+        self.let_in(world);
+        self.client.batch_execute("begin").expect("begin");
+        if self.random.chance(0.5) {
+            self.change_in_vain(world);
+        }
+        self.sync(world);
+        self.client.batch_execute("rollback").expect("rolled back");
         self.sync_undisturbed(world);
     }
 
-    /// Ended by a time-out or the end of the session; likewise.
+    /// Ended by a time-out or the end of the session; likewise. Only with one calendar: what the edit in one has lost to that in
+    /// another for nothing, no log tells of.
     pub fn sync_for_a_moment(&mut self, world: usize) {
         self.worlds[world].note("a sync for a moment");
         let World { user, .. } = &self.worlds[world];
@@ -36,13 +41,18 @@ impl Model {
     }
 
     fn sync_undisturbed(&mut self, world: usize) {
-        let World { user, calendars, ledger, .. } = &mut self.worlds[world];
-        ledger.broken_off();
+        self.worlds[world].ledger.broken_off();
+        self.let_in(world);
+        self.sync(world);
+    }
+
+    /// Nothing is in the way of its calendars.
+    fn let_in(&mut self, world: usize) {
+        let World { user, calendars, .. } = &mut self.worlds[world];
         for calendar in calendars {
             calendar.there.no_trouble();
             calendar.log_in_again(&mut self.client, user);
         }
-        self.sync(world);
     }
 
     pub fn crash(&mut self) {
