@@ -255,6 +255,9 @@ pub enum Change {
         key: Uuid,
         /// [`AccountProvider::not_made`] has it: nothing is to be looked for.
         is_new: bool,
+        /// It was tried before, and nobody has heard what came of that: what is there, and otherwise, is not written over but
+        /// [`Pushed::Found`].
+        is_retry: bool,
         payload: Map<String, Value>,
         /// Occurrences that differ from the rule of a series, or do not take place.
         instances: Vec<InstanceChange>,
@@ -297,6 +300,9 @@ pub enum Pushed {
         /// The item (and occurrences) as the provider holds it now, in its form, for [`AccountProvider::read`].
         values: Vec<Value>,
     },
+    /// What an earlier try has created is there, and not as it is wanted now: it has changed since, there or here. Nothing was
+    /// written.
+    Found { external_id: String },
     /// It is there no more: deleted, by us or by others.
     Gone,
     /// It has changed there since the version that we know (412): nothing was written.

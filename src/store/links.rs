@@ -70,6 +70,12 @@ impl Link {
         mark(self.item, self.connection_id, self.revision)
     }
 
+    /// It was about to be created there, and nobody has heard what came of that, or seen it there. Its base is what was sent.
+    pub fn is_unheard(&self) -> bool {
+        let has_version = self.etag.is_some() || self.remote_version.is_some();
+        !has_version && self.base.as_ref().is_some_and(|base| base.unheard)
+    }
+
     /// It was deleted there, and was about to be brought back; whether it is there is not known yet. Its base is what both
     /// sides had agreed on before.
     pub fn is_returning(&self) -> bool {

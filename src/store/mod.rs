@@ -74,6 +74,7 @@ pub mod unbound;
 pub mod uncommitted;
 pub mod unconfirmed;
 pub mod undone;
+pub mod unheard;
 pub mod unseen;
 pub mod waiting;
 pub mod watch;

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::datum::{column, uuid, within_scratch};
-use super::links::ItemId;
+use super::links::{Base, ItemId};
 use super::outside::{execute_on, find};
 use super::rows::Columns;
 use super::uncommitted::is_own;
-use super::{Installation, Statement, delivery};
+use super::{Installation, Statement, delivery, unheard};
 use crate::errors::{SqlResult, internal};
 
 /// An operation whose turn it is.
@@ -61,10 +61,12 @@ pub struct Begun<'a> {
 }
 
 /// What is about to be sent of an item that is not there yet: noted before it is, for the case that nobody is there to hear
-/// what came of it and the item is gone here by then.
+/// what came of it. In the operation as it is sent, since the item may be gone here by then; in the link as what is there, so
+/// that what somebody has made of it since is seen.
 pub struct Intent<'a> {
     pub item: ItemId,
     pub payload: &'a Map<String, Value>,
+    pub base: Base,
 }
 
 /// A try that failed.
@@ -238,7 +240,8 @@ pub fn begin(installation: &Installation, connection: Uuid, begun: &[Begun]) -> 
         let arguments = [column(begun, |one| uuid(one.queue_id)), payloads.into()];
         BEGIN.with(|statement| statement.execute(installation, &arguments))
     })?;
-    delivery::link(installation, connection, &intents().map(|intent| intent.item).collect::<Vec<_>>())
+    let made: Vec<(ItemId, &Base)> = intents().map(|intent| (intent.item, &intent.base)).collect();
+    unheard::note(installation, connection, &made)
 }
 
 /// These are done.

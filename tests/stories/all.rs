@@ -62,6 +62,7 @@ mod there;
 mod undone;
 mod undone_beside;
 mod undone_there;
+mod unheard;
 mod upgrade;
 mod web_server;
 mod webhooks;

@@ -14,10 +14,11 @@ use crate::providers::api::{ApiError, Failure};
 /// Between `created` and `updated` of an event that nobody has touched: the former has whole seconds.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(2);
 
-/// Makes an event, or finds the one that an earlier try has made.
+/// Makes an event, or finds the one that an earlier try has made. `is_retry`: see
+/// [`crate::providers::account::Change::Create`].
 pub fn create(
     ask: &Ask,
-    key: &Uuid,
+    (key, is_retry): (&Uuid, bool),
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {
@@ -27,7 +28,7 @@ pub fn create(
     event["id"] = id.as_str().into();
     match api::write(ask, Method::POST, None, None, Some(&event)) {
         Ok(created) => push::finish(ask, &id, created, instances, Guard::Nothing),
-        Err(ApiError::Failed(failure)) if is_taken(&failure) => again(ask, &id, payload, instances),
+        Err(ApiError::Failed(failure)) if is_taken(&failure) => again(ask, (&id, is_retry), payload, instances),
         Err(error) if error.status() == Some(404) => Err(api::no_access(error)),
         Err(error) => Err(error),
     }
@@ -39,11 +40,19 @@ fn is_taken(failure: &Failure) -> bool {
 
 /// An earlier try has made it: as it is wanted, or as it was wanted then. If it was deleted since it gets up again. What
 /// somebody else has made of it is for a pull to find.
-fn again(ask: &Ask, id: &str, payload: &Map<String, Value>, instances: &[InstanceChange]) -> Result<Pushed, ApiError> {
+fn again(
+    ask: &Ask,
+    (id, is_retry): (&str, bool),
+    payload: &Map<String, Value>,
+    instances: &[InstanceChange],
+) -> Result<Pushed, ApiError> {
     let there = api::get(ask, api::events(ask, &[id], &[]))?;
     let is_deleted = there["status"] == "cancelled";
     if !is_deleted && is_as_wanted(&there, payload) {
         return push::finish(ask, id, there, instances, Guard::Nothing);
+    }
+    if !is_deleted && is_retry {
+        return Ok(Pushed::Found { external_id: id.to_owned() });
     }
     if !is_deleted && was_touched(&there) {
         return Ok(Pushed::Stale);

@@ -52,7 +52,13 @@ fn timed(title: &str, day: u32) -> Value {
 }
 
 fn create(title: &str) -> Change {
-    Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(timed(title, 7)), instances: vec![] }
+    Change::Create {
+        key: Uuid::from_u128(7),
+        is_new: false,
+        is_retry: false,
+        payload: payload(timed(title, 7)),
+        instances: vec![],
+    }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Vec<Value>) {
@@ -265,7 +271,8 @@ fn occurrences_are_changed_and_cancelled_by_identifiers_that_nobody_has_told() {
     let moved =
         json!({ "summary": "Moved", "recurrence": null, "start": timed("", 9)["start"], "end": timed("", 9)["end"] });
     let instances = vec![occurrence(8, Some(moved)), occurrence(10, None)];
-    let change = Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(series), instances };
+    let change =
+        Change::Create { key: Uuid::from_u128(7), is_new: false, is_retry: false, payload: payload(series), instances };
     let (id, etag, values) = written(Google.push(&ask, &change));
     assert_eq!(values.len(), 3);
     assert_eq!(values[1]["id"], instance_id(&id, at("2030-01-08T09:00:00Z"), false));
@@ -281,7 +288,13 @@ fn an_occurrence_that_somebody_changed_unseen_is_not_written_over() {
     let (google, ask) = google();
     let mut series = timed("Daily", 7);
     series["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
-    let change = Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(series), instances: vec![] };
+    let change = Change::Create {
+        key: Uuid::from_u128(7),
+        is_new: false,
+        is_retry: false,
+        payload: payload(series),
+        instances: vec![],
+    };
     let (id, etag, _) = written(Google.push(&ask, &change));
     google.calendar(ADA).edit_instance(&id, at("2030-01-08T09:00:00Z"), json!({ "location": "Room 5" }));
     let title = || Some(json!({ "summary": "Ours" }));

@@ -16,7 +16,7 @@ const MAX_TRIES: usize = 3;
 
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
-        Change::Create { key, payload, instances, .. } => create(ask, key, payload, instances),
+        Change::Create { key, is_retry, payload, instances, .. } => create(ask, (key, *is_retry), payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
@@ -32,7 +32,7 @@ pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
 /// The transactionId makes a second try find the event of the first.
 fn create(
     ask: &Ask,
-    key: &Uuid,
+    (key, is_retry): (&Uuid, bool),
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {
@@ -50,6 +50,9 @@ fn create(
         return Err(ApiError::Unexpected(address, "the answer to a new event has no id".into()));
     };
     if !is_as_wanted(&created, payload) {
+        if is_retry {
+            return Ok(Pushed::Found { external_id: id.to_owned() });
+        }
         return update(ask, id, created["@odata.etag"].as_str(), payload, instances);
     }
     finish(ask, id, created.clone(), instances).map(|pushed| if is_online(payload) { unread(pushed) } else { pushed })

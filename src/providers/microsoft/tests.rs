@@ -69,7 +69,7 @@ fn weekly() -> Value {
 }
 
 fn create(event: Value, instances: Vec<InstanceChange>) -> Change {
-    Change::Create { key: Uuid::from_u128(7), is_new: false, payload: payload(event), instances }
+    Change::Create { key: Uuid::from_u128(7), is_new: false, is_retry: false, payload: payload(event), instances }
 }
 
 fn written(pushed: Result<Pushed, ApiError>) -> (String, String, Value) {

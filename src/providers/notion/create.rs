@@ -43,10 +43,11 @@ fn has_key(property: &str, key: &str) -> Value {
     json!({ "property": property, "rich_text": { "equals": key } })
 }
 
-/// `is_new`: [`not_made`] has the key.
+/// `is_new`, `is_retry`: see [`crate::providers::account::Change::Create`].
 pub fn create(
     ask: &Ask,
-    (key, is_new): (&Uuid, bool),
+    key: &Uuid,
+    (is_new, is_retry): (bool, bool),
     payload: &Map<String, Value>,
     mut schema: Schema,
 ) -> Result<Pushed, ApiError> {
@@ -60,7 +61,7 @@ pub fn create(
     };
     let mapping = &schema.mapping;
     if let Some(page) = earlier {
-        return complete(ask, &page, payload, mapping);
+        return complete(ask, &page, is_retry, payload, mapping);
     }
     let mut given = properties(payload, mapping, true);
     let mark = Map::from_iter([("mark".to_owned(), json!(key))]);
@@ -85,13 +86,22 @@ fn has_id(page: &Value) -> bool {
 }
 
 /// A page that an earlier try has made: with what that one sent, unless somebody was there since.
-fn complete(ask: &Ask, page: &Value, payload: &Map<String, Value>, mapping: &Mapping) -> Result<Pushed, ApiError> {
+fn complete(
+    ask: &Ask,
+    page: &Value,
+    is_retry: bool,
+    payload: &Map<String, Value>,
+    mapping: &Mapping,
+) -> Result<Pushed, ApiError> {
     let given = differing(page, properties(payload, mapping, false));
     if given.is_empty() {
         return Ok(written(page, mapping));
     }
-    let is_ours = page["last_edited_by"]["id"] == page["created_by"]["id"];
     let id = page["id"].as_str().unwrap_or_default();
+    if is_retry {
+        return Ok(Pushed::Found { external_id: id.to_owned() });
+    }
+    let is_ours = page["last_edited_by"]["id"] == page["created_by"]["id"];
     // Else the next pull finds it by its key, and knows what to do.
     if is_ours { write(ask, id, given, mapping) } else { Ok(Pushed::Stale) }
 }

@@ -120,7 +120,13 @@ fn payload(title: &str) -> Map<String, Value> {
 }
 
 fn create(key: u128, title: &str) -> Change {
-    Change::Create { key: Uuid::from_u128(key), is_new: false, payload: payload(title), instances: vec![] }
+    Change::Create {
+        key: Uuid::from_u128(key),
+        is_new: false,
+        is_retry: false,
+        payload: payload(title),
+        instances: vec![],
+    }
 }
 
 fn written(pushed: Pushed) -> (String, Option<String>) {
@@ -396,6 +402,7 @@ fn what_notion_does_not_take_is_refused_once_and_for_all() {
     let change = Change::Create {
         key: Uuid::from_u128(1),
         is_new: false,
+        is_retry: false,
         payload: Map::from_iter([("title".to_owned(), json!("x")), ("date".to_owned(), at("not a date"))]),
         instances: vec![],
     };

@@ -31,8 +31,10 @@ impl Writer<'_> {
         };
         let written = |body: &Body| self.whole(body).ok();
         let is_same_time = is_same_time(main_event(there), main_event(sent));
+        // Where no zone is kept a time is written by the clock of the one that it was given.
+        let is_zoneless = main_event(there).is_some_and(|event| event.timing.time_zone.is_none());
         let is_written_otherwise = |field: &str| {
-            if field == "time" && is_same_time {
+            if field == "time" && is_same_time || field == "time_zone" && is_zoneless {
                 return false;
             }
             let only = |other: &str| if other == field { Treatment::Merge } else { Treatment::Ignore };

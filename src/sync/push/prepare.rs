@@ -2,7 +2,7 @@
 
 use calendar_sync_core::content;
 use chrono::Utc;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::item::Items;
@@ -94,7 +94,10 @@ pub fn prepare(
 impl Operation {
     fn begun(&self) -> impl Iterator<Item = Begun<'_>> {
         let intent = match (&self.change, &self.purpose) {
-            (Change::Create { payload, .. }, Purpose::Agree { .. }) => Some(Intent { item: self.taken.item, payload }),
+            (Change::Create { payload, .. }, Purpose::Agree { body, only_busy }) => {
+                let base = Base::new(body.clone(), body.clone()).with_visibility(*only_busy).with_answer_lost(true);
+                Some(Intent { item: self.taken.item, payload, base })
+            }
             _ => None,
         };
         let others = self.others.iter().map(|one| Begun { queue_id: one.queue_id, intent: None });
@@ -141,8 +144,13 @@ impl Planner<'_> {
             Some(standing) if !standing.body.is_cancelled() || base.is_some_and(|base| base.local.is_cancelled()) => {
                 self.write(standing, link).unwrap_or_else(Plan::Cannot)
             }
-            _ => delete(self.connection, taken, link),
+            _ => self.delete(taken, link).unwrap_or_else(Plan::Cannot),
         }
+    }
+
+    /// What is there is still to be compared with what was sent, by a pull. Until then it is looked for once more.
+    fn is_in_doubt(&self, link: &Link) -> bool {
+        link.is_unheard() && self.connection.pulls()
     }
 
     fn write(&self, standing: &Standing, link: Option<&Link>) -> Result<Plan, CannotHold> {
@@ -151,12 +159,14 @@ impl Planner<'_> {
         let only_busy = is_hidden(self.connection, *connection_id, base);
         let writer = Writer { provider: self.provider, options: self.options, busy_only: only_busy };
         let purpose = Purpose::Agree { body: body.clone(), only_busy };
-        let Some((link, external_id)) = link.and_then(|link| Some((link, link.external_id.clone()?))) else {
+        let known = link.filter(|link| !self.is_in_doubt(link));
+        let Some((link, external_id)) = known.and_then(|link| Some((link, link.external_id.clone()?))) else {
             let revision = link.map_or(0, |link| link.revision);
             let instances = writer.occurrences(body, None, None)?;
             let create = Change::Create {
                 key: links::mark(*item, self.connection.id, revision),
                 is_new: false,
+                is_retry: link.is_some_and(Link::is_unheard),
                 payload: writer.whole(body)?,
                 instances,
             };
@@ -184,28 +194,38 @@ impl Planner<'_> {
         let change = Change::Update { external_id, etag, payload: update.payload, instances: update.instances };
         Ok(Plan::Send(change, purpose))
     }
-}
 
-/// It is here no more, or does not take place.
-fn delete(connection: &Connection, taken: &Taken, link: Option<&Link>) -> Plan {
-    let of_payload = |key: &str| taken.payload.as_ref().and_then(|payload| payload[key].as_str()).map(str::to_owned);
-    if link.is_some_and(|link| link.deleted_at.is_some()) {
-        return Plan::Nothing;
-    }
-    let external_id = link.and_then(|link| link.external_id.clone()).or_else(|| of_payload("external_id"));
-    if let Some(external_id) = external_id {
-        let etag = link.map_or_else(|| of_payload("etag"), |link| link.etag.clone());
-        return Plan::Send(Change::Delete { external_id, etag }, Purpose::Delete);
-    }
-    match (&taken.payload, link) {
-        // An intent: it may have been sent.
-        (Some(Value::Object(payload)), Some(link)) if !payload.is_empty() && !payload.contains_key("external_id") => {
-            let key = links::mark(taken.item, connection.id, link.revision);
-            Plan::Send(
-                Change::Create { key, is_new: false, payload: payload.clone(), instances: Vec::new() },
-                Purpose::Find,
-            )
+    /// It is here no more, or does not take place.
+    fn delete(&self, taken: &Taken, link: Option<&Link>) -> Result<Plan, CannotHold> {
+        if link.is_some_and(|link| link.deleted_at.is_some()) {
+            return Ok(Plan::Nothing);
         }
-        _ => Plan::Nothing,
+        let of_payload =
+            |key: &str| taken.payload.as_ref().and_then(|payload| payload[key].as_str()).map(str::to_owned);
+        let external_id = link.and_then(|link| link.external_id.clone()).or_else(|| of_payload("external_id"));
+        let payload = match (external_id, link) {
+            (Some(_), Some(link)) if self.is_in_doubt(link) => self.noted(link)?,
+            (Some(external_id), _) => {
+                let etag = link.map_or_else(|| of_payload("etag"), |link| link.etag.clone());
+                return Ok(Plan::Send(Change::Delete { external_id, etag }, Purpose::Delete));
+            }
+            // An intent: it may have been sent.
+            (None, Some(_)) => match &taken.payload {
+                Some(Value::Object(payload)) if !payload.contains_key("external_id") => payload.clone(),
+                _ => Map::new(),
+            },
+            (None, None) => Map::new(),
+        };
+        let Some(link) = link.filter(|_| !payload.is_empty()) else { return Ok(Plan::Nothing) };
+        let key = links::mark(taken.item, self.connection.id, link.revision);
+        let create = Change::Create { key, is_new: false, is_retry: true, payload, instances: Vec::new() };
+        Ok(Plan::Send(create, Purpose::Find))
+    }
+
+    /// What was about to be created.
+    fn noted(&self, link: &Link) -> Result<Map<String, Value>, CannotHold> {
+        let Some(base) = &link.base else { return Ok(Map::new()) };
+        let writer = Writer { provider: self.provider, options: self.options, busy_only: base.only_busy };
+        writer.whole(&base.local)
     }
 }

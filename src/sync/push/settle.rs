@@ -102,6 +102,7 @@ impl Ledger<'_> {
                 self.written(operation, external_id, etag, values);
                 Ok(())
             }
+            Outcome::Pushed(Pushed::Found { external_id }) => self.found(operation, external_id),
             Outcome::Pushed(Pushed::Gone) => self.not_there(operation),
             Outcome::Pushed(Pushed::Stale) => {
                 let link = operation.link.as_ref().map(|link| link.link_id);
@@ -167,6 +168,26 @@ impl Ledger<'_> {
         });
         self.settled.counts[usize::from(!is_create)] += 1;
         self.complete(&operation);
+    }
+
+    /// An earlier try has made it, and it is otherwise: a pull is to say what has become of what that one has sent. Without
+    /// one ours goes over it.
+    fn found(&mut self, operation: Operation, external_id: String) -> SqlResult<()> {
+        let pulls = self.connection.pulls();
+        self.settled.poll |= pulls;
+        self.settled.again |= !pulls;
+        let is_unseen = pulls && (self.provider.overlooks_new() || self.provider.overlooks_beyond_span());
+        let note = operation.link.as_ref().and_then(|link| link.base.clone()).filter(|base| base.unheard);
+        self.agreed.extend(note.map(|base| Agreed {
+            item: operation.taken.item,
+            external_id,
+            etag: None,
+            local_version: content::of_body(&base.local),
+            remote_version: None,
+            base,
+            is_unseen,
+        }));
+        self.failed(operation, Trouble::new(STALE), Some(Duration::ZERO))
     }
 
     /// As the provider holds it now.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use calendar_sync_e2e::{FakeGoogle, GOOGLE_CLIENT, GoogleFault, Random};
+use calendar_sync_e2e::{FakeGoogle, GOOGLE_CLIENT, GoogleCall, GoogleFault, Random};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 
@@ -104,6 +104,10 @@ impl There for Google {
         let calls = self.fake.calls();
         self.fake.forget_requests();
         calls
+    }
+
+    fn lose_answer_to_create(&self) {
+        self.fake.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
     }
 
     fn trouble(&self, random: &mut Random) {

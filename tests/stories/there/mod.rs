@@ -81,6 +81,9 @@ pub trait There {
     /// Lets the time pass after which what was edited so far is no longer asked for again.
     fn rest(&self) {}
 
+    /// The next event that is created there is, and nobody hears of it.
+    fn lose_answer_to_create(&self);
+
     /// Something goes wrong with what is asked next.
     fn trouble(&self, random: &mut Random);
     fn no_trouble(&self);

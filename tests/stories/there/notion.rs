@@ -97,6 +97,10 @@ impl There for Notion {
         self.fake.edit_page(&self.other_page, &json!({ "Name": title_of("Not an event") }));
     }
 
+    fn lose_answer_to_create(&self) {
+        self.fake.fail("POST /v1/pages", NotionFault::LoseReply, 1);
+    }
+
     fn trouble(&self, random: &mut Random) {
         let faults = [
             NotionFault::LoseReply,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calendar_sync_e2e::{FakeGraph, GRAPH_CLIENT, GraphFault, Random};
+use calendar_sync_e2e::{FakeGraph, GRAPH_CLIENT, GraphCall, GraphFault, Random};
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 
@@ -131,6 +131,10 @@ impl There for Outlook {
         let calls = self.fake.calls();
         self.fake.forget_requests();
         calls
+    }
+
+    fn lose_answer_to_create(&self) {
+        self.fake.fail(GraphCall::Create, 1, GraphFault::LoseReply);
     }
 
     fn trouble(&self, random: &mut Random) {
