@@ -194,9 +194,9 @@ thread_local! {
         "update @calendar_connections
          set leased_until = null,
              lease_generation = lease_generation + 1,
-             next_poll_at = case when $2 then clock_timestamp() else next_poll_at end
+             next_poll_at = coalesce(clock_timestamp() + make_interval(secs => $2), next_poll_at)
          where connection_id = $1",
-        &[pg_sys::UUIDOID, pg_sys::BOOLOID],
+        &[pg_sys::UUIDOID, pg_sys::FLOAT8OID],
     ) };
     static IS_LEASED: Statement = const { Statement::new(
         concat!(
@@ -292,7 +292,17 @@ pub fn release_all(installation: &Installation) -> SqlResult<Vec<Connection>> {
 
 /// Ends a lease without a word about what it came to. `poll`: what changed there is to be looked at now.
 pub fn end(installation: &Installation, connection: Uuid, poll: bool) -> SqlResult<()> {
-    END.with(|statement| statement.execute(installation, &[uuid(connection).into(), poll.into()]))?;
+    end_and_poll(installation, connection, poll.then_some(Duration::ZERO))
+}
+
+/// The same; it is polled after that time.
+pub fn put_off(installation: &Installation, connection: Uuid, time: Duration) -> SqlResult<()> {
+    end_and_poll(installation, connection, Some(time))
+}
+
+fn end_and_poll(installation: &Installation, connection: Uuid, after: Option<Duration>) -> SqlResult<()> {
+    let after = after.map(|time| time.as_secs_f64());
+    END.with(|statement| statement.execute(installation, &[uuid(connection).into(), after.into()]))?;
     Ok(())
 }
 

@@ -85,7 +85,7 @@ pub use datum::{instant, stamp};
 pub use installation::{Identity, Installation, as_owner, installed_version, reading};
 pub use source::{Source, Wanted};
 pub use statement::{ReadOnly, Statement};
-pub use subtransaction::{Failure, guarded};
+pub use subtransaction::{Failure, guarded, without_waiting};
 pub use transaction::{can_write, can_write_in_passing, commit_durably, may_be_undone};
 pub use writer::{Table, Writer};
 

@@ -3,10 +3,11 @@
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel, ErrorReportable};
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
-use crate::errors::error;
+use super::{Identity, Installation};
+use crate::errors::{SqlResult, error};
 
 /// An error that was caught and whose work was undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +49,22 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     }
 }
 
+/// As [`guarded`], for work that waits for nobody's lock longer than a moment: then it fails ([`Failure::is_locked`]).
+pub fn without_waiting<T>(installation: &Installation, work: impl FnOnce() -> SqlResult<T>) -> Result<T, Failure> {
+    guarded(|| {
+        let _identity = Identity::assume(installation.owner, 0).in_haste();
+        work().unwrap_or_report()
+    })
+}
+
 impl Failure {
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
         Self { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None }
+    }
+
+    /// Somebody else's lock was in the way.
+    pub fn is_locked(&self) -> bool {
+        self.sqlstate == "55P03"
     }
 
     /// The same as an error to be raised.

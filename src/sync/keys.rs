@@ -16,8 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what is free of them is held meanwhile: a transaction that stores several secrets, or pulls several calendars,
 /// may wait for one of these, and holds others until it had it.
 const HOLD: Duration = Duration::from_millis(500);
-/// SQLSTATE lock_not_available.
-const BUSY: &str = "55P03";
 /// So many secrets that do not open are named.
 const NAMED: usize = 10;
 
@@ -65,7 +63,7 @@ fn lock_all(installation: &Installation) -> SqlResult<Option<Vec<Vec<Secret>>>> 
     };
     match guarded(|| attempt().unwrap_or_report()) {
         Ok(secrets) => Ok(Some(secrets)),
-        Err(failure) if failure.sqlstate == BUSY => Ok(None),
+        Err(failure) if failure.is_locked() => Ok(None),
         Err(failure) => Err(failure.into_error()),
     }
 }

@@ -11,8 +11,8 @@ use super::counters::Counters;
 use super::extension::{Extension, logged, within_here};
 use crate::errors::SqlResult;
 use crate::providers::{Answer, Validators};
-use crate::store::Installation;
 use crate::store::connections::{self, Connection};
+use crate::store::{self, Installation, leases};
 use crate::sync::job::{Done, Got, TokenId};
 use crate::sync::pull::{self, Counts, Trouble};
 use crate::sync::tokens::{self, Renewed};
@@ -23,6 +23,8 @@ use crate::sync::{account_pull, push, reconcile};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same where others wait for it: what a provider has taken, and tokens that were used up for others.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
+/// When a calendar is asked again whose changes are to events that somebody else has changed, and not committed.
+const ASKED_AGAIN_IN: Duration = Duration::from_secs(5);
 /// Longest time to apply results before what is due is looked for again.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -194,8 +196,15 @@ impl Back {
                 pull::pending(installation, connection, &pending).map(|()| None)
             }
             Some(Ok(Got::Changes(changes))) => {
-                let applied = reconcile::apply(installation, connection, *changes, self.duration, false)?;
-                Ok(Some(applied.0))
+                let merge = || reconcile::apply(installation, connection, *changes, self.duration, false);
+                match store::without_waiting(installation, merge) {
+                    Ok((counts, _)) => Ok(Some(counts)),
+                    // A session has begun to change the same, and may want the calendar for itself: it is asked again later.
+                    Err(failure) if failure.is_locked() => {
+                        leases::put_off(installation, connection.id, ASKED_AGAIN_IN).map(|()| None)
+                    }
+                    Err(failure) => Err(failure.into_error()),
+                }
             }
             Some(Ok(Got::Sent(sent))) => {
                 let provider = account_pull::provider_of(connection)?;

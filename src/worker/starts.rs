@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use pgrx::pg_sys::panic::ErrorReportable;
 use uuid::Uuid;
 
 use crate::errors::SqlResult;
 use crate::http::Options;
 use crate::store::connections::{self, Connection};
 use crate::store::leases::{self, Wanted};
-use crate::store::{self, Failure, Identity, Installation, unconfirmed};
+use crate::store::{self, Failure, Installation, unconfirmed};
 use crate::sync::job::Job;
 use crate::sync::pull::{self, Trouble};
 use crate::sync::push;
@@ -19,8 +18,6 @@ use crate::sync::webhooks::visit::{self, Visit};
 
 /// Errands for channels that are begun at once.
 const VISITS: usize = 16;
-/// SQLSTATE of a lock that was not to be had.
-const LOCKED: &str = "55P03";
 
 /// What was begun in one transaction.
 #[derive(Default)]
@@ -99,7 +96,7 @@ impl Begun {
                 self.more_is_due = true;
                 return leases::end(installation, connection.id, connection.pulls());
             }
-            Err(failure) if failure.sqlstate == LOCKED => return leases::end(installation, connection.id, false),
+            Err(failure) if failure.is_locked() => return leases::end(installation, connection.id, false),
             Err(failure) => Trouble::new(failure.message),
         };
         pull::failed(installation, &connection, &trouble, Duration::ZERO)?;
@@ -111,8 +108,5 @@ impl Begun {
 /// Undoes what transactions that came to nothing had sent. Whether there was anything. A session that has begun to change
 /// the same again is not waited for.
 fn undo(installation: &Installation, connection: &Connection) -> Result<bool, Failure> {
-    store::guarded(|| {
-        let _identity = Identity::assume(installation.owner, 0).in_haste();
-        push::undo(installation, connection).unwrap_or_report()
-    })
+    store::without_waiting(installation, || push::undo(installation, connection))
 }

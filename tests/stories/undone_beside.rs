@@ -1,6 +1,7 @@
 //! Others, and the worker, beside a session whose transaction comes to nothing after it has sent something.
 
 use calendar_sync_e2e::{ADA, LINKED_CALENDAR, Linked, count, eventually, text};
+use serde_json::json;
 
 const WITHOUT_WORKER: (&str, &str) = ("calendar_sync.worker", "off");
 const HERE: &str = "select coalesce(string_agg(title, ', ' order by title), '')
@@ -106,4 +107,25 @@ fn a_call_that_is_a_transaction_of_its_own_notes_nothing() {
     assert_eq!(linked.sync_now().1, 2);
     assert_eq!(linked.remote_titles(), ["Another"]);
     assert_eq!(count(&mut linked.client, "select pg_relation_size('calendar_unconfirmed_pushes')"), 0);
+}
+
+#[test]
+fn a_session_is_not_kept_from_its_calendar_by_a_worker_that_has_pulled_what_it_changes() {
+    let mut linked = Linked::start(true, "both");
+    linked.upsert_titled("1", "One");
+    eventually("it is there", || linked.remote_titles() == ["One"]);
+    eventually("nobody is at it", || count(&mut linked.client, BUSY) == 0);
+    let id = text(&mut linked.client, "select external_id from calendar_event_links");
+    linked.client.batch_execute("begin").expect("begin");
+    linked.upsert_titled("1", "Another");
+    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "location": "theirs" }));
+    let mut other = linked.cluster.connect("crm");
+    other.batch_execute("select calendar_sync_request()").expect("all are due");
+    eventually("the worker has been at it", || count(&mut other, BUSY) == 0);
+    assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
+    linked.client.batch_execute("commit").expect("commit");
+    let there = linked.remote();
+    assert_eq!((&there[0]["summary"], &there[0]["location"]), (&json!("Another"), &json!("theirs")));
+    let here = "select title || ', ' || location from calendar_events";
+    assert_eq!(text(&mut linked.client, here), "Another, theirs");
 }

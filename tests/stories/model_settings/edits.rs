@@ -1,5 +1,7 @@
 //! What people do to events, here and in their calendars.
 
+use std::collections::BTreeMap;
+
 use calendar_sync_e2e::Random;
 
 use super::calendar::Entry;
@@ -50,16 +52,9 @@ impl Model {
     pub fn change_in_vain(&mut self, world: usize) {
         let (number, shown) = self.new_event();
         let way = *self.random.one_of(&Way::ALL);
-        let (is_new, is_deleted) = (self.random.chance(0.3), self.random.chance(0.3));
-        let found = if is_new {
-            None
-        } else {
-            {
-                let all = self.here(world);
-                pick(&mut self.random, all)
-            }
-        };
-        let what = found.as_ref().map(|(number, (_, way, _))| (*number, *way, is_deleted));
+        let is_deleted = self.random.chance(0.3);
+        let all = if self.random.chance(0.3) { BTreeMap::new() } else { self.here(world) };
+        let what = pick(&mut self.random, all).map(|(number, (_, way, _))| (number, way, is_deleted));
         self.worlds[world].note(format!("in vain: {what:?}, {shown:?}"));
         let mut here = Here { client: &mut self.client, user: &self.worlds[world].user };
         match what {
