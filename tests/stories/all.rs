@@ -61,6 +61,7 @@ mod standby;
 mod there;
 mod undone;
 mod undone_beside;
+mod undone_series;
 mod undone_there;
 mod unheard;
 mod upgrade;

@@ -14,17 +14,28 @@ use crate::sync::account_pull::provider_of;
 pub fn heard(connection: &Connection, base: Base, there: &Body) -> SqlResult<Base> {
     let options = connection.options.clone().unwrap_or_default();
     let writer = Writer { provider: provider_of(connection)?, options: &options, busy_only: base.only_busy };
-    let mut sent = writer.as_there(there, base.remote());
-    if let (Body::Series(sent), Body::Series(there)) = (&mut sent, there) {
-        writer.occurrences_as_there(there, sent);
-    }
+    let sent = writer.as_there(there, base.remote());
     let heard = Base::new(base.local, sent).with_occurrences(base.occurrences);
     Ok(heard.with_visibility(base.only_busy).with_answer_lost(true))
 }
 
 impl Writer<'_> {
-    /// What was sent, with fields as they are there that would be written in the same way.
+    /// What was sent, with what is there of it that would be written in the same way.
     fn as_there(&self, there: &Body, sent: &Body) -> Body {
+        // Occurrences are written beside their series: whether their fields would be is a question of its own.
+        let mut body = self.fields_as_there(&without_occurrences(there), &without_occurrences(sent));
+        if let (Body::Series(body), Body::Series(sent)) = (&mut body, sent) {
+            body.exdates.clone_from(&sent.exdates);
+            body.overrides.clone_from(&sent.overrides);
+            if let Body::Series(there) = there {
+                self.occurrences_as_there(there, body);
+            }
+        }
+        body
+    }
+
+    /// With fields as they are there that would be written in the same way.
+    fn fields_as_there(&self, there: &Body, sent: &Body) -> Body {
         let base = Base::new(there.clone(), there.clone());
         let with = |treatment: &dyn Fn(&str) -> Treatment| {
             three_way(&base, there, sent, &Rules { treatment, ..Rules::MERGE }).body
@@ -38,8 +49,7 @@ impl Writer<'_> {
                 return false;
             }
             let only = |other: &str| if other == field { Treatment::Merge } else { Treatment::Ignore };
-            // These stand beside what is written of their series.
-            field == "occurrence" || written(&with(&only)) != written(there)
+            written(&with(&only)) != written(there)
         };
         with(&|field| if is_written_otherwise(field) { Treatment::Merge } else { Treatment::Ignore })
     }
@@ -49,7 +59,7 @@ impl Writer<'_> {
         for one in &mut sent.overrides {
             let Some(there) = of_there(one) else { continue };
             let [now, then] = [there, &*one].map(|one| Body::Single(Box::new(one.event.clone())));
-            if let Body::Single(event) = self.as_there(&now, &then) {
+            if let Body::Single(event) = self.fields_as_there(&now, &then) {
                 *one = Override { event: *event, ..there.clone() };
             }
         }
@@ -61,6 +71,15 @@ impl Writer<'_> {
         sent.exdates.retain(|date| !cancelled.iter().any(|one| one.recurrence_id == *date));
         sent.overrides.extend(cancelled);
     }
+}
+
+fn without_occurrences(body: &Body) -> Body {
+    let mut body = body.clone();
+    if let Body::Series(series) = &mut body {
+        series.exdates.clear();
+        series.overrides.clear();
+    }
+    body
 }
 
 fn main_event(body: &Body) -> Option<&Event> {
