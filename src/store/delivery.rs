@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::connections::Connection;
 use super::datum::{column, uuid, within_scratch};
-use super::links::ItemId;
+use super::links::{Base, ItemId};
 use super::outside::execute_on;
 use super::{Installation, Statement};
-use crate::errors::SqlResult;
+use crate::errors::{SqlResult, internal};
 
 /// A line of the log about what was sent to one connection.
 #[derive(Debug, Default)]
@@ -61,10 +61,11 @@ thread_local! {
         &[pg_sys::UUIDARRAYOID],
     ) };
     static RETURNS: Statement = const { Statement::new(
-        "update @calendar_event_links
-         set sync_status = 'pending', deleted_at = null, local_version = null
-         where link_id = any ($1)",
-        &[pg_sys::UUIDARRAYOID],
+        "update @calendar_event_links l
+         set sync_status = 'pending', deleted_at = null, local_version = null, base = r.base::jsonb
+         from unnest($1, $2) r (link_id, base)
+         where l.link_id = r.link_id",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
     ) };
     static OVERWRITE: Statement = const { Statement::new(
         "update @calendar_event_links set etag = null where link_id = any ($1)",
@@ -143,10 +144,19 @@ pub fn anew(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
     ANEW.with(|statement| execute_on(installation, statement, links, Vec::new))
 }
 
-/// What was deleted there is about to be brought back under its identifier: noted before it is, for the case that nobody is
-/// there to hear what came of it. See [`super::links::Link::is_returning`].
-pub fn returns(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
-    RETURNS.with(|statement| execute_on(installation, statement, links, Vec::new))
+/// What was deleted there is about to be brought back under its identifier, as these say: noted before it is, for the case
+/// that nobody is there to hear what came of it. See [`super::links::Link::is_returning`].
+pub fn returns(installation: &Installation, links: &[(Uuid, Base)]) -> SqlResult<()> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let bases = links.iter().map(|(_, base)| serde_json::to_string(base).map_err(internal));
+    let bases = bases.collect::<SqlResult<Vec<String>>>()?;
+    within_scratch(|| {
+        let arguments = [column(links, |(link, _)| uuid(*link)), bases.into()];
+        RETURNS.with(|statement| statement.execute(installation, &arguments))
+    })?;
+    Ok(())
 }
 
 /// Whatever version of these is there: what is sent next goes over it.

@@ -1,6 +1,7 @@
 //! calendar_event_links: what of a connection's calendar is the like of what here, as both sides last agreed.
 
 use calendar_sync_core::content::{self, Hash};
+use calendar_sync_core::event::Body;
 pub use calendar_sync_core::merge::Base;
 use chrono::{DateTime, Utc};
 use pgrx::pg_sys;
@@ -73,13 +74,19 @@ impl Link {
     /// It was about to be created there, and nobody has heard what came of that, or seen it there. Its base is what was sent.
     pub fn is_unheard(&self) -> bool {
         let has_version = self.etag.is_some() || self.remote_version.is_some();
-        !has_version && self.base.as_ref().is_some_and(|base| base.unheard)
+        !has_version && !self.is_returning() && self.base.as_ref().is_some_and(|base| base.unheard)
     }
 
-    /// It was deleted there, and was about to be brought back; whether it is there is not known yet. Its base is what both
-    /// sides had agreed on before.
+    /// It was deleted there, and was about to be brought back; whether it is there is not known yet. Its base is what was
+    /// sent.
     pub fn is_returning(&self) -> bool {
         self.base.is_some() && self.local_version.is_none()
+    }
+
+    /// Its base while it is returning as that.
+    pub fn back_as(&self, sent: Body, only_busy: bool) -> Base {
+        let occurrences = self.base.as_ref().map(|base| base.occurrences.clone());
+        Base::sent(sent, only_busy).with_occurrences(occurrences.unwrap_or_default())
     }
 }
 

@@ -62,6 +62,7 @@ mod there;
 mod undone;
 mod undone_beside;
 mod undone_series;
+mod undone_doubt;
 mod undone_there;
 mod unheard;
 mod upgrade;

@@ -12,17 +12,17 @@ use crate::there::{self, Field, Google, Notion, Outlook, There};
 /// What is left of notes, and of operations that are not done.
 const LEFT: &str = "select (select count(*) from calendar_unconfirmed_pushes)
                            + (select count(*) from calendar_sync_queue where status <> 'completed')";
-const CONFLICTS: &str = "select count(*) from calendar_sync_log where action = 'conflict'";
+pub const CONFLICTS: &str = "select count(*) from calendar_sync_log where action = 'conflict'";
 /// Events and series.
 const HERE: &str = "select coalesce(string_agg(concat_ws(', ', title, location, event_type, metadata ->> 'deal'), '; '
                                                order by title), '')
                     from calendar_events where sync_status <> 'deleted' and not (is_override and event_status = 'cancelled')";
 
-struct World {
+pub struct World {
     // Before its server.
-    client: Client,
+    pub client: Client,
     cluster: Cluster,
-    there: Box<dyn There>,
+    pub there: Box<dyn There>,
 }
 
 /// A whole hour, in a month.
@@ -31,7 +31,7 @@ fn start() -> DateTime<Utc> {
 }
 
 /// Ada's calendar at every provider, one after the other.
-fn worlds() -> impl Iterator<Item = World> {
+pub fn worlds() -> impl Iterator<Item = World> {
     const ALL: [fn() -> Box<dyn There>; 3] = [
         || Box::new(Google::of(&Rc::new(FakeGoogle::start()), "ada@example.com")),
         || Box::new(Outlook::of("ada@contoso.example")),
@@ -49,12 +49,12 @@ fn worlds() -> impl Iterator<Item = World> {
 }
 
 impl World {
-    fn run(&mut self, sql: &str) {
+    pub fn run(&mut self, sql: &str) {
         self.client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
     /// With fields that no provider holds.
-    fn upsert(&mut self, number: usize, title: &str) {
+    pub fn upsert(&mut self, number: usize, title: &str) {
         let event = json!({
             "title": title, "description": there::description(number), "event_type": "visit",
             "categories": ["of ours"], "metadata": { "deal": title.len(), "kept": true },
@@ -75,7 +75,7 @@ impl World {
             .expect("delete");
     }
 
-    fn sync(&mut self) -> i32 {
+    pub fn sync(&mut self) -> i32 {
         let sync = "select status, pushed, coalesce(error, '') from calendar_sync_now($1)";
         let row = self.client.query_one(sync, &[&ADA]).expect("a report");
         let (status, error): (String, String) = (row.get(0), row.get(2));
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// `sync` in a transaction that comes to nothing, with `changes` before it.
-    fn in_vain(&mut self, changes: impl FnOnce(&mut Self)) {
+    pub fn in_vain(&mut self, changes: impl FnOnce(&mut Self)) {
         self.run("begin");
         changes(self);
         assert!(self.sync() > 0);
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Until nothing is left to do.
-    fn come_to_rest(&mut self) {
+    pub fn come_to_rest(&mut self) {
         for _ in 0..3 {
             self.sync();
         }
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Titles and locations there.
-    fn shown(&self) -> Vec<String> {
+    pub fn shown(&self) -> Vec<String> {
         let events = self.there.events();
         let mut shown: Vec<String> = events
             .iter()
@@ -111,11 +111,11 @@ impl World {
         shown
     }
 
-    fn here(&mut self) -> String {
+    pub fn here(&mut self) -> String {
         text(&mut self.client, HERE)
     }
 
-    fn edit(&self, field: Field, value: &str) {
+    pub fn edit(&self, field: Field, value: &str) {
         self.there.edit(&self.there.events()[0].id, field, value);
     }
 }

@@ -40,6 +40,11 @@ impl Base {
         Self { local, remote, occurrences: Vec::new(), only_busy: false, unheard: false }
     }
 
+    /// What was sent, and nobody has heard what came of it. `only_busy`: no more of it than when it takes place.
+    pub fn sent(body: Body, only_busy: bool) -> Self {
+        Self { local: body, remote: None, occurrences: Vec::new(), only_busy, unheard: true }
+    }
+
     /// What was there.
     pub fn remote(&self) -> &Body {
         self.remote.as_ref().unwrap_or(&self.local)

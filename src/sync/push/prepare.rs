@@ -83,7 +83,7 @@ pub fn prepare(
     }
     let begun: Vec<Begun> = prepared.operations.iter().flat_map(Operation::begun).collect();
     outbox::begin(installation, connection.id, &begun)?;
-    let returns: Vec<Uuid> = prepared.operations.iter().filter_map(Operation::returns).collect();
+    let returns: Vec<(Uuid, Base)> = prepared.operations.iter().filter_map(Operation::returns).collect();
     delivery::returns(installation, &returns)?;
     agreement::agree(installation, connection.id, &agreed, Utc::now())?;
     outbox::complete(installation, &done)?;
@@ -95,8 +95,7 @@ impl Operation {
     fn begun(&self) -> impl Iterator<Item = Begun<'_>> {
         let intent = match (&self.change, &self.purpose) {
             (Change::Create { payload, .. }, Purpose::Agree { body, only_busy }) => {
-                let base = Base::new(body.clone(), body.clone()).with_visibility(*only_busy).with_answer_lost(true);
-                Some(Intent { item: self.taken.item, payload, base })
+                Some(Intent { item: self.taken.item, payload, base: Base::sent(body.clone(), *only_busy) })
             }
             _ => None,
         };
@@ -104,10 +103,15 @@ impl Operation {
         std::iter::once(Begun { queue_id: self.taken.queue_id, intent }).chain(others)
     }
 
-    /// The link of what was deleted there and is to come back.
-    fn returns(&self) -> Option<Uuid> {
+    /// The link of what was deleted there and is to come back; as what.
+    fn returns(&self) -> Option<(Uuid, Base)> {
         let link = self.link.as_ref().filter(|link| link.deleted_at.is_some())?;
-        matches!(self.change, Change::Update { .. }).then_some(link.link_id)
+        match (&self.change, &self.purpose) {
+            (Change::Update { .. }, Purpose::Agree { body, only_busy }) => {
+                Some((link.link_id, link.back_as(body.clone(), *only_busy)))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ enum Left {
     /// It was changed; with what both sides have come to by that.
     Changed(Option<Base>),
     /// It is there again.
-    Back,
+    Back { sent: Body, only_busy: bool },
     /// It is there no more.
     Gone,
 }
@@ -86,7 +86,7 @@ struct Undo<'a> {
 struct Plan {
     made: Vec<Unheard>,
     changed: Vec<(Uuid, Base)>,
-    back: Vec<Uuid>,
+    back: Vec<(Uuid, Base)>,
     gone: Vec<Uuid>,
     needed: Vec<Needed>,
 }
@@ -100,23 +100,24 @@ impl Undo<'_> {
             || link.map(|link| json!({ "external_id": link.external_id, "etag": link.etag })).unwrap_or_default();
         let (operation, payload) = match (&left, is_wanted) {
             (Left::Made { .. } | Left::Gone, true) => ("create", None),
-            (Left::Changed(_) | Left::Back, true) => ("update", None),
+            (Left::Changed(_) | Left::Back { .. }, true) => ("update", None),
             // What is there is what is looked for.
             (Left::Made { sent, only_busy, .. }, false) => match self.writer(*only_busy).whole(sent) {
                 Ok(payload) => ("delete", Some(Value::Object(payload))),
                 Err(_) => return,
             },
-            (Left::Changed(_) | Left::Back, false) => ("delete", Some(identifier())),
+            (Left::Changed(_) | Left::Back { .. }, false) => ("delete", Some(identifier())),
             (Left::Gone, false) => return,
         };
         let link_id = link.map(|link| link.link_id);
         match left {
             Left::Made { revision, sent, only_busy } => {
-                let base = Base::new(sent.clone(), sent).with_visibility(only_busy).with_answer_lost(true);
-                self.plan.made.push(Unheard { item, revision, base });
+                self.plan.made.push(Unheard { item, revision, base: Base::sent(sent, only_busy) });
             }
             Left::Changed(base) => self.plan.changed.extend(link_id.zip(base)),
-            Left::Back => self.plan.back.extend(link_id),
+            Left::Back { sent, only_busy } => {
+                self.plan.back.extend(link.map(|link| (link.link_id, link.back_as(sent, only_busy))));
+            }
             Left::Gone => self.plan.gone.extend(link_id),
         }
         self.plan.needed.push(Needed { item, operation, payload });
@@ -131,7 +132,9 @@ impl Undo<'_> {
                 (Operation::Update | Operation::Return, Some(Left::Made { revision, .. }), Some(sent)) => {
                     Some(Left::Made { revision, sent, only_busy })
                 }
-                (Operation::Update, Some(Left::Back), _) | (Operation::Return, ..) => Some(Left::Back),
+                (Operation::Update, Some(Left::Back { .. }), Some(sent)) | (Operation::Return, _, Some(sent)) => {
+                    Some(Left::Back { sent, only_busy })
+                }
                 (Operation::Update, left, sent) => {
                     let known = match left {
                         Some(Left::Changed(base)) => base,
@@ -144,7 +147,7 @@ impl Undo<'_> {
                 // Whether it is looked for or made again: under the same mark.
                 (Operation::Delete, left @ Some(Left::Made { .. }), _) => left,
                 (Operation::Delete, ..) => Some(Left::Gone),
-                (Operation::Create, left, None) => left,
+                (Operation::Create | Operation::Return, left, None) => left,
             };
         }
         left
