@@ -1,6 +1,7 @@
 //! What was sent in a transaction that came to nothing, and may or may not be there.
 
-use calendar_sync_e2e::count;
+use calendar_sync_e2e::{GoogleFault, LINKED_CALENDAR, Linked, count, text};
+use serde_json::json;
 
 use crate::there::Field;
 use crate::undone_there::{CONFLICTS, World, worlds};
@@ -23,6 +24,7 @@ fn what_had_been_taken_away_there_and_came_back_otherwise_in_vain_is_there_as_it
         connect(&mut world, "crm");
         world.in_vain(|world| world.upsert(1, "another"));
         world.edit(Field::Location, "theirs");
+        world.run("select * from calendar_queue_process()");
         world.come_to_rest();
         assert_eq!((world.shown().join("; "), world.here()), ("one, theirs".into(), "one, theirs, visit, 3".into()));
         connect(&mut world, "other");
@@ -34,4 +36,69 @@ fn what_had_been_taken_away_there_and_came_back_otherwise_in_vain_is_there_as_it
         assert_eq!((world.shown().len(), world.here()), (0, "one, theirs, visit, 3".into()));
         assert_eq!(count(&mut world.client, CONFLICTS), 0);
     }
+}
+
+/// An event "one", with two changes of its title that are rolled back: the provider answers neither.
+fn without_answer() -> Linked {
+    let mut linked =
+        Linked::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")], "both");
+    linked.upsert_titled("1", "one");
+    assert_eq!(linked.sync_now().0, "success");
+    for _ in 0..2 {
+        linked.client.batch_execute("begin").expect("begin");
+        linked.upsert_titled("1", "another");
+        linked.google.fail(None, 1, GoogleFault::Refuse(500, "backendError"));
+        linked.client.batch_execute("select * from calendar_queue_process()").expect("a try");
+        linked.client.batch_execute("rollback").expect("rollback");
+    }
+    linked.google.stop_failing();
+    assert_eq!(linked.remote_titles(), ["one"]);
+    linked
+}
+
+/// Until nothing is left to do: titles here and there.
+fn at_rest(linked: &mut Linked) -> (String, String) {
+    for _ in 0..3 {
+        assert_eq!(linked.sync_now().0, "success");
+    }
+    (text(&mut linked.client, "select title from calendar_events"), linked.remote_titles().join(", "))
+}
+
+#[test]
+fn what_never_arrived_and_is_done_once_more_is_sent() {
+    for process_first in [false, true] {
+        let mut linked = without_answer();
+        linked.upsert_titled("1", "another");
+        if process_first {
+            linked.client.batch_execute("select * from calendar_queue_process()").expect("sent");
+        }
+        assert_eq!(at_rest(&mut linked), ("another".into(), "another".into()));
+        assert_eq!(count(&mut linked.client, CONFLICTS), 0);
+    }
+}
+
+#[test]
+fn what_never_arrived_is_no_edit_of_theirs() {
+    for title in ["one", "a third"] {
+        let mut linked = without_answer();
+        let id = text(&mut linked.client, "select external_id from calendar_event_links");
+        linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "location": "theirs" }));
+        linked.upsert_titled("1", title);
+        assert_eq!(at_rest(&mut linked), (title.into(), title.into()));
+        assert_eq!(text(&mut linked.client, "select location from calendar_events"), "theirs");
+        assert_eq!(count(&mut linked.client, CONFLICTS), 0);
+    }
+}
+
+#[test]
+fn what_never_arrived_keeps_nothing_that_is_deleted_there() {
+    let mut linked = without_answer();
+    let id = text(&mut linked.client, "select external_id from calendar_event_links");
+    linked.google.calendar(LINKED_CALENDAR).delete(&id);
+    for _ in 0..3 {
+        assert_eq!(linked.sync_now().0, "success");
+    }
+    assert_eq!(linked.remote_titles().len(), 0);
+    let here = "select count(*) from calendar_events where sync_status <> 'deleted'";
+    assert_eq!((count(&mut linked.client, here), count(&mut linked.client, CONFLICTS)), (0, 0));
 }

@@ -22,6 +22,9 @@ pub struct Base {
     /// What is there is not known: it is what was sent, and nobody has heard what came of that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unheard: bool,
+    /// What both sides had agreed on before that: as they are, if it never arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Self>>,
 }
 
 /// An occurrence that has its own identifier and version there.
@@ -37,12 +40,12 @@ pub struct Occurrence {
 impl Base {
     pub fn new(local: Body, remote: Body) -> Self {
         let remote = Some(remote).filter(|remote| *remote != local);
-        Self { local, remote, occurrences: Vec::new(), only_busy: false, unheard: false }
+        Self { local, remote, occurrences: Vec::new(), only_busy: false, unheard: false, before: None }
     }
 
     /// What was sent, and nobody has heard what came of it. `only_busy`: no more of it than when it takes place.
     pub fn sent(body: Body, only_busy: bool) -> Self {
-        Self { local: body, remote: None, occurrences: Vec::new(), only_busy, unheard: true }
+        Self { only_busy, unheard: true, ..Self::new(body.clone(), body) }
     }
 
     /// What was there.
@@ -63,6 +66,15 @@ impl Base {
     /// The same; `unheard`: nobody has heard what is there.
     pub fn with_answer_lost(self, unheard: bool) -> Self {
         Self { unheard, ..self }
+    }
+
+    /// The same; as it was `before` it was sent, as far back as is known.
+    pub fn with_before(self, before: Self) -> Self {
+        let before = match before.before {
+            Some(first) => first,
+            None => Box::new(before),
+        };
+        Self { before: Some(before), ..self }
     }
 
     /// Notes an occurrence's identifier and version, or its new ones.

@@ -107,7 +107,11 @@ impl Visit {
         let connection = self.report.connection.clone();
         let Some(calendar) = connection.calendar.clone() else { return Ok(None) };
         if !self.is_tidy {
-            guarded(|installation| push::undo(installation, &connection))?;
+            let is_undone = guarded(|installation| push::undo(installation, &connection))?;
+            if is_undone && connection.pulls() {
+                // What has happened there since is looked at before what waits is sent.
+                self.step = Step::Pull;
+            }
             self.is_tidy = true;
         }
         if self.step == Step::Pull {

@@ -11,15 +11,29 @@ use crate::sync::account_pull::provider_of;
 
 /// The base once it is known what is there: what makes no difference in the provider's form was there when it was sent, what
 /// does was changed since. It is to be kept as heard of, whatever comes of the comparison.
-pub fn heard(connection: &Connection, base: Base, there: &Body) -> SqlResult<Base> {
+pub fn heard(connection: &Connection, mut base: Base, there: &Body) -> SqlResult<Base> {
     let options = connection.options.clone().unwrap_or_default();
     let writer = Writer { provider: provider_of(connection)?, options: &options, busy_only: base.only_busy };
+    let base = match base.before.take() {
+        Some(before) => writer.as_arrived(there, base, &before),
+        None => base,
+    };
     let sent = writer.as_there(there, base.remote());
     let heard = Base::new(base.local, sent).with_occurrences(base.occurrences);
     Ok(heard.with_visibility(base.only_busy).with_answer_lost(true))
 }
 
 impl Writer<'_> {
+    /// What was sent, without fields that are there as they were before that, and not as they were sent.
+    fn as_arrived(&self, there: &Body, sent: Base, before: &Base) -> Base {
+        let [there, then, earlier] = [there, sent.remote(), before.remote()].map(without_occurrences);
+        let is_missing =
+            |field: &str| self.is_otherwise(field, &there, &then) && !self.is_otherwise(field, &there, &earlier);
+        let [local, remote] = [(&sent.local, &before.local), (sent.remote(), before.remote())]
+            .map(|(sent, before)| with_fields(sent, before, &is_missing));
+        Base::new(local, remote).with_occurrences(sent.occurrences).with_visibility(sent.only_busy)
+    }
+
     /// What was sent, with what is there of it that would be written in the same way.
     fn as_there(&self, there: &Body, sent: &Body) -> Body {
         // Occurrences are written beside their series: whether their fields would be is a question of its own.
@@ -36,22 +50,21 @@ impl Writer<'_> {
 
     /// With fields as they are there that would be written in the same way.
     fn fields_as_there(&self, there: &Body, sent: &Body) -> Body {
-        let base = Base::new(there.clone(), there.clone());
-        let with = |treatment: &dyn Fn(&str) -> Treatment| {
-            three_way(&base, there, sent, &Rules { treatment, ..Rules::MERGE }).body
-        };
-        let written = |body: &Body| self.whole(body).ok();
-        let is_same_time = is_same_time(main_event(there), main_event(sent));
+        with_fields(there, sent, &|field| self.is_otherwise(field, there, sent))
+    }
+
+    /// Whether a field of what is known would be written otherwise than it is there.
+    fn is_otherwise(&self, field: &str, there: &Body, known: &Body) -> bool {
         // Where no zone is kept a time is written by the clock of the one that it was given.
-        let is_zoneless = main_event(there).is_some_and(|event| event.timing.time_zone.is_none());
-        let is_written_otherwise = |field: &str| {
-            if field == "time" && is_same_time || field == "time_zone" && is_zoneless {
-                return false;
+        let is_zoneless = || main_event(there).is_some_and(|event| event.timing.time_zone.is_none());
+        match field {
+            "time" if is_same_time(main_event(there), main_event(known)) => false,
+            "time_zone" if is_zoneless() => false,
+            _ => {
+                let written = |body: &Body| self.whole(body).ok();
+                written(&with_fields(there, known, &|other| other == field)) != written(there)
             }
-            let only = |other: &str| if other == field { Treatment::Merge } else { Treatment::Ignore };
-            written(&with(&only)) != written(there)
-        };
-        with(&|field| if is_written_otherwise(field) { Treatment::Merge } else { Treatment::Ignore })
+        }
     }
 
     fn occurrences_as_there(&self, there: &Series, sent: &mut Series) {
@@ -71,6 +84,13 @@ impl Writer<'_> {
         sent.exdates.retain(|date| !cancelled.iter().any(|one| one.recurrence_id == *date));
         sent.overrides.extend(cancelled);
     }
+}
+
+/// An item with some fields of another one.
+fn with_fields(body: &Body, other: &Body, takes: &dyn Fn(&str) -> bool) -> Body {
+    let treatment = |field: &str| if takes(field) { Treatment::Merge } else { Treatment::Ignore };
+    let base = Base::new(body.clone(), body.clone());
+    three_way(&base, body, other, &Rules { treatment: &treatment, ..Rules::MERGE }).body
 }
 
 fn without_occurrences(body: &Body) -> Body {

@@ -33,6 +33,16 @@ impl Update {
     pub fn is_empty(&self) -> bool {
         self.payload.is_empty() && self.instances.is_empty()
     }
+
+    /// What is needed from either of two states.
+    fn or(mut self, other: Self) -> Self {
+        self.payload.extend(other.payload);
+        let is_known =
+            |one: &InstanceChange| self.instances.iter().any(|known| known.recurrence_id == one.recurrence_id);
+        let others: Vec<InstanceChange> = other.instances.into_iter().filter(|one| !is_known(one)).collect();
+        self.instances.extend(others);
+        self
+    }
 }
 
 impl Writer<'_> {
@@ -49,8 +59,17 @@ impl Writer<'_> {
         self.provider.write(&body, self.options, &PgZones)
     }
 
-    /// What differs from what was agreed on; without that, everything.
+    /// What differs from what was agreed on; without that, everything. Where what was sent may never have arrived, also what
+    /// differs from what was there before.
     pub fn update(&self, body: &Body, base: Option<&Base>) -> Result<Update, CannotHold> {
+        let update = self.since(body, base)?;
+        match base.and_then(|base| base.before.as_deref()) {
+            Some(before) => Ok(update.or(self.since(body, Some(before))?)),
+            None => Ok(update),
+        }
+    }
+
+    fn since(&self, body: &Body, base: Option<&Base>) -> Result<Update, CannotHold> {
         let whole = self.whole(body)?;
         let comparable = base.filter(|base| std::mem::discriminant(&base.local) == std::mem::discriminant(body));
         let payload = match comparable {

@@ -141,7 +141,7 @@ impl Undo<'_> {
                         _ => link.and_then(|link| link.base.clone()),
                     };
                     let changed = known.zip(before.zip(sent));
-                    let changed = changed.map(|(base, (before, sent))| changed_by(&base, &before, &sent, only_busy));
+                    let changed = changed.map(|(base, (before, sent))| changed_by(base, &before, &sent, only_busy));
                     Some(Left::Changed(changed))
                 }
                 // Whether it is looked for or made again: under the same mark.
@@ -168,10 +168,10 @@ impl Plan {
     }
 }
 
-/// What was agreed on, with what was changed since: as far as is known on both sides.
-fn changed_by(base: &Base, before: &Body, sent: &Body, only_busy: bool) -> Base {
+/// What was agreed on, with what was changed since on both sides; unless that never arrived.
+fn changed_by(base: Base, before: &Body, sent: &Body, only_busy: bool) -> Base {
     let before = Base::new(before.clone(), before.clone());
     let [local, there] = [&base.local, base.remote()].map(|side| three_way(&before, side, sent, &Rules::MERGE).body);
     let changed = Base::new(local, there).with_occurrences(base.occurrences.clone());
-    changed.with_visibility(only_busy).with_answer_lost(true)
+    changed.with_visibility(only_busy).with_answer_lost(true).with_before(base)
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use calendar_sync_core::content;
 use calendar_sync_core::event::{Body, Series};
-use calendar_sync_core::merge::{Rules, Side, three_way};
+use calendar_sync_core::merge::{Base, Rules, Side, three_way};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -279,7 +279,10 @@ impl Plan {
 fn is_edited(link: &Link, body: &Body, is_waiting: bool) -> bool {
     match (&link.base, link.local_version) {
         (Some(_), None) => true,
-        (Some(base), Some(_)) => three_way(base, body, base.remote(), &Rules::MERGE).keeps_local,
+        (Some(base), Some(_)) => {
+            let has_changed = |base: &Base| three_way(base, body, base.remote(), &Rules::MERGE).keeps_local;
+            has_changed(base) && base.before.as_deref().is_none_or(has_changed)
+        }
         (None, Some(version)) => version != content::of_body(body),
         (None, None) => is_waiting,
     }
