@@ -68,6 +68,11 @@ impl World {
         self.there.edit(&event.id, field, value);
     }
 
+    fn delete(&self, number: usize) {
+        let event = self.there.events().into_iter().find(|event| event.number == number).expect("the event");
+        self.there.delete(&event.id);
+    }
+
     /// Until nothing is left to do: titles and places, the same on both sides.
     fn at_rest(&mut self) -> Vec<String> {
         for _ in 0..4 {
@@ -153,6 +158,30 @@ fn what_is_deleted_here_before_anybody_heard_of_it_comes_back_if_it_was_edited_t
                 assert_eq!(world.at_rest(), ["one, yard"], "{}, {next}", world.there.provider());
             }
         }
+    }
+}
+
+/// Google alone remembers what was made under that identifier; elsewhere nothing tells it from what never arrived.
+#[test]
+fn what_is_deleted_there_before_anybody_heard_of_it_stays_deleted_if_it_was_not_changed_here() {
+    for there in ALL {
+        for next in NEXT {
+            let mut world = World::start(there, "both");
+            world.create_unheard(1, "one");
+            world.delete(1);
+            world.run(next);
+            let left: &[&str] = if world.there.provider() == "google" { &[] } else { &["one"] };
+            assert_eq!(world.at_rest(), left, "{}, {next}", world.there.provider());
+            world.create_unheard(2, "two");
+            world.delete(2);
+            world.upsert(2, "two, later");
+            world.run(next);
+            assert_eq!(world.at_rest(), [left, &["two, later"]].concat(), "{}, {next}", world.there.provider());
+        }
+        let mut world = World::start(there, "push");
+        world.create_unheard(1, "one");
+        world.delete(1);
+        assert_eq!(world.at_rest(), ["one"], "{}", world.there.provider());
     }
 }
 

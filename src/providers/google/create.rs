@@ -38,8 +38,8 @@ fn is_taken(failure: &Failure) -> bool {
     failure.status == 409 && api::reason(failure) == "duplicate"
 }
 
-/// An earlier try has made it: as it is wanted, or as it was wanted then. If it was deleted since it gets up again. What
-/// somebody else has made of it is for a pull to find.
+/// An earlier try has made it: as it is wanted, or as it was wanted then. What somebody else has made of it since, or that it
+/// was deleted, is for a pull to find. Where nobody was to hear of it, what was deleted gets up again.
 fn again(
     ask: &Ask,
     (id, is_retry): (&str, bool),
@@ -51,7 +51,7 @@ fn again(
     if !is_deleted && is_as_wanted(&there, payload) {
         return push::finish(ask, id, there, instances, Guard::Nothing);
     }
-    if !is_deleted && is_retry {
+    if is_retry {
         return Ok(Pushed::Found { external_id: id.to_owned() });
     }
     if !is_deleted && was_touched(&there) {

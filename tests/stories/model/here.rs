@@ -178,6 +178,23 @@ impl Here<'_> {
         events
     }
 
+    /// Whether it is here, and nobody here has heard that it is anywhere else.
+    pub fn is_unheard(&mut self, number: usize) -> bool {
+        let unheard = "select exists (
+                           select
+                           from calendar_events e
+                           where user_id = $1
+                             and description = $2
+                             and sync_status <> 'deleted'
+                             and not exists (
+                                 select
+                                 from calendar_event_links l
+                                 where l.event_id = e.event_id and l.external_id is not null
+                             )
+                       )";
+        self.client.query_one(unheard, &[&self.user, &description(number)]).expect("the event").get(0)
+    }
+
     /// What the log says of conflicts.
     pub fn noted(&mut self) -> Noted {
         let row = self.client.query_one(

@@ -226,7 +226,7 @@ impl Model {
             Here { client: &mut self.client, user }.delete(number, way, &mut self.random);
             ledger.deleted(number, Side::Here, &before);
         } else {
-            let World { there, ledger, .. } = &mut self.worlds[world];
+            let World { user, there, ledger, .. } = &mut self.worlds[world];
             let all = there.events();
             if all.is_empty() {
                 return;
@@ -234,6 +234,10 @@ impl Model {
             let seen = self.random.one_of(&all);
             there.delete(&seen.id);
             ledger.deleted(seen.number, Side::There, &seen.shown);
+            // Google alone remembers that it was there. Elsewhere it is made again.
+            if there.provider() != "google" && (Here { client: &mut self.client, user }.is_unheard(seen.number)) {
+                ledger.doubt(seen.number);
+            }
         }
     }
 
