@@ -272,6 +272,22 @@ fn what_was_changed_of_one_occurrence_stays_when_its_series_changes_and_goes_wit
 }
 
 #[test]
+fn an_occurrence_that_is_one_of_its_own_only_there_follows_its_series_also_after_another_was_changed() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.run("update calendar_connections set conflict_policy = 'local'");
+        world.series_of_ours();
+        world.there.edit_one(&world.one_there(2), &Edit::Title("theirs".into()));
+        world.upsert(&json!({ "title": "daily" }));
+        world.assert_both(&["0 daily", "1 daily", "2 daily", "3 daily", "4 daily"]);
+        world.run(&format!("update calendar_events set location = 'hall' where {}", of_day(4)));
+        world.settle();
+        world.upsert(&json!({ "title": "demo" }));
+        world.assert_both(&["0 demo", "1 demo", "2 demo", "3 demo", "4 demo hall"]);
+    }
+}
+
+#[test]
 fn an_edit_of_an_occurrence_that_is_over_is_history_when_its_series_gets_another_rule() {
     for connect in ALL {
         let mut world = World::start(connect);

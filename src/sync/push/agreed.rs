@@ -7,6 +7,7 @@ use calendar_sync_core::merge::{Base, Occurrence};
 use chrono::{DateTime, Utc};
 
 use crate::providers::account::Remote;
+use crate::sync::given::is_same_rule;
 
 /// Leaves out what somebody has made there of occurrences of a series that was only now to be made: an earlier try had made
 /// it, and nobody here knows of that. Returns whether there was anything.
@@ -36,7 +37,7 @@ pub fn agreed_on(local: Body, remote: Option<Remote>, before: Option<&Base>) -> 
             }
             match (remote.item.body, &local) {
                 (Body::Series(there), Body::Series(here)) => {
-                    Body::Series(Box::new(with_overrides(*there, here, before.map(Base::remote))))
+                    Body::Series(Box::new(with_overrides(*there, here, before)))
                 }
                 (body @ Body::Single(_), Body::Single(_)) => body,
                 _ => local.clone(),
@@ -48,18 +49,20 @@ pub fn agreed_on(local: Body, remote: Option<Remote>, before: Option<&Base>) -> 
     agreed
 }
 
-/// A series with those of its overrides that its provider did not tell of: as they were there, or else are here.
-fn with_overrides(mut there: Series, here: &Series, before: Option<&Body>) -> Series {
-    let of = |series: &Series, at| -> Option<Override> {
-        series.overrides.iter().find(|one| one.recurrence_id == at).cloned()
+/// A series with those of its overrides that its provider did not tell of: as they were there, or else are here. What
+/// stands for itself only there still does, as long as the rule is the same.
+fn with_overrides(mut there: Series, here: &Series, before: Option<&Base>) -> Series {
+    let (known, still_stands) = match before.map(|base| (base, base.remote())) {
+        Some((base, Body::Series(known))) => (known.overrides.as_slice(), !base.unheard && is_same_rule(known, &there)),
+        _ => (&[][..], false),
     };
-    for one in &here.overrides {
-        if of(&there, one.recurrence_id).is_none() && !there.exdates.contains(&one.recurrence_id) {
-            let known = match before {
-                Some(Body::Series(before)) => of(before, one.recurrence_id),
-                _ => None,
-            };
-            there.overrides.push(known.unwrap_or_else(|| one.clone()));
+    let is_here = |one: &Override| here.overrides.iter().any(|other| other.recurrence_id == one.recurrence_id);
+    let as_known = known.iter().filter(|one| still_stands || is_here(one));
+    for one in as_known.chain(&here.overrides) {
+        let is_told = there.overrides.iter().any(|other| other.recurrence_id == one.recurrence_id)
+            || there.exdates.contains(&one.recurrence_id);
+        if !is_told {
+            there.overrides.push(one.clone());
         }
     }
     there
