@@ -23,12 +23,19 @@ pub fn is_block(local: &Body, remote: &Body) -> bool {
 
 /// Whether an item there says as little as a block is sent with.
 pub fn is_bare(remote: &Body) -> bool {
-    details(remote).is_some_and(|details| {
-        details.title == busy::TITLE
-            && details.description.is_none()
-            && details.location.is_none()
-            && details.attendees.is_empty()
-    })
+    details(remote).is_some_and(|details| details.title == busy::TITLE && !says_more(details))
+}
+
+/// Whether what is there is likely a block in the place of what is known, to which somebody has given a title: no more than
+/// a title is left, and another one.
+pub fn is_titled_block(known: &Body, remote: &Body) -> bool {
+    details(known)
+        .zip(details(remote))
+        .is_some_and(|(known, remote)| says_more(known) && !says_more(remote) && known.title != remote.title)
+}
+
+fn says_more(details: &Details) -> bool {
+    details.description.is_some() || details.location.is_some() || !details.attendees.is_empty()
 }
 
 fn details(body: &Body) -> Option<&Details> {

@@ -349,6 +349,27 @@ fn a_block_of_busy_time_of_which_nobody_heard_that_it_arrived_is_no_edit_of_the_
     assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
 }
 
+#[test]
+fn what_is_scribbled_on_a_block_of_which_nobody_heard_that_it_arrived_takes_nothing_from_the_event() {
+    let mut linked = linked("both");
+    linked.upsert("1", &json!({
+        "title": "Dentist", "location": "Main St 3", "start": "2030-01-15T09:00:00+01:00", "end": "2030-01-15T10:00:00+01:00"
+    }));
+    sync(&mut linked);
+    connect(&mut linked, "both", "busy", &json!({}));
+    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
+    linked.sync_now();
+    let id = text(&mut linked.client, "select external_id from calendar_event_links");
+    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Not before ten" }));
+    sync_soon(&mut linked);
+    let here = "select title || ', ' || location from calendar_events";
+    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
+    assert_eq!(linked.remote_titles(), ["Not before ten"]);
+    connect(&mut linked, "both", "details", &json!({}));
+    sync(&mut linked);
+    assert_eq!(linked.remote_titles(), ["Dentist"]);
+}
+
 /// The same where a try has failed: nobody waits for the next one.
 fn sync_soon(linked: &mut Linked) {
     linked.client.execute("update calendar_sync_queue set scheduled_for = now()", &[]).expect("now");

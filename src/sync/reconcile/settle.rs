@@ -15,7 +15,7 @@ use crate::store::links::{ItemId, Link};
 use crate::store::reconciled;
 use crate::sync::given::starts_by_its_rule;
 use crate::sync::push;
-use crate::sync::visibility::{is_bare, is_block, is_hidden};
+use crate::sync::visibility::{is_bare, is_block, is_hidden, is_titled_block};
 
 /// What is to be done about an item.
 pub struct Settled {
@@ -65,7 +65,8 @@ fn hear_of_block(run: &Run, known: &mut Known, remote: &Body) {
     let is_of_them = known.standing.as_ref().is_some_and(|standing| standing.connection_id == Some(run.connection.id));
     let may_be_sent = run.calendar.busy_only || known.link.is_told_anew;
     if let Some(base) = known.link.base.as_mut().filter(|_| may_be_sent && !is_of_them) {
-        base.only_busy |= is_block(base.remote(), remote) && is_bare(remote);
+        let known = base.remote();
+        base.only_busy |= is_block(known, remote) && is_bare(remote) || is_titled_block(known, remote);
     }
 }
 
