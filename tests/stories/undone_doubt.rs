@@ -102,3 +102,41 @@ fn what_never_arrived_keeps_nothing_that_is_deleted_there() {
     let here = "select count(*) from calendar_events where sync_status <> 'deleted'";
     assert_eq!((count(&mut linked.client, here), count(&mut linked.client, CONFLICTS)), (0, 0));
 }
+
+/// An event "one" whose delete is rolled back, `arrived` there or not; that is known, but nothing has come of it yet.
+fn deleted_in_vain(arrived: bool) -> (Linked, String) {
+    let mut linked =
+        Linked::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")], "both");
+    linked.upsert_titled("1", "one");
+    assert_eq!(linked.sync_now().0, "success");
+    let id = text(&mut linked.client, "select external_id from calendar_event_links");
+    linked.client.batch_execute("begin; delete from calendar_events").expect("delete");
+    let fault = if arrived { GoogleFault::LoseReply } else { GoogleFault::Refuse(500, "backendError") };
+    linked.google.fail(None, 1, fault);
+    linked.client.batch_execute("select * from calendar_queue_process()").expect("a try");
+    linked.client.batch_execute("rollback").expect("rollback");
+    assert_eq!(linked.remote_titles().len(), usize::from(!arrived));
+    linked.google.fail(None, 2, GoogleFault::Refuse(500, "backendError"));
+    assert_ne!(linked.sync_now().0, "success");
+    linked.google.stop_failing();
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_unconfirmed_pushes"), 0);
+    (linked, id)
+}
+
+#[test]
+fn what_was_deleted_in_vain_is_there_as_it_is_here_whether_that_arrived_or_not() {
+    for arrived in [false, true] {
+        let (mut linked, _) = deleted_in_vain(arrived);
+        assert_eq!(at_rest(&mut linked), ("one".into(), "one".into()), "{arrived}");
+
+        let (mut linked, _) = deleted_in_vain(arrived);
+        linked.client.batch_execute("delete from calendar_events").expect("delete");
+        assert_eq!(linked.sync_now().0, "success");
+        assert_eq!(linked.remote_titles().len(), 0, "{arrived}");
+        assert_eq!(linked.operations("pending"), 0);
+    }
+    let (mut linked, id) = deleted_in_vain(false);
+    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "location": "theirs" }));
+    linked.client.batch_execute("delete from calendar_events").expect("delete");
+    assert_eq!(at_rest(&mut linked), ("one".into(), "one".into()), "an edit beats a delete");
+}

@@ -177,10 +177,10 @@ impl Planner<'_> {
             return Ok(Plan::Send(create, purpose));
         };
         // One that was deleted there comes back to life where its provider knows how; else it is made anew.
-        let is_gone = link.deleted_at.is_some();
         // Where nobody has heard that it is back it is sent whole again; so is what goes over whatever is there.
+        let is_gone = link.deleted_at.is_some() || link.is_returning();
         let is_overwritten = link.etag.is_none() && !self.connection.pulls();
-        let base = base.filter(|_| !is_gone && !link.is_returning() && !is_overwritten);
+        let base = base.filter(|_| !is_gone && !is_overwritten);
         let update = writer.update(body, base)?;
         if let Some(base) = base.filter(|_| update.is_empty()) {
             let agreed = Base::new(body.clone(), base.remote().clone()).with_occurrences(base.occurrences.clone());

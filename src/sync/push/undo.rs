@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use calendar_sync_core::event::Body;
 use calendar_sync_core::merge::{Base, Rules, three_way};
-use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,12 +16,12 @@ use super::payload::Writer;
 use crate::errors::SqlResult;
 use crate::providers::account::AccountProvider;
 use crate::settings;
+use crate::store::Installation;
 use crate::store::connections::Connection;
 use crate::store::delivery::{self, PushLog};
 use crate::store::links::{ItemId, Link};
 use crate::store::unconfirmed::{self, Note, Operation};
 use crate::store::undone::{self, Needed, Unheard};
-use crate::store::{Installation, agreement};
 use crate::sync::account_pull::provider_of;
 
 /// Why it stays as it is there.
@@ -37,8 +36,8 @@ enum Left {
     Changed(Option<Base>),
     /// It is there again.
     Back { sent: Body, only_busy: bool },
-    /// It is there no more.
-    Gone,
+    /// It is there no more, if that has arrived; with what both sides had come to before.
+    Gone(Option<Base>),
 }
 
 /// To be called before anything is pulled from a connection or sent to it, by whoever has it to itself. Whether there was
@@ -87,7 +86,6 @@ struct Plan {
     made: Vec<Unheard>,
     changed: Vec<(Uuid, Base)>,
     back: Vec<(Uuid, Base)>,
-    gone: Vec<Uuid>,
     needed: Vec<Needed>,
 }
 
@@ -99,15 +97,15 @@ impl Undo<'_> {
         let identifier =
             || link.map(|link| json!({ "external_id": link.external_id, "etag": link.etag })).unwrap_or_default();
         let (operation, payload) = match (&left, is_wanted) {
-            (Left::Made { .. } | Left::Gone, true) => ("create", None),
-            (Left::Changed(_) | Left::Back { .. }, true) => ("update", None),
+            (Left::Made { .. }, true) => ("create", None),
+            (Left::Changed(_) | Left::Back { .. } | Left::Gone(_), true) => ("update", None),
             // What is there is what is looked for.
             (Left::Made { sent, only_busy, .. }, false) => match self.writer(*only_busy).whole(sent) {
                 Ok(payload) => ("delete", Some(Value::Object(payload))),
                 Err(_) => return,
             },
             (Left::Changed(_) | Left::Back { .. }, false) => ("delete", Some(identifier())),
-            (Left::Gone, false) => return,
+            (Left::Gone(_), false) => return,
         };
         let link_id = link.map(|link| link.link_id);
         match left {
@@ -118,7 +116,8 @@ impl Undo<'_> {
             Left::Back { sent, only_busy } => {
                 self.plan.back.extend(link.map(|link| (link.link_id, link.back_as(sent, only_busy))));
             }
-            Left::Gone => self.plan.gone.extend(link_id),
+            // Also for one who deletes it before it is back it is there.
+            Left::Gone(base) => self.plan.back.extend(link_id.zip(base)),
         }
         self.plan.needed.push(Needed { item, operation, payload });
     }
@@ -145,8 +144,9 @@ impl Undo<'_> {
                     Some(Left::Changed(changed))
                 }
                 // Whether it is looked for or made again: under the same mark.
-                (Operation::Delete, left @ Some(Left::Made { .. }), _) => left,
-                (Operation::Delete, ..) => Some(Left::Gone),
+                (Operation::Delete, left @ Some(Left::Made { .. } | Left::Back { .. }), _) => left,
+                (Operation::Delete, Some(Left::Changed(base)), _) => Some(Left::Gone(base)),
+                (Operation::Delete, ..) => Some(Left::Gone(link.and_then(|link| link.base.clone()))),
                 (Operation::Create | Operation::Return, left, None) => left,
             };
         }
@@ -163,7 +163,6 @@ impl Plan {
         undone::unheard(installation, connection.id, &self.made)?;
         undone::changed(installation, &self.changed)?;
         delivery::returns(installation, &self.back)?;
-        agreement::gone(installation, &self.gone, Utc::now())?;
         undone::need(installation, connection.id, &self.needed, settings::MAX_RETRIES.get())
     }
 }
