@@ -49,7 +49,7 @@ comment on column calendar_event_links.etag is 'the provider''s version that was
 comment on column calendar_event_links.sync_status is 'synced, pending, error (see last_sync_error), conflict (calendar_conflict_resolve settles it) or deleted';
 comment on column calendar_event_links.local_version is 'content hash of the item here when both sides last agreed';
 comment on column calendar_event_links.remote_version is 'version of the item there when both sides last agreed';
-comment on column calendar_event_links.base is 'what both sides last agreed on: {"local": item here, "remote": item as it was read from there, if it differs}; with "unheard" what was sent, as long as nobody has heard what came of it; "before": what they had agreed on before that, if it may never have arrived';
+comment on column calendar_event_links.base is 'what both sides last agreed on: {"local": item here, "remote": item as it was read from there, if it differs, "occurrences": those of a series that have identifiers of their own there, "only_busy": true where that side was told no more than when it takes place, "unheard": true where it is what was sent, and nobody has heard what came of that, "before": what they had agreed on before that, if it may never have arrived}';
 comment on column calendar_event_links.revision is 'counts the times that it was created there';
 comment on column calendar_event_links.last_sync_at is 'when it was last found or brought in line; -infinity: to be compared and sent anew';
 comment on column calendar_event_links.last_sync_error is 'why it could not be; NULL after a success';
