@@ -12,7 +12,9 @@ select (select count(*) from calendar_sync_log) as log,
     (select string_agg(name, ', ' order by name) from calendar_connections) as connections,
     (select string_agg(account_email, ', ' order by account_email) from calendar_accounts) as accounts,
     (select string_agg(status || ' ' || max_retries, ', ' order by status, max_retries) from calendar_sync_queue) as operations,
-    (select string_agg(external_id, ', ' order by external_id) from calendar_event_links) as links;
+    (select string_agg(external_id, ', ' order by external_id) from calendar_event_links) as links,
+    (select string_agg(concat_ws(' ', name, revision), ', ' order by name, revision)
+     from calendar_unconfirmed_pushes left join calendar_connections using (connection_id)) as notes;
 
 insert into calendar_sync_log (action, status, created_at)
 select 'pull', 'success', at from days_ago, unnest(array[long, short, now()]) at;
@@ -75,6 +77,13 @@ from days_ago d, (values
     ('synced', 'synced', null, 'lives'),
     ('of none', 'synced', null, null)) l (external_id, status, at, name)
 left join calendar_connections c using (name);
+
+-- Notes of what was sent for nothing to a connection that is no more, by how long ago (here in revision).
+insert into calendar_unconfirmed_pushes (note_id, connection_id, event_id, operation, revision, only_busy, created_at)
+select gen_random_uuid(), coalesce(c.connection_id, gen_random_uuid()), gen_random_uuid(), 'create', days, false,
+    now() - days * interval '1 day'
+from unnest(array['lives', null]) n (name)
+left join calendar_connections c using (name), unnest(array[29, 31]) days;
 
 select * from left_over \gx
 select * from calendar_cleanup();
