@@ -1,5 +1,8 @@
 //! A calendar is connected in another way than before: what becomes of what is there and here.
 
+mod mirrors;
+mod visibility;
+
 use calendar_sync_e2e::{ADA, GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, text};
 use serde_json::{Value, json};
 
@@ -31,51 +34,6 @@ fn sync(linked: &mut Linked) {
         linked.client.query("select * from calendar_sync_now($1)", &[&ADA]).expect("a report");
     }
     assert_eq!(linked.operations("pending"), 0);
-}
-
-#[test]
-fn what_came_from_a_calendar_keeps_its_details_there_however_little_that_calendar_is_told() {
-    let mut linked = linked("both");
-    linked.google.calendar(LINKED_CALENDAR).insert(theirs("Theirs"));
-    sync(&mut linked);
-    connect(&mut linked, "both", "busy", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Theirs"]);
-    linked.client.execute("update calendar_events set title = 'Changed here'", &[]).expect("update");
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Changed here"]);
-    assert_eq!(linked.remote()[0]["location"], "Hall 3");
-}
-
-#[test]
-fn a_block_of_busy_time_gets_its_details_back_whatever_was_written_on_it() {
-    let mut linked = linked("both");
-    linked.upsert_titled("1", "Dentist");
-    sync(&mut linked);
-    connect(&mut linked, "both", "busy", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    let id = id_there(&linked);
-    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Lunch?", "location": "Canteen" }));
-    sync(&mut linked);
-    connect(&mut linked, "both", "details", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Dentist"]);
-    assert!(linked.remote()[0]["location"].is_null());
-    assert_eq!(text(&mut linked.client, "select title from calendar_events"), "Dentist");
-}
-
-#[test]
-fn a_title_given_there_before_only_busy_times_were_shown_is_taken_and_hidden() {
-    let mut linked = linked("both");
-    linked.upsert_titled("1", "Dentist");
-    sync(&mut linked);
-    let id = id_there(&linked);
-    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Dentist, Dr. Lee" }));
-    connect(&mut linked, "both", "busy", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    assert_eq!(text(&mut linked.client, "select title from calendar_events"), "Dentist, Dr. Lee");
 }
 
 #[test]
@@ -188,25 +146,6 @@ fn a_calendar_that_was_unsubscribed_from_and_is_connected_again_is_as_it_was_on_
 }
 
 #[test]
-fn an_event_that_was_edited_in_two_calendars_while_it_was_deleted_here_comes_back_once() {
-    let mut linked = linked("both");
-    linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
-    linked.client.execute("select calendar_connect($1, 'second')", &[&linked.account]).expect("the second");
-    let insert = "insert into calendar_events (user_id, title, event_date, event_end)
-                  values ($1, 'One', '2030-01-15T09:00:00Z', '2030-01-15T10:00:00Z')";
-    linked.client.execute(insert, &[&ADA]).expect("insert");
-    sync(&mut linked);
-    let id = id_there(&linked);
-    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Edited in one" }));
-    let second = linked.google.calendar("second").events()[0]["id"].as_str().expect("an id").to_owned();
-    linked.google.calendar("second").edit(&second, json!({ "location": "Edited in the other" }));
-    linked.client.execute("delete from calendar_events", &[]).expect("delete");
-    sync(&mut linked);
-    let here = "select string_agg(title || ', ' || location, '; ') from calendar_events where sync_status <> 'deleted'";
-    assert_eq!(text(&mut linked.client, here), "Edited in one, Edited in the other");
-}
-
-#[test]
 fn a_calendar_that_is_only_sent_to_is_written_over_as_a_whole_and_pulled_later_says_the_same() {
     let mut linked = linked("push");
     linked.upsert_titled("1", "One");
@@ -220,49 +159,6 @@ fn a_calendar_that_is_only_sent_to_is_written_over_as_a_whole_and_pulled_later_s
     assert_eq!(linked.remote_titles(), ["One"]);
     assert!(linked.remote()[0]["location"].is_null());
     assert_eq!(text(&mut linked.client, "select title || coalesce(location, '') from calendar_events"), "One");
-}
-
-/// A second calendar; each mirrors the other.
-fn mirrored(linked: &mut Linked) {
-    linked.google.add_calendar(LINKED_CALENDAR, "second", "Second", "Europe/Berlin");
-    let first = text(&mut linked.client, "select name from calendar_connections");
-    let options = json!({ "mirror_from": [first] });
-    let connect_second = "select calendar_connect($1, 'second', options => $2)";
-    linked.client.execute(connect_second, &[&linked.account, &options]).expect("the second");
-    connect(linked, "both", "details", &json!({ "mirror_from": ["Second"] }));
-}
-
-#[test]
-fn what_is_deleted_where_it_came_from_and_edited_in_the_calendar_that_mirrors_that_comes_back_in_both() {
-    let mut linked = linked("both");
-    mirrored(&mut linked);
-    linked.google.calendar(LINKED_CALENDAR).insert(theirs("Theirs"));
-    sync(&mut linked);
-    let copy = linked.google.calendar("second").events()[0]["id"].as_str().expect("an id").to_owned();
-    linked.google.calendar("second").edit(&copy, json!({ "summary": "Edited in the copy" }));
-    linked.google.calendar(LINKED_CALENDAR).delete(&id_there(&linked));
-    sync(&mut linked);
-    assert_eq!(
-        text(&mut linked.client, "select title || ' ' || sync_status from calendar_events"),
-        "Edited in the copy synced"
-    );
-    assert_eq!(linked.google.calendar("second").events()[0]["summary"], "Edited in the copy");
-    assert_eq!(linked.remote_titles(), ["Edited in the copy"]);
-}
-
-#[test]
-fn what_is_edited_where_it_came_from_and_deleted_here_comes_back_once_also_where_calendars_mirror_each_other() {
-    let mut linked = linked("both");
-    mirrored(&mut linked);
-    linked.google.calendar(LINKED_CALENDAR).insert(theirs("Theirs"));
-    sync(&mut linked);
-    linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "summary": "Edited there" }));
-    linked.client.execute("delete from calendar_events", &[]).expect("delete");
-    sync(&mut linked);
-    assert_eq!(text(&mut linked.client, "select string_agg(title, ' ') from calendar_events"), "Edited there");
-    assert_eq!(linked.remote_titles(), ["Edited there"]);
-    let copies = linked.google.calendar("second").events();
-    assert_eq!(copies.iter().map(|copy| &copy["summary"]).collect::<Vec<_>>(), ["Edited there"]);
 }
 
 #[test]
@@ -294,89 +190,6 @@ fn what_an_edit_there_brings_back_here_stays_there_no_longer_than_the_filter_let
 }
 
 #[test]
-fn what_an_edit_there_brings_back_here_is_shown_there_as_little_as_is_said_by_now() {
-    let mut linked = linked("both");
-    linked.upsert_titled("1", "One");
-    sync(&mut linked);
-    linked.google.calendar(LINKED_CALENDAR).edit(&id_there(&linked), json!({ "location": "Hall 4" }));
-    let delete = "update calendar_events set sync_status = 'deleted', event_status = 'cancelled'";
-    linked.client.execute(delete, &[]).expect("deleted");
-    connect(&mut linked, "both", "busy", &json!({}));
-    sync(&mut linked);
-    let here = "select title || ', ' || location || ', ' || sync_status from calendar_events";
-    assert_eq!(text(&mut linked.client, here), "One, Hall 4, synced");
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    assert!(linked.remote()[0]["location"].is_null());
-}
-
-#[test]
-fn what_a_rolled_back_sync_made_and_a_pull_took_for_theirs_stays_in_no_calendar_that_mirrors_that_one() {
-    let mut linked = linked("both");
-    mirrored(&mut linked);
-    let first =
-        text(&mut linked.client, "select name from calendar_connections where external_calendar_id <> 'second'");
-    let options = json!({ "mirror_from": [first], "filter": { "external_source": ["google"] } });
-    let connect_second = "select calendar_connect($1, 'second', options => $2)";
-    linked.client.execute(connect_second, &[&linked.account, &options]).expect("the second");
-    linked.upsert_titled("1", "Ours");
-    let mut transaction = linked.client.transaction().expect("a transaction");
-    transaction.query("select * from calendar_sync_now($1)", &[&ADA]).expect("a report");
-    transaction.rollback().expect("rolled back");
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Ours"]);
-    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 1);
-    assert!(linked.google.calendar("second").events().is_empty());
-}
-
-#[test]
-fn a_block_of_busy_time_of_which_nobody_heard_that_it_arrived_is_no_edit_of_the_event() {
-    let mut linked = linked("both");
-    linked.upsert("1", &json!({
-        "title": "Dentist", "location": "Main St 3", "start": "2030-01-15T09:00:00+01:00", "end": "2030-01-15T10:00:00+01:00"
-    }));
-    sync(&mut linked);
-    connect(&mut linked, "both", "busy", &json!({}));
-    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
-    linked.sync_now();
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    sync_soon(&mut linked);
-    let here = "select title || ', ' || location from calendar_events";
-    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    connect(&mut linked, "both", "details", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Dentist"]);
-    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
-}
-
-#[test]
-fn what_is_scribbled_on_a_block_of_which_nobody_heard_that_it_arrived_takes_nothing_from_the_event() {
-    let mut linked = linked("both");
-    linked.upsert("1", &json!({
-        "title": "Dentist", "location": "Main St 3", "start": "2030-01-15T09:00:00+01:00", "end": "2030-01-15T10:00:00+01:00"
-    }));
-    sync(&mut linked);
-    connect(&mut linked, "both", "busy", &json!({}));
-    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
-    linked.sync_now();
-    let id = text(&mut linked.client, "select external_id from calendar_event_links");
-    linked.google.calendar(LINKED_CALENDAR).edit(&id, json!({ "summary": "Not before ten" }));
-    sync_soon(&mut linked);
-    let here = "select title || ', ' || location from calendar_events";
-    assert_eq!(text(&mut linked.client, here), "Dentist, Main St 3");
-    assert_eq!(linked.remote_titles(), ["Not before ten"]);
-    connect(&mut linked, "both", "details", &json!({}));
-    sync(&mut linked);
-    assert_eq!(linked.remote_titles(), ["Dentist"]);
-}
-
-/// The same where a try has failed: nobody waits for the next one.
-fn sync_soon(linked: &mut Linked) {
-    linked.client.execute("update calendar_sync_queue set scheduled_for = now()", &[]).expect("now");
-    sync(linked);
-}
-
-#[test]
 fn what_waited_when_a_calendar_came_to_be_only_pulled_is_sent_once_it_is_sent_to_again() {
     let mut linked = linked("both");
     linked.upsert_titled("1", "One");
@@ -390,18 +203,4 @@ fn what_waited_when_a_calendar_came_to_be_only_pulled_is_sent_once_it_is_sent_to
     connect(&mut linked, "both", "details", &json!({}));
     sync(&mut linked);
     assert_eq!(linked.remote_titles(), ["One, changed"]);
-}
-
-#[test]
-fn what_was_made_there_without_anybody_hearing_of_it_and_deleted_here_goes_from_there() {
-    let mut linked = linked("both");
-    connect(&mut linked, "both", "busy", &json!({}));
-    linked.upsert_titled("1", "One");
-    linked.google.fail(GoogleCall::Insert, 1, GoogleFault::LoseReply);
-    linked.sync_now();
-    assert_eq!(linked.remote_titles(), ["Busy"]);
-    linked.client.execute("select calendar_delete_event($1, 'crm', '1')", &[&ADA]).expect("delete");
-    sync_soon(&mut linked);
-    assert!(linked.remote().is_empty());
-    assert_eq!(count(&mut linked.client, "select count(*) from calendar_events where sync_status <> 'deleted'"), 0);
 }
