@@ -1,4 +1,5 @@
-//! What a session has sent stays there whatever becomes of its transaction; so does the word of what was lost by it.
+//! What a session has sent is there also where its transaction comes to nothing: the word of what was lost by that stays, what
+//! was changed in vain is undone, and what could not be undone waits for the commit.
 
 use calendar_sync_e2e::{ADA, INSERT_INTERACTIONS, LINKED_CALENDAR, Linked, count, create_crm, text};
 use chrono::{TimeDelta, Utc};
@@ -6,6 +7,8 @@ use serde_json::{Value, json};
 
 const WITHOUT_WORKER: (&str, &str) = ("calendar_sync.worker", "off");
 const WITHOUT_LIMIT: (&str, &str) = ("calendar_sync.manual_sync_limit", "1000");
+const WITHOUT_SLOTS: [(&str, &str); 3] =
+    [WITHOUT_WORKER, ("shared_preload_libraries", ""), ("max_worker_processes", "0")];
 
 /// Who won, by which policy, and what was lost there.
 const LOST: &str =
@@ -44,6 +47,18 @@ fn begin(linked: &mut Linked) {
 
 fn end(linked: &mut Linked, how: &str) {
     linked.client.batch_execute(how).expect(how);
+}
+
+/// Titles here and there, once nothing is left to do.
+pub fn at_rest(linked: &mut Linked) -> (String, Vec<String>) {
+    for _ in 0..3 {
+        assert_eq!(linked.sync_now().0, "success");
+    }
+    assert_eq!(linked.operations("pending"), 0);
+    assert_eq!(count(&mut linked.client, "select count(*) from calendar_unconfirmed_pushes"), 0);
+    let here = "select coalesce(string_agg(title, ', ' order by title), '') from calendar_events
+                where sync_status <> 'deleted'";
+    (text(&mut linked.client, here), linked.remote_titles())
 }
 
 #[test]
@@ -88,8 +103,7 @@ fn a_decision_that_is_taken_back_after_it_was_sent_is_still_known() {
 
 #[test]
 fn what_settles_a_conflict_waits_for_the_commit_where_that_can_not_be_noted_before() {
-    let settings = [WITHOUT_WORKER, ("shared_preload_libraries", ""), ("max_worker_processes", "0")];
-    let mut linked = disagreeing(&settings, 120);
+    let mut linked = disagreeing(&WITHOUT_SLOTS, 120);
     let title = "not theirs";
     linked.upsert_titled("1", "new");
     begin(&mut linked);
@@ -123,21 +137,6 @@ fn nobody_waits_for_ever_where_the_transaction_itself_is_in_the_way() {
     assert_eq!(linked.remote_titles(), ["theirs"]);
     assert_eq!(linked.sync_now(), ("success".into(), 1, String::new()));
     assert_eq!(linked.remote_titles(), ["not theirs"]);
-}
-
-const WITHOUT_SLOTS: [(&str, &str); 3] =
-    [WITHOUT_WORKER, ("shared_preload_libraries", ""), ("max_worker_processes", "0")];
-
-/// Titles here and there, once nothing is left to do.
-fn at_rest(linked: &mut Linked) -> (String, Vec<String>) {
-    for _ in 0..3 {
-        assert_eq!(linked.sync_now().0, "success");
-    }
-    assert_eq!(linked.operations("pending"), 0);
-    assert_eq!(count(&mut linked.client, "select count(*) from calendar_unconfirmed_pushes"), 0);
-    let here = "select coalesce(string_agg(title, ', ' order by title), '') from calendar_events
-                where sync_status <> 'deleted'";
-    (text(&mut linked.client, here), linked.remote_titles())
 }
 
 #[test]

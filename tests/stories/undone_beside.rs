@@ -3,22 +3,11 @@
 use calendar_sync_e2e::{ADA, LINKED_CALENDAR, Linked, count, eventually, text};
 use serde_json::json;
 
-const WITHOUT_WORKER: (&str, &str) = ("calendar_sync.worker", "off");
-const HERE: &str = "select coalesce(string_agg(title, ', ' order by title), '')
-                    from calendar_events where sync_status <> 'deleted'";
+use crate::undone::at_rest;
 
+const WITHOUT_WORKER: (&str, &str) = ("calendar_sync.worker", "off");
 /// Calendars that the worker is at, or is about to be.
 const BUSY: &str = "select count(*) from calendar_connections where leased_until is not null or next_poll_at <= now()";
-
-/// Titles here and there, once nothing is left to do.
-fn at_rest(linked: &mut Linked) -> (String, Vec<String>) {
-    for _ in 0..3 {
-        assert_eq!(linked.sync_now().0, "success");
-    }
-    assert_eq!(linked.operations("pending"), 0);
-    assert_eq!(count(&mut linked.client, "select count(*) from calendar_unconfirmed_pushes"), 0);
-    (text(&mut linked.client, HERE), linked.remote_titles())
-}
 
 /// What another session is told when it wants to sync.
 fn another_is_told(linked: &Linked) -> String {

@@ -1,13 +1,11 @@
 //! What a session has sent in a transaction that came to nothing is undone there, at every provider.
 
-use std::rc::Rc;
-
-use calendar_sync_e2e::{ADA, Cluster, FakeGoogle, count, text};
+use calendar_sync_e2e::{ADA, Cluster, count, text};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::{Value, json};
 
-use crate::there::{self, Field, Google, Notion, Outlook, There};
+use crate::there::{self, ALL, Field, There};
 
 /// What is left of notes, and of operations that are not done.
 const LEFT: &str = "select (select count(*) from calendar_unconfirmed_pushes)
@@ -32,11 +30,6 @@ fn start() -> DateTime<Utc> {
 
 /// Ada's calendar at every provider, one after the other.
 pub fn worlds() -> impl Iterator<Item = World> {
-    const ALL: [fn() -> Box<dyn There>; 3] = [
-        || Box::new(Google::of(&Rc::new(FakeGoogle::start()), "ada@example.com")),
-        || Box::new(Outlook::of("ada@contoso.example")),
-        || Box::new(Notion::new()),
-    ];
     ALL.into_iter().map(|there| {
         let there = there();
         println!("{}", there.provider());

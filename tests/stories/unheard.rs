@@ -1,19 +1,11 @@
 //! What somebody has made there of an event whose creation nobody has heard of is an edit like any other, at every provider.
 
-use std::rc::Rc;
-
-use calendar_sync_e2e::{ADA, Cluster, FakeGoogle, count, text};
+use calendar_sync_e2e::{ADA, Cluster, count, text};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::json;
 
-use crate::there::{self, Field, Google, Notion, Outlook, There};
-
-const ALL: [fn() -> Box<dyn There>; 3] = [
-    || Box::new(Google::of(&Rc::new(FakeGoogle::start()), ADA)),
-    || Box::new(Outlook::of("ada@contoso.example")),
-    || Box::new(Notion::new()),
-];
+use crate::there::{self, ALL, Field, There};
 
 /// What is asked next: for what has changed there, or to create it once more.
 const NEXT: [&str; 2] =

@@ -7,8 +7,9 @@ pub mod plan;
 pub mod series;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use calendar_sync_e2e::Random;
+use calendar_sync_e2e::{ADA, FakeGoogle, Random};
 use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::Value;
@@ -16,6 +17,13 @@ use serde_json::Value;
 pub use google::Google;
 pub use notion::Notion;
 pub use outlook::Outlook;
+
+/// A calendar of Ada's at every provider.
+pub const ALL: [fn() -> Box<dyn There>; 3] = [
+    || Box::new(Google::of(&Rc::new(FakeGoogle::start()), ADA)),
+    || Box::new(Outlook::of("ada@contoso.example")),
+    || Box::new(Notion::new()),
+];
 
 /// What people edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
