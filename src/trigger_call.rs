@@ -38,11 +38,13 @@ impl TriggerCall {
         if (timed, leveled) == (timing, level) { Ok(()) } else { Err(misplaced()) }
     }
 
+    /// The table that has fired it.
     pub fn relation(&self) -> pg_sys::Relation {
         // SAFETY: a trigger's data, valid during the call.
         unsafe { (*self.data).tg_relation }
     }
 
+    /// TRIGGER_EVENT_INSERT, _DELETE, _UPDATE or _TRUNCATE.
     pub fn event(&self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK }

@@ -28,6 +28,7 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every field, in the order of the enum.
     pub const ALL: [Self; 13] = [
         Self::InteractionId,
         Self::Subject,

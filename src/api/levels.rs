@@ -16,10 +16,12 @@ pub enum Level {
 }
 
 impl Level {
+    /// The level of that name, as calendar_grant takes it.
     pub fn named(name: &str) -> Option<Self> {
         [Reader, User, Web, Admin].into_iter().find(|level| level.name() == name)
     }
 
+    /// As calendar_grant takes it.
     pub const fn name(self) -> &'static str {
         match self {
             Reader => "reader",
@@ -34,6 +36,7 @@ impl Level {
         FUNCTIONS.iter().filter(|(_, levels)| levels.contains(&self)).map(|(name, _)| *name).collect()
     }
 
+    /// Whether the views on how things stand are among what it gives.
     pub const fn has_views(self) -> bool {
         matches!(self, Reader | Admin)
     }

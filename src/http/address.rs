@@ -133,6 +133,7 @@ impl Address {
         below
     }
 
+    /// Without port, as it is written in the URL.
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }

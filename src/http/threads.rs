@@ -35,6 +35,7 @@ pub struct Bell {
 }
 
 impl Bell {
+    /// One that nobody has rung yet.
     pub fn new() -> io::Result<Self> {
         let (rung, heard) = UnixStream::pair()?;
         rung.set_nonblocking(true)?;

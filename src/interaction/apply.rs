@@ -212,6 +212,7 @@ const fn is_again(change: Change) -> bool {
     matches!(change, Change::Present)
 }
 
+/// Whose events they are, as the store wants it.
 pub fn related_table(tracked: &Tracked) -> RelatedTable {
     RelatedTable { name: tracked.name_text, time_zone: tracked.time_zone, now: now() }
 }

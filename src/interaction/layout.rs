@@ -58,6 +58,7 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Where the field stands in these rows; `None` where the mapping doesn't have it.
     pub fn column(&self, field: Field) -> Option<Column> {
         self.columns[field as usize]
     }

@@ -70,6 +70,7 @@ pub unsafe fn collect(
     }
 }
 
+/// What is read of the rows of an attached table; `columns` by name.
 pub fn selection<'a>(tracked: &'a Tracked, columns: &'a [String]) -> Selection<'a> {
     Selection {
         owner: tracked.owner,
@@ -100,6 +101,7 @@ pub fn columns(tracked: &Tracked) -> SqlResult<Vec<String>> {
     })
 }
 
+/// The layout of rows as the attached table itself has them, whatever its partitions have.
 pub fn root_layout(tracked: &Rc<Tracked>) -> SqlResult<Layout> {
     // SAFETY: the open relation's descriptor.
     with_root(tracked, |descriptor| Ok(unsafe { Layout::of(tracked.clone(), descriptor) }))

@@ -57,14 +57,17 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// A request that changes nothing.
     pub fn get(address: Address) -> Self {
         Self { method: Method::GET, address, headers: Vec::new(), json: None }
     }
 
+    /// A request with a body, or none.
     pub fn send(method: Method, address: Address, json: Option<&'a Value>) -> Self {
         Self { method, address, headers: Vec::new(), json }
     }
 
+    /// The same with another header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

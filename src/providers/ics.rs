@@ -13,6 +13,7 @@ use crate::http::{Address, Client, Request, Response};
 /// Validators longer than this are not kept: they would be sent with every request.
 const MAX_VALIDATOR: usize = 1024;
 
+/// Any server that gives an ICS file for a GET.
 pub struct Ics;
 
 impl Provider for Ics {

@@ -246,6 +246,7 @@ impl TokenError {
         matches!(self, Self::Refused(refused) if refused.code.is_some_and(|code| NEEDS_LOGIN.contains(&code)))
     }
 
+    /// How long the provider wants to be left alone, if it says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refused) => refused.retry_after,

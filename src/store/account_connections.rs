@@ -180,6 +180,7 @@ pub fn change(installation: &Installation, id: Uuid, settings: &Settings) -> Sql
     Ok(())
 }
 
+/// Gives a connection another name.
 pub fn rename(installation: &Installation, id: Uuid, name: &str) -> SqlResult<()> {
     RENAME.with(|statement| statement.execute(installation, &[uuid(id).into(), name.into()]))?;
     Ok(())

@@ -23,6 +23,7 @@ pub struct Relation {
     pub columns: Vec<Column>,
 }
 
+/// A column of a table, as the catalog has it.
 pub struct Column {
     pub name: String,
     /// Of a domain, the type beneath it.
@@ -39,6 +40,7 @@ impl Column {
 }
 
 impl Relation {
+    /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }

@@ -35,6 +35,7 @@ pub fn instant(stamp: TimestampWithTimeZone) -> DateTime<Utc> {
         .unwrap_or(beyond)
 }
 
+/// A UUID for PostgreSQL.
 pub fn uuid(id: Uuid) -> pgrx::Uuid {
     pgrx::Uuid::from_bytes(id.into_bytes())
 }

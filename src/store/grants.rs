@@ -75,6 +75,7 @@ pub fn remember(installation: &Installation, role: &Role, level: &str, user_id: 
     REMEMBER.with(|remember| remember.execute(installation, &arguments)).map(|_| ())
 }
 
+/// Takes back what [`remember`] has noted of a role.
 pub fn forget(installation: &Installation, role: &Role) -> SqlResult<()> {
     FORGET.with(|forget| forget.execute(installation, &[role.name.as_str().into()])).map(|_| ())
 }

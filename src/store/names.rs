@@ -24,6 +24,7 @@ pub enum Whose {
 }
 
 impl Whose {
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::User, Self::Customer, Self::Contact];
 }
 

@@ -29,6 +29,7 @@ pub struct Taken {
     pub is_own: bool,
 }
 
+/// What is to be done elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Create,
@@ -45,6 +46,7 @@ impl Operation {
         }
     }
 
+    /// As calendar_sync_queue.operation has it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Create => "create",

@@ -16,6 +16,7 @@ thread_local! {
 pub(super) struct OwnWriting(Option<i32>);
 
 impl OwnWriting {
+    /// From now on, until it is dropped.
     pub fn begin() -> Self {
         Self(DEPTH.replace(trigger_depth()))
     }

@@ -85,6 +85,7 @@ fn locked_table(installation: &Installation) -> SqlResult<pg_sys::Oid> {
 }
 
 impl Column {
+    /// What a secret of that row is sealed for.
     pub fn place(&self, row: Uuid) -> Place {
         Place { table: self.table, column: self.column, row }
     }

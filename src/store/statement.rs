@@ -51,10 +51,12 @@ thread_local! {
 pub struct ReadOnly(bool);
 
 impl ReadOnly {
+    /// From now on, until it is dropped.
     pub fn begin() -> Self {
         Self(READ_ONLY.replace(true))
     }
 
+    /// Whether there is one.
     pub fn is_on() -> bool {
         READ_ONLY.get()
     }
@@ -67,6 +69,7 @@ impl Drop for ReadOnly {
 }
 
 impl Statement {
+    /// `@` before a name stands for the schema of the extension.
     pub const fn new(text: &'static str, arguments: &'static [pg_sys::Oid]) -> Self {
         Self { text: Text::Written(text, arguments), plan: KeptPlan::none() }
     }

@@ -58,6 +58,7 @@ pub fn without_waiting<T>(installation: &Installation, work: impl FnOnce() -> Sq
 }
 
 impl Failure {
+    /// One without detail and hint.
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
         Self { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None }
     }

@@ -16,6 +16,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
+    /// Nobody is told before [`Keeper::register`].
     pub const fn new(ended: fn(), rolled_back: fn(pg_sys::SubTransactionId)) -> Self {
         Self { ended, rolled_back, is_registered: AtomicBool::new(false) }
     }

@@ -33,6 +33,7 @@ pub struct Note {
     pub only_busy: bool,
 }
 
+/// What was to be done there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Create,

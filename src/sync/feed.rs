@@ -112,6 +112,7 @@ fn name_is_taken(feed_id: Option<Uuid>, name: &str) -> ErrorReport {
     }
 }
 
+/// An error for the caller, with its hint.
 pub fn bad_filter(bad: FilterError) -> ErrorReport {
     invalid_argument(bad.to_string()).set_hint(bad.hint)
 }

@@ -130,6 +130,7 @@ impl Pool {
         self.shared.lock().is_low()
     }
 
+    /// How busy it is just now.
     pub fn load(&self) -> Load {
         let state = self.shared.lock();
         let now = Instant::now();

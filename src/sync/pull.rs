@@ -159,6 +159,7 @@ fn digest_text(digest: u128) -> String {
     format!("{digest:032x}")
 }
 
+/// What a connection says of deletes that wait to be confirmed.
 pub fn held_back_message(held: &HeldBack) -> String {
     format!(
         "{} of {} upcoming events are gone from the calendar; they are kept until calendar_sync_now(..., force => true) \
@@ -308,6 +309,7 @@ impl From<&ApiError> for Trouble {
 }
 
 impl Trouble {
+    /// One that is tried again as usual.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
     }

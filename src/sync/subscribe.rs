@@ -132,6 +132,7 @@ fn address(url: &str) -> SqlResult<Address> {
     Ok(address)
 }
 
+/// With a capital letter at its beginning.
 pub fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

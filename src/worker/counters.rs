@@ -20,6 +20,7 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Nothing was counted yet.
     pub const NONE: Self =
         Self { unchanged: 0, applied: 0, failed: 0, created: 0, updated: 0, deleted: 0, network: Duration::ZERO };
 

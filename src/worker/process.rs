@@ -28,6 +28,7 @@ extern "C-unwind" fn end(signal: c_int) {
     unsafe { die(signal) };
 }
 
+/// Whether SIGTERM has come.
 pub fn was_told_to_end() -> bool {
     TOLD_TO_END.load(Ordering::Relaxed)
 }

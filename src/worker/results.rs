@@ -52,14 +52,17 @@ pub struct Results {
 }
 
 impl Results {
+    /// Nothing waits to be applied.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.renewed.is_empty() && self.visited.is_empty()
     }
 
+    /// Connections whose results wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
+    /// What came of work at a connection.
     pub fn add(&mut self, connection: Connection, done: Done) {
         let Done { result, duration, token, .. } = done;
         if matches!(&result, Ok(Got::Sent(sent)) if sent.was_quick(duration)) {
@@ -75,10 +78,12 @@ impl Results {
         if self.quick.contains(&connection) { push::MOST_WHERE_QUICK } else { push::MOST }
     }
 
+    /// Tokens that were renewed.
     pub fn add_tokens(&mut self, renewed: Box<Renewed>) {
         self.renewed.push((renewed, Instant::now()));
     }
 
+    /// What came of a visit about a channel.
     pub fn add_visited(&mut self, visited: Box<Visited>) {
         self.visited.push(*visited);
     }

@@ -47,6 +47,7 @@ pub struct Text<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Text<SIZE> {
+    /// No text.
     pub const EMPTY: Self = Self { length: 0, bytes: [0; SIZE] };
 
     /// The beginning of `text`, as far as there is room.
@@ -159,6 +160,7 @@ pub fn is_preloaded() -> bool {
     PRELOADED.load(Ordering::Relaxed)
 }
 
+/// Microseconds since 2000, as PostgreSQL counts.
 pub fn now() -> i64 {
     // SAFETY: reads the clock.
     unsafe { pg_sys::GetCurrentTimestamp() }
@@ -289,6 +291,7 @@ pub fn counters() -> Option<Counters> {
     slots.iter().find(|slot| slot.database == database).map(|slot| slot.counters)
 }
 
+/// Whether this database has a worker.
 pub fn is_running() -> bool {
     // SAFETY: reads a variable of this process.
     let database = unsafe { pg_sys::MyDatabaseId };

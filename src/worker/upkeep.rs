@@ -32,6 +32,7 @@ impl Upkeep {
         Self { next: now, next_cleanup: now, cleanup: cleanup::Rounds::default() }
     }
 
+    /// Whether any of it is due.
     pub fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }

@@ -56,6 +56,7 @@ pub struct Line<'l> {
 }
 
 impl<'a> Lines<'a> {
+    /// All lines of a file; a byte order mark before them is passed over.
     pub fn new(input: &'a [u8]) -> Self {
         let mark = if input.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         Self::from(input, Position { bytes: mark, lines: 0 })
@@ -192,6 +193,7 @@ impl<'l> Line<'l> {
         }
     }
 
+    /// Whether the line is of that property or component; names are in any case (RFC 5545, 2).
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }

@@ -63,6 +63,7 @@ impl<'z> Place<'z> {
         self.resolver.borrow().zone().span(utc)
     }
 
+    /// What the zone's clocks show at that instant.
     pub fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         let local = self.resolver.borrow().to_local(instant.timestamp());
         DateTime::from_timestamp(local, 0).unwrap_or_default().naive_utc()
@@ -107,6 +108,7 @@ impl<'z> Places<'z> {
         })
     }
 
+    /// The zones that are known.
     pub fn zones(&self) -> &'z dyn Zones {
         self.zones
     }

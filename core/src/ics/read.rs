@@ -69,6 +69,7 @@ impl Calendar<'_> {
         self.file.vevents.len()
     }
 
+    /// Whether it holds no VEVENT at all, good or bad.
     pub fn is_empty(&self) -> bool {
         self.file.vevents.is_empty()
     }

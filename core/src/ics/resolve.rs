@@ -21,6 +21,7 @@ use crate::zones::Zones;
 /// Overrides of a series that are looked at for being left over from an earlier version.
 const MAX_STALE: usize = 100;
 
+/// The default zone has a name that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("time zone \"{0}\" is not known")]
 pub struct UnknownZone(pub String);

@@ -17,6 +17,7 @@ pub enum Value {
 }
 
 impl Value {
+    /// As it is written, in whatever zone that is.
     pub fn year(self) -> i32 {
         match self {
             Self::Date(date) => date.year(),
@@ -161,6 +162,7 @@ impl FromStr for Duration {
     }
 }
 
+/// A text that is no DURATION.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a DURATION value (RFC 5545, 3.3.6)")]
 pub struct NotADuration;

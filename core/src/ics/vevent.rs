@@ -72,6 +72,7 @@ pub(super) struct ParsedEvent {
 }
 
 impl ParsedEvent {
+    /// Its UID, or the one that it was given for want of one.
     pub fn id(&self) -> &str {
         self.uid.as_deref().or(self.derived_uid.as_deref()).unwrap_or_default()
     }
@@ -96,6 +97,7 @@ impl Tzids {
     /// More than this many names in a file are not looked up again: the last stands for the rest.
     const MAX: usize = 10_000;
 
+    /// The place of a name, which is added where it is new.
     pub fn index(&mut self, name: &str) -> u32 {
         let name = name.trim();
         if let Some(index) = self.1.get(name) {

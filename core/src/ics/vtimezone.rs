@@ -31,12 +31,14 @@ pub(super) struct Observance {
 }
 
 impl VTimeZone {
+    /// A STANDARD or DAYLIGHT begins. Of too many the last one that is kept takes the lines of the rest.
     pub fn begin_observance(&mut self) {
         if self.observances.len() < MAX_PARTS {
             self.observances.push(Observance::default());
         }
     }
 
+    /// Takes a line of the VTIMEZONE, or of the observance that has begun last.
     pub fn property(&mut self, line: &Line<'_>, in_observance: bool) {
         if in_observance {
             if let Some(observance) = self.observances.last_mut() {

@@ -23,6 +23,7 @@ pub(super) enum When<'z> {
 }
 
 impl<'z> When<'z> {
+    /// A time as it is written, in the calendar with that number.
     pub fn new(time: Time, calendar: u32, places: &mut Places<'z>) -> Self {
         match time.value {
             Value::Date(date) => Self::Date(date),

@@ -38,6 +38,7 @@ pub struct Occurrence {
 }
 
 impl Base {
+    /// Both sides agree: this is here, and that was read from there.
     pub fn new(local: Body, remote: Body) -> Self {
         let remote = Some(remote).filter(|remote| *remote != local);
         Self { local, remote, occurrences: Vec::new(), only_busy: false, unheard: false, before: None }

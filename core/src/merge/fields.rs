@@ -13,6 +13,7 @@ impl Merge<'_> {
         (Event { timing, details }, is_remote)
     }
 
+    /// All but its time.
     pub fn details(&mut self, of: Sides<&Details>) -> Details {
         macro_rules! values {
             ($($field:ident),+ $(,)?) => {

@@ -78,6 +78,7 @@ impl Schedule {
         Self { timing: timing.clone(), local_start, duration, rule: Rule::of(body) }
     }
 
+    /// A series that takes place by it, with nothing said of single occurrences. Of `template` the details count.
     pub fn series(self, template: Event) -> Series {
         let Self { timing, local_start, duration, rule } = self;
         let Rule { rrules, exrules, rdates, rdate_ends } = rule;
@@ -97,6 +98,7 @@ impl Schedule {
 }
 
 impl Merge<'_> {
+    /// When it takes place: field by field where that fits together, else all as the winner has it.
     pub fn schedule(&mut self, bodies: Sides<&Body>, events: Sides<&Event>) -> Schedule {
         let mut apart = Merge::new(self.mode, self.rules);
         let schedule = apart.field_by_field(bodies, events);

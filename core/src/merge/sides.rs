@@ -25,6 +25,7 @@ impl Side {
 /// What becomes of the other side's change of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
+    /// It is taken, unless the field was changed here, too: see [`Rules::winner`].
     Merge,
     /// The field is ours: it stays as it is here, and that is sent back.
     Ours,
@@ -69,6 +70,7 @@ pub struct Sides<T> {
 }
 
 impl<T> Sides<T> {
+    /// The same of each.
     pub fn map<U>(self, of: impl Fn(T) -> U) -> Sides<U> {
         Sides {
             base_local: of(self.base_local),
@@ -78,6 +80,7 @@ impl<T> Sides<T> {
         }
     }
 
+    /// What that side has now.
     pub const fn of(&self, side: Side) -> &T {
         match side {
             Side::Local => &self.local,
@@ -85,13 +88,16 @@ impl<T> Sides<T> {
         }
     }
 
+    /// References to all four.
     pub const fn as_ref(&self) -> Sides<&T> {
         Sides { base_local: &self.base_local, base_remote: &self.base_remote, local: &self.local, remote: &self.remote }
     }
 }
 
+/// What is known of the time when both sides agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
+    /// What differs from the base has changed since.
     ThreeWay,
     /// There is no base: what the other side does not have is none of its business, all else is its change. Gives what
     /// its base would have been.
@@ -111,6 +117,7 @@ pub struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
+    /// Of a whole item, with nothing merged yet.
     pub const fn new(mode: Mode, rules: &'a Rules<'a>) -> Self {
         Self {
             mode,

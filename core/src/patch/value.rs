@@ -95,6 +95,7 @@ pub fn word<T: Copy + Default>(
     Ok(())
 }
 
+/// Lays what was given over a field; null clears it.
 pub fn set(field: &mut Option<String>, given: Option<Option<String>>) {
     if let Some(value) = given {
         *field = value;

@@ -40,6 +40,7 @@ impl Document {
         }
     }
 
+    /// Whether there is no event in it, good or bad.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -69,6 +69,7 @@ pub(super) struct Month {
 }
 
 impl Month {
+    /// `number`: 1 to 12.
     pub fn new(year: i64, number: u32) -> Self {
         let start = day_of(year, number, 1);
         Self { year, number, start, length: days_in_month(year, number), weekday: weekday_of(start) }
@@ -85,6 +86,7 @@ impl Month {
         self.year * 12 + self.number as i64 - 1
     }
 
+    /// By the number of months since January of the year 0.
     pub fn from_index(index: i64) -> Self {
         Self::new(index.div_euclid(12), index.rem_euclid(12) as u32 + 1)
     }

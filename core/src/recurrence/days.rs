@@ -74,6 +74,7 @@ impl DayFilter {
         }
     }
 
+    /// Whether a day, counted since 1970, is allowed.
     pub fn contains(&mut self, day: i64) -> bool {
         let bit = day - self.look_at(day);
         self.recent.1 >> bit & 1 == 1

@@ -38,6 +38,7 @@ impl Local {
         Self { engine, left, limit: limit.unwrap_or(LAST_SECOND).min(LAST_SECOND), must_find }
     }
 
+    /// The next time, in local seconds since 1970; `None` after the last one.
     #[inline]
     pub fn next(&mut self) -> Result<Option<i64>, RecurrenceError> {
         if self.left == 0 {

@@ -22,6 +22,7 @@ pub(super) struct Phase {
 }
 
 impl Phase {
+    /// `first`: the period that DTSTART is in; `interval`: of the rule.
     pub const fn new(period: Period, first: i64, interval: i64) -> Self {
         let step = if matches!(period, Period::Week) { 7 * interval } else { interval };
         Self { period, first, step }

@@ -50,6 +50,7 @@ pub(super) struct Recurrence {
 }
 
 impl Recurrence {
+    /// Reads the rules of a series.
     pub fn new(series: &Series) -> Result<Self, RecurrenceError> {
         let parse = |rules: &[String]| rules.iter().map(|rule| Rule::parse(rule)).collect::<Result<Vec<_>, _>>();
         let timing = &series.template.timing;
@@ -82,6 +83,7 @@ impl Recurrence {
         self.local_start
     }
 
+    /// Whether an EXDATE names that time, in seconds since 1970.
     pub fn is_excluded(&self, date: i64) -> bool {
         self.except_dates.binary_search(&date).is_ok()
     }
@@ -184,6 +186,7 @@ const MAX_STEPS: usize = 1_000_000;
 const STEPS_BEFORE_SEEK: usize = 64;
 
 impl Originals<'_> {
+    /// The next original start, in seconds since 1970.
     pub fn next(&mut self) -> Result<Option<i64>, RecurrenceError> {
         let mut steps = 0;
         while steps < MAX_STEPS {

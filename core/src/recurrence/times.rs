@@ -11,6 +11,7 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// Every combination of these.
     pub fn product(hours: &[u8], minutes: &[u8], seconds: &[u8]) -> Self {
         Self {
             hours: hours.iter().map(|&hour| u32::from(hour) * 3600).collect(),
@@ -18,6 +19,7 @@ impl Times {
         }
     }
 
+    /// How many there are on a day.
     pub fn len(&self) -> usize {
         self.hours.len() * self.within.len()
     }

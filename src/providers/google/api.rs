@@ -20,6 +20,7 @@ pub fn events(ask: &Ask, more: &[&str], query: &[(&str, &str)]) -> Address {
     ask.api.below(&[&["calendars", ask.calendar.as_str(), "events"], more].concat(), query)
 }
 
+/// The answer's JSON.
 pub fn get(ask: &Ask, address: Address) -> Result<Value, ApiError> {
     send(ask, Call::get(address))
 }
@@ -39,6 +40,7 @@ pub fn write(
     send(ask, call)
 }
 
+/// Sends a request in the name of the account; errors are as Google means them.
 pub fn send(ask: &Ask, request: Call) -> Result<Value, ApiError> {
     call(&ask.client, &ask.token, request).map_err(understood)
 }

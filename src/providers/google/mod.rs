@@ -32,6 +32,7 @@ use super::account::{
 };
 use super::api::ApiError;
 
+/// Google Calendar, API version 3.
 pub struct Google;
 
 impl AccountProvider for Google {

@@ -8,6 +8,7 @@ use crate::http::Method;
 use crate::providers::account::{Ask, Change, InstanceChange, Pushed};
 use crate::providers::api::ApiError;
 
+/// [`crate::providers::account::AccountProvider::push`]
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     Pushed::by_answer(match change {
         Change::Create { key, is_retry, payload, instances, .. } => {

@@ -37,6 +37,7 @@ pub fn event(ask: &Ask, id: &str, more: &[&str], query: &[(&str, &str)]) -> Addr
     ask.api.below(&[owner(ask), vec!["events", id], more.to_vec()].concat(), query)
 }
 
+/// The answer's JSON, with immutable identifiers.
 pub fn get(ask: &Ask, address: Address) -> Result<Value, ApiError> {
     send(ask, Call::get(address).with("prefer", PREFER))
 }
@@ -96,6 +97,7 @@ pub fn failed(error: &ApiError, status: u16) -> Option<&Failure> {
     }
 }
 
+/// Why a request was refused, in Graph's words for programs.
 pub fn code(failure: &Failure) -> &str {
     failure.json["error"]["code"].as_str().unwrap_or_default()
 }

@@ -36,6 +36,7 @@ use super::account::{
 };
 use super::api::ApiError;
 
+/// Microsoft Graph, version 1.0.
 pub struct Microsoft;
 
 impl AccountProvider for Microsoft {

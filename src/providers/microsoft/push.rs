@@ -14,6 +14,7 @@ use crate::providers::api::ApiError;
 /// How often a 412 that names no version of ours is met by asking again: Exchange itself was changing the event.
 const MAX_TRIES: usize = 3;
 
+/// [`crate::providers::account::AccountProvider::push`]
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
         Change::Create { key, is_retry, payload, instances, .. } => create(ask, (key, *is_retry), payload, instances),

@@ -41,6 +41,7 @@ use super::api::ApiError;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(120);
 
+/// Notion's API.
 pub struct Notion;
 
 impl AccountProvider for Notion {

@@ -13,6 +13,7 @@ use super::schema::Schema;
 use crate::providers::account::{Ask, Changes, ChangesRequest};
 use crate::providers::api::ApiError;
 
+/// [`crate::providers::account::AccountProvider::pull`]
 pub fn pull(ask: &Ask, request: &ChangesRequest) -> Result<Changes, ApiError> {
     let now = Utc::now();
     let cursor = request.cursor.as_deref().filter(|_| !request.everything).and_then(Cursor::parse);

@@ -8,6 +8,7 @@ use super::{api, create};
 use crate::providers::account::{Ask, Change, Pushed};
 use crate::providers::api::ApiError;
 
+/// [`crate::providers::account::AccountProvider::push`]
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let remembered = Schema::for_push(ask)?;
     let was_remembered = !remembered.is_fresh;

@@ -22,6 +22,7 @@ pub enum FlowError {
 }
 
 impl FlowError {
+    /// Whether its trigger lets in nobody without a login.
     pub fn wants_login(&self) -> bool {
         matches!(self, Self::WantsLogin(_))
     }

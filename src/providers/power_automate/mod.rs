@@ -16,6 +16,7 @@ use crate::http::Client;
 pub use error::FlowError;
 use talk::{Run, Talk};
 
+/// A flow that lists the events of an Outlook calendar.
 pub struct PowerAutomate;
 
 /// How a trigger wants to be asked.

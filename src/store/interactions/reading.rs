@@ -43,6 +43,7 @@ impl Existing<'_> {
         !changes(self.found, self.table, event, cancelled).is_empty()
     }
 
+    /// The event's id; `None` where there is none.
     pub fn id(&self) -> Option<Uuid> {
         self.found.uuid(event::EVENT_ID)
     }

@@ -309,6 +309,7 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// A series, with what is known of its occurrences.
     pub fn series(&mut self, mut mark: Mark, mut series: Box<Series>) -> SqlResult<()> {
         let (index, key) = (mark.index, mark.key);
         self.adopt(key, &mut series)?;

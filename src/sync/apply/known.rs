@@ -13,6 +13,7 @@ use crate::store::{Installation, Source, Wanted, events, series};
 /// Digest of an external id: a whole calendar is held in memory, and identifiers may be long.
 pub type Key = u128;
 
+/// By which what is stored is found.
 pub fn key(external_id: &str) -> Key {
     content::digest(external_id.as_bytes())
 }

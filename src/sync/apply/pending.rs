@@ -102,6 +102,7 @@ impl Pending {
 }
 
 impl Items {
+    /// Events and series.
     pub const fn len(&self) -> usize {
         self.events.len() + self.series.len()
     }
@@ -122,6 +123,7 @@ impl Items {
 }
 
 impl NewEvent {
+    /// As it is to be stored under that key.
     pub fn row<'b>(&'b self, key: &'b str) -> events::Row<'b> {
         events::Row {
             event_id: new_id(),
@@ -139,6 +141,7 @@ impl NewEvent {
 }
 
 impl NewSeries {
+    /// As it is to be stored under that key.
     pub fn row<'b>(&'b self, key: &'b str) -> series::Row<'b> {
         series::Row {
             series_id: new_id(),

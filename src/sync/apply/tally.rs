@@ -8,6 +8,7 @@ use super::{Action, Applied};
 pub type Counts = [i32; 3];
 
 impl Applied {
+    /// Where these are counted.
     pub fn count_of(&mut self, action: Action) -> &mut i32 {
         match action {
             Action::Created => &mut self.created,
@@ -29,6 +30,7 @@ impl Applied {
         }
     }
 
+    /// All but what was deleted.
     pub const fn counted(&self) -> Counts {
         [self.created, self.updated, self.unchanged]
     }

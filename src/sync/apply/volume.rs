@@ -31,6 +31,7 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// No more instances of this calendar are stored.
     pub const fn is_full(&self) -> bool {
         self.instances >= MOST_OF_CALENDAR || self.bytes >= MOST_BYTES_OF_CALENDAR
     }

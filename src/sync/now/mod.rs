@@ -52,6 +52,7 @@ pub struct Report {
 
 impl Report {
     pub fn new(connection: Connection, status: &'static str) -> Self {
+    /// A report of nothing but a status.
         Self {
             connection,
             status,

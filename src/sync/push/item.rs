@@ -19,6 +19,7 @@ pub struct Items {
 }
 
 impl Items {
+    /// Of operations: an occurrence is sent with its series.
     pub fn read(installation: &Installation, connection: Uuid, taken: &[Taken]) -> SqlResult<Self> {
         let events: Vec<Uuid> = taken.iter().filter_map(|one| one.item.event()).collect();
         let series: HashMap<Uuid, Uuid> = outbox::series_of(installation, &events)?.into_iter().collect();
@@ -51,6 +52,7 @@ impl Items {
         self.standing.get(&item)
     }
 
+    /// Its link at that connection's calendar, ended ones as well.
     pub fn link(&self, item: ItemId) -> Option<&Link> {
         self.links.get(&item)
     }

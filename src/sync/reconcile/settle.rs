@@ -25,18 +25,23 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
+/// What comes of both sides of an item.
 pub enum Outcome {
     /// Nothing but its version there has changed.
     Same,
+    /// There is something to write, here or of what is known.
     Agreed(Box<Agreed>),
 }
 
+/// What both sides have come to; or that nobody has decided yet (`status` is 'conflict').
 pub struct Agreed {
     /// What is to be here; `None`: what is.
     pub write: Option<Body>,
     /// What both sides agree on from now on; `None`: as before.
     pub base: Option<Base>,
+    /// Of the link.
     pub status: &'static str,
+    /// The other side is to be told.
     pub sends: bool,
     /// For the link and the log.
     pub conflict: Option<Value>,
@@ -47,6 +52,7 @@ pub fn version(body: &Body) -> String {
     content::of_body(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Compares what came with what is here, and with what both sides last agreed on.
 pub fn settle(run: &Run, mut known: Known, remote: Incoming) -> SqlResult<Settled> {
     if let Some(base) = known.link.base.take_if(|base| base.unheard) {
         known.link.base = Some(push::heard(run.connection, base, &remote.body)?);

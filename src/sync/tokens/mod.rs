@@ -173,6 +173,7 @@ pub fn begin(
 }
 
 impl Renewal {
+    /// Whose tokens are renewed.
     pub fn account_id(&self) -> Uuid {
         self.account.id
     }

@@ -137,6 +137,7 @@ impl State {
 }
 
 impl Refusal {
+    /// For the caller, with what to do (28000 where the user's login has ended).
     pub fn into_error(self) -> ErrorReport {
         match self {
             Self::LoginRequired(why) => error(
@@ -188,6 +189,7 @@ impl Order {
         format!("{} {} {}", self.account_id, self.generation, self.refused)
     }
 
+    /// As [`Order::to_text`] has written it.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         Some(Self {

@@ -81,6 +81,7 @@ impl Errand {
     }
 }
 
+/// A channel as its provider knows it.
 pub fn watched(registration: &Registration) -> Watched {
     let Registration { subscription_id, resource_id, resource_path, expires } = registration.clone();
     Watched { subscription_id, resource_id, resource_path, expires }

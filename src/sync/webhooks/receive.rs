@@ -31,10 +31,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// `status`: of HTTP.
     pub fn new(status: i32, body: impl Into<String>) -> Self {
         Self { status, body: body.into() }
     }
 
+    /// Whether the call was taken.
     pub fn is_success(&self) -> bool {
         self.status < 300
     }

@@ -104,6 +104,7 @@ fn visit(
 }
 
 impl Visit {
+    /// Which channel it is about.
     pub fn webhook_id(&self) -> Uuid {
         self.channel.webhook_id
     }

@@ -47,6 +47,7 @@ pub fn details(event: &Value, series: Option<&str>) -> Details {
     }
 }
 
+/// When Google says that it was changed last.
 pub fn last_updated(event: &Value) -> Option<DateTime<Utc>> {
     event["updated"].as_str().and_then(|updated| updated.parse().ok())
 }
@@ -63,6 +64,7 @@ fn event_type(event: &Value) -> EventType {
     }
 }
 
+/// `cancelled` is also what Google says of what is deleted: see [`super::is_deleted`].
 pub fn event_status(event: &Value) -> EventStatus {
     match event["status"].as_str() {
         Some("cancelled") => EventStatus::Cancelled,

@@ -25,6 +25,7 @@ pub struct Clocks<'z> {
 }
 
 impl<'z> Clocks<'z> {
+    /// `default_zone`: the calendar's, for times that name none or one that nobody knows.
     pub fn new(zones: &'z dyn Zones, default_zone: &str) -> Result<Self, UnknownZone> {
         let default = named(zones, default_zone).ok_or_else(|| UnknownZone(default_zone.into()))?;
         Ok(Self { zones, default, found: HashMap::new() })

@@ -68,6 +68,7 @@ fn days(event: &Value) -> Result<Timing, String> {
     Ok(Timing { start, end, all_day: true, time_zone: None, floating: false })
 }
 
+/// Of a date, as all-day events are kept: at midnight UTC.
 pub fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
 }

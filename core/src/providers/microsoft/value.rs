@@ -14,6 +14,7 @@ pub fn word(value: &Value) -> Option<String> {
     value.as_str().filter(|word| !word.is_empty() && !word.contains('\0')).map(str::to_owned)
 }
 
+/// False where it is absent.
 pub fn flag(value: &Value) -> bool {
     value.as_bool().unwrap_or_default()
 }
@@ -23,6 +24,7 @@ pub fn etag(value: &Value) -> Option<String> {
     word(&value["@odata.etag"]).or_else(|| word(&value["changeKey"]).map(|key| format!("W/\"{key}\"")))
 }
 
+/// Nothing where it is absent.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

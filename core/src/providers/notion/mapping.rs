@@ -174,6 +174,7 @@ impl Mapping {
         finder.finish(data_source["id"].as_str().unwrap_or_default())
     }
 
+    /// The property that has that role.
     pub fn get(&self, role: Role) -> Option<&Property> {
         self.properties.get(&role)
     }

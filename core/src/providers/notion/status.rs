@@ -11,6 +11,7 @@ const WORDS: [(EventStatus, &[&str]); 3] = [
 /// Names of what is scheduled, the likeliest first.
 const SCHEDULED: [&str; 7] = ["scheduled", "confirmed", "planned", "upcoming", "not started", "geplant", "to do"];
 
+/// What a status or option of that name says; scheduled, where nobody knows.
 pub fn meaning(name: &str) -> EventStatus {
     let name = name.trim().to_lowercase();
     let known = WORDS.iter().find(|(_, words)| words.contains(&name.as_str()));

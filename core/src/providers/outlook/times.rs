@@ -62,14 +62,17 @@ impl<'z> Clock<'z> {
         named(zones, name).map(|place| Self(Some(place)))
     }
 
+    /// When its clocks show that.
     pub fn instant(&self, local: NaiveDateTime) -> DateTime<Utc> {
         self.0.as_ref().map_or(local.and_utc(), |place| place.instant(local))
     }
 
+    /// What its clocks show then.
     pub fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         self.0.as_ref().map_or(instant.naive_utc(), |place| place.local(instant))
     }
 
+    /// The zone's name; `None` for UTC.
     pub fn name(&self) -> Option<String> {
         self.0.as_ref().and_then(|place| place.name.clone())
     }

@@ -2,6 +2,7 @@
 
 use crate::event::{Importance, Sensitivity, ShowAs};
 
+/// Of showAs.
 pub fn show_as(word: &str) -> ShowAs {
     match word.to_ascii_lowercase().as_str() {
         "free" => ShowAs::Free,
@@ -12,6 +13,7 @@ pub fn show_as(word: &str) -> ShowAs {
     }
 }
 
+/// showAs, as Graph writes it.
 pub const fn show_as_word(show_as: ShowAs) -> &'static str {
     match show_as {
         ShowAs::Busy => "busy",
@@ -31,6 +33,7 @@ pub fn sensitivity(word: &str) -> Sensitivity {
     }
 }
 
+/// sensitivity, as Graph writes it.
 pub const fn sensitivity_word(sensitivity: Sensitivity) -> &'static str {
     match sensitivity {
         Sensitivity::Public => "normal",
@@ -39,6 +42,7 @@ pub const fn sensitivity_word(sensitivity: Sensitivity) -> &'static str {
     }
 }
 
+/// Of importance.
 pub fn importance(word: &str) -> Importance {
     match word.to_ascii_lowercase().as_str() {
         "low" => Importance::Low,
@@ -47,6 +51,7 @@ pub fn importance(word: &str) -> Importance {
     }
 }
 
+/// importance, as Graph writes it.
 pub const fn importance_word(importance: Importance) -> &'static str {
     match importance {
         Importance::Low => "low",

@@ -24,6 +24,7 @@ pub fn month_name(month: i16) -> String {
     usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index)).copied().unwrap_or_default().to_owned()
 }
 
+/// In English.
 pub const fn weekday_name(weekday: Weekday) -> &'static str {
     match weekday {
         Weekday::Mon => "Monday",
