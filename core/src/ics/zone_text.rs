@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 use super::escape::push_line;
+use crate::recurrence::weekday_word;
 use crate::zones::Zone;
 
 /// One clock change.
@@ -157,7 +158,7 @@ fn runs(changes: &[Change]) -> (Vec<Run>, Singles) {
 fn push_run(file: &mut String, run: &Run, last_year: i32) {
     let (Some(first), Some(last)) = (run.changes.first(), run.changes.last()) else { return };
     let local = first.local();
-    let Some(parts) = run.pattern.parts(word(local.weekday())) else { return };
+    let Some(parts) = run.pattern.parts(weekday_word(local.weekday())) else { return };
     let mut rule = format!("RRULE:FREQ=YEARLY;BYMONTH={};{parts}", local.month());
     // What goes on until the last year that was looked at goes on after it.
     if last.local().year() < last_year {
@@ -213,18 +214,6 @@ fn local(instant: i64, offset: i32) -> NaiveDateTime {
 
 fn new_year(year: i32) -> i64 {
     NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc().timestamp()
-}
-
-const fn word(weekday: Weekday) -> &'static str {
-    match weekday {
-        Weekday::Mon => "MO",
-        Weekday::Tue => "TU",
-        Weekday::Wed => "WE",
-        Weekday::Thu => "TH",
-        Weekday::Fri => "FR",
-        Weekday::Sat => "SA",
-        Weekday::Sun => "SU",
-    }
 }
 
 #[cfg(test)]

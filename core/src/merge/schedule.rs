@@ -102,7 +102,7 @@ impl Merge<'_> {
     pub fn schedule(&mut self, bodies: Sides<&Body>, events: Sides<&Event>) -> Schedule {
         let mut apart = Merge::new(self.mode, self.rules);
         let schedule = apart.field_by_field(bodies, events);
-        // What is all of one side is as that side wants it.
+        // Whatever one side alone has made of it that side wants, also a start that its rule does not give.
         let is_mixed = apart.keeps_local && apart.takes_remote;
         if is_mixed && !schedule.rule.rrules.is_empty() {
             let whole = self.as_winner_has_it(bodies, events);
@@ -125,7 +125,7 @@ impl Merge<'_> {
         Schedule { rule, ..Schedule::of(timed_by, &timing) }
     }
 
-    /// What the other side has not touched, or can't hold, is as it was here.
+    /// Where that is the other side, what it has not touched or can't hold is as it was here.
     fn as_winner_has_it(&self, bodies: Sides<&Body>, events: Sides<&Event>) -> Schedule {
         match self.rules.winner {
             Side::Local => Schedule::of(bodies.local, &events.local.timing),

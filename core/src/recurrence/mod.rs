@@ -32,5 +32,6 @@ mod times;
 pub use error::{RecurrenceError, RuleError};
 pub use instances::{Instance, Instances};
 pub use occurrences::{Dates, Occurrences, Window};
+pub(crate) use rule::weekday_word;
 pub use rule::{Frequency, Rule, Until, WeekdayNumber};
 pub use set::gives_its_start;

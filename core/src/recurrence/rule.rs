@@ -102,7 +102,7 @@ impl Rule {
 }
 
 /// The two letters of a weekday in BYDAY and WKST.
-pub(super) const fn weekday_word(weekday: Weekday) -> &'static str {
+pub(crate) const fn weekday_word(weekday: Weekday) -> &'static str {
     match weekday {
         Weekday::Mon => "MO",
         Weekday::Tue => "TU",

@@ -24,7 +24,7 @@ pub const fn show_as_word(show_as: ShowAs) -> &'static str {
     }
 }
 
-/// Graph's 'personal' is shown to nobody else, as 'private' is.
+/// Of sensitivity. Graph's 'personal' is shown to nobody else, as 'private' is.
 pub fn sensitivity(word: &str) -> Sensitivity {
     match word.to_ascii_lowercase().as_str() {
         "personal" | "private" => Sensitivity::Private,
