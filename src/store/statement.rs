@@ -153,7 +153,7 @@ impl Statement {
                 if plan.is_null() {
                     return Err(SpiError::SpiError(SpiErrorCodes::Argument));
                 }
-                pg_sys::SPI_execute_snapshot(
+                let code = pg_sys::SPI_execute_snapshot(
                     plan,
                     values.as_mut_ptr(),
                     nulls.as_ptr(),
@@ -163,6 +163,7 @@ impl Statement {
                     false,
                     0,
                 );
+                Spi::check_status(code)?;
                 Rows::of_last_command()
             };
             rows.all(read)
