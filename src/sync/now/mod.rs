@@ -6,6 +6,7 @@
 //! finds what it made, a delete that there is nothing to delete, and an update that it has changed there, so that a pull
 //! comes first.
 
+mod apply;
 mod visit;
 
 use std::collections::HashMap;
@@ -51,8 +52,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(connection: Connection, status: &'static str) -> Self {
     /// A report of nothing but a status.
+    pub fn new(connection: Connection, status: &'static str) -> Self {
         Self {
             connection,
             status,

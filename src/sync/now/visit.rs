@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use pgrx::pg_sys::panic::ErrorReportable;
 
+use super::apply::{Applied, CHANGED_MEANWHILE, apply, guarded, merge};
 use super::{Report, Wish};
 use crate::errors::SqlResult;
-use crate::providers::Answer;
-use crate::providers::account::Changes;
 use crate::store::connections::{self, Calendar, Connection};
 use crate::store::{self, Installation, installation_row, leases};
 use crate::sync::account_pull::provider_of;
@@ -16,16 +14,15 @@ use crate::sync::fetch::{Fetch, http_options};
 use crate::sync::job::{Done, Got, Job, Task};
 use crate::sync::pull::{self, Counts, Trouble};
 use crate::sync::push::{self, Sent, Settled};
+use crate::sync::start;
 use crate::sync::tokens::Pass;
 use crate::sync::tokens::session::{self, Refusal};
-use crate::sync::{reconcile, start};
 
 /// How long another pull of the same connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pulls in between, where what is to be sent has changed there.
 const MOST_PULLS: u32 = 3;
 
-const CHANGED_MEANWHILE: &str = "the calendar was paused, unsubscribed from or given another URL meanwhile";
 const STANDS_ASIDE: &str =
     "this database is a restored copy: nobody's calendar is asked or changed; calendar_resume() makes it the real one";
 
@@ -298,45 +295,4 @@ fn pass(calendar: &Calendar, refused: Option<i64>) -> SqlResult<Result<Pass, Tro
         Ok(Err(Refusal::Trouble(why))) => Err(Trouble::new(why)),
         Err(report) => Err(Trouble::new(report.message())),
     })
-}
-
-/// `None` where the answer is still being made.
-type Applied = Option<(Counts, Option<String>)>;
-
-/// In a subtransaction, so that a failure leaves nothing of it and no other connection suffers.
-fn guarded<T>(work: impl FnOnce(&Installation) -> SqlResult<T>) -> Result<T, Trouble> {
-    store::guarded(|| store::as_owner(work).unwrap_or_report()).map_err(|failure| Trouble::new(failure.message))
-}
-
-fn apply(
-    installation: &Installation,
-    connection: &Connection,
-    answer: Answer,
-    duration: Duration,
-    force: bool,
-) -> SqlResult<Applied> {
-    if !connections::lock(installation, connection)? {
-        return Ok(Some((Counts::default(), Some(CHANGED_MEANWHILE.into()))));
-    }
-    match answer {
-        Answer::Unchanged(validators) => {
-            pull::unchanged(installation, &[(connection, &validators)])?;
-            Ok(Some((Counts::default(), None)))
-        }
-        Answer::Calendar(fetched) => pull::apply(installation, connection, *fetched, duration, force).map(Some),
-        Answer::Pending(pending) => pull::pending(installation, connection, &pending).map(|()| None),
-    }
-}
-
-fn merge(
-    installation: &Installation,
-    connection: &Connection,
-    changes: Changes,
-    duration: Duration,
-    force: bool,
-) -> SqlResult<Applied> {
-    if !connections::lock(installation, connection)? {
-        return Ok(Some((Counts::default(), Some(CHANGED_MEANWHILE.into()))));
-    }
-    reconcile::apply(installation, connection, changes, duration, force).map(Some)
 }
