@@ -127,7 +127,7 @@ fn calendar_connect(
 
 /// An account and its owner. Whoever may not act for its owner gets the same error as for an account that is not there.
 fn own_account(account_id: Option<pgrx::Uuid>) -> SqlResult<(Uuid, String)> {
-    let account_id = Uuid::from_bytes(*given("account_id", account_id)?.as_bytes());
+    let account_id = arguments::uuid_of(given("account_id", account_id)?);
     let owner = store::reading(|installation| stored::owner(installation, account_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok((account_id, owner)),

@@ -5,6 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::errors::{SqlResult, error, invalid_argument};
+pub use crate::store::{uuid, uuid_of};
 use crate::sync::agenda::Range;
 use crate::{settings, store};
 
@@ -72,8 +73,4 @@ pub fn now() -> DateTime<Utc> {
 pub fn time_zone() -> String {
     let name = settings::TIME_ZONE.get();
     name.and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty()).unwrap_or_else(|| "UTC".to_owned())
-}
-
-pub fn uuid(id: uuid::Uuid) -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(id.into_bytes())
 }

@@ -3,9 +3,8 @@
 use calendar_sync_core::merge::Side;
 use pgrx::PgSqlErrorCode;
 use pgrx::prelude::*;
-use uuid::Uuid;
 
-use super::arguments::given;
+use super::arguments::{given, uuid_of};
 use super::connections::own_connection;
 use crate::errors::{SqlResult, error, invalid_argument};
 use crate::store::links::ItemId;
@@ -20,7 +19,7 @@ fn calendar_conflict_resolve(
     connection_id: Option<pgrx::Uuid>,
     keep: Option<&str>,
 ) -> SqlResult<()> {
-    let event_id = Uuid::from_bytes(*given("event_id", event_id)?.as_bytes());
+    let event_id = uuid_of(given("event_id", event_id)?);
     let keep = match given("keep", keep)? {
         "local" => Side::Local,
         "remote" => Side::Remote,
@@ -29,7 +28,7 @@ fn calendar_conflict_resolve(
                 .set_hint("local keeps what is in this database, remote what is in the outside calendar."));
         }
     };
-    let connection_id = Uuid::from_bytes(*own_connection(connection_id)?.as_bytes());
+    let connection_id = uuid_of(own_connection(connection_id)?);
     let resolved = store::as_owner(|installation| {
         let Some(connection) = connections::take(installation, connection_id)? else {
             return Ok(Err(Unresolved::NotLinked));

@@ -66,7 +66,7 @@ pub(super) fn own_connection(connection_id: Option<pgrx::Uuid>) -> SqlResult<pgr
         Some(owner) if authorize(&owner).is_ok() => Ok(connection_id),
         _ => Err(error(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            format!("there is no connection {}", uuid::Uuid::from_bytes(*connection_id.as_bytes())),
+            format!("there is no connection {}", arguments::uuid_of(connection_id)),
         )
         .set_hint("calendar_sync_status(user_id) lists a user's connections.")),
     }

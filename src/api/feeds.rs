@@ -57,7 +57,7 @@ fn calendar_feed_disable(feed_id: Option<pgrx::Uuid>) -> SqlResult<()> {
 
 /// Whoever may not act for its owner gets the same error as for a feed that is not there.
 fn authorize_feed(feed_id: Option<pgrx::Uuid>) -> SqlResult<Uuid> {
-    let feed_id = Uuid::from_bytes(*arguments::given("feed_id", feed_id)?.as_bytes());
+    let feed_id = arguments::uuid_of(arguments::given("feed_id", feed_id)?);
     let owner = store::reading(|installation| feeds::owner(installation, feed_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok(feed_id),

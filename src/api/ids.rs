@@ -2,9 +2,11 @@
 
 use pgrx::prelude::*;
 
+use crate::store;
+
 /// A new time-ordered UUID (RFC 9562, version 7), monotonic within a backend. Declared in `sql/010_types.sql`, since
 /// the tables' defaults need it before anything that pgrx declares.
 #[pg_extern(sql = "")]
 fn calendar_uuid_v7() -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(crate::store::new_id().into_bytes())
+    store::uuid(store::new_id())
 }

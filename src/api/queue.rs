@@ -43,7 +43,7 @@ fn calendar_queue_process(
 
 #[pg_extern]
 fn calendar_queue_retry(queue_id: Option<pgrx::Uuid>) -> SqlResult<()> {
-    let queue_id = uuid::Uuid::from_bytes(*given("queue_id", queue_id)?.as_bytes());
+    let queue_id = arguments::uuid_of(given("queue_id", queue_id)?);
     let caller = Caller::current()?;
     let status = store::as_owner(|installation| outbox::status(installation, queue_id))?;
     let status = status.filter(|(owner, _)| caller.authorize(owner).is_ok()).map(|(_, status)| status);

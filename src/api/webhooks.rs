@@ -25,7 +25,7 @@ fn calendar_webhook_register(
     notification_url: Option<&str>,
 ) -> SqlResult<pgrx::Uuid> {
     let notification_url = given("notification_url", notification_url)?;
-    let connection_id = Uuid::from_bytes(*own_connection(connection_id)?.as_bytes());
+    let connection_id = arguments::uuid_of(own_connection(connection_id)?);
     let id = register::register(connection_id, notification_url)?;
     worker::wake_at_commit();
     Ok(arguments::uuid(id))
@@ -48,7 +48,7 @@ fn calendar_webhook_token(webhook_id: Option<pgrx::Uuid>) -> SqlResult<Option<St
 
 /// Whoever may not act for its owner gets the same error as for a channel that is not there.
 fn own_webhook(webhook_id: Option<pgrx::Uuid>) -> SqlResult<Uuid> {
-    let webhook_id = Uuid::from_bytes(*given("webhook_id", webhook_id)?.as_bytes());
+    let webhook_id = arguments::uuid_of(given("webhook_id", webhook_id)?);
     let owner = store::reading(|installation| channels::owner(installation, webhook_id))?;
     match owner {
         Some(owner) if authorize(&owner).is_ok() => Ok(webhook_id),

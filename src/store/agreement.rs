@@ -6,11 +6,10 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{column, stamp, uuid, within_scratch};
-use super::links::{Base, ItemId};
+use super::links::{Base, ItemId, base_json};
 use super::outside::execute_on;
-use super::rows::Columns;
 use super::{Installation, Statement};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 /// What both sides have come to.
 #[derive(Debug)]
@@ -122,8 +121,7 @@ pub fn agree(
             column(agreed, |one| one.item.event().map(uuid)),
             column(agreed, |one| one.item.series().map(uuid)),
         ];
-        let item = |columns: &mut Columns| Ok(ItemId::of(columns.uuid()?, columns.uuid()?));
-        LEAVE.with(|statement| statement.rows(installation, &arguments, item))
+        LEAVE.with(|statement| statement.rows(installation, &arguments, ItemId::read))
     })?;
     left.retain(|item| agreed.iter().all(|one| one.item != *item));
     let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<(Uuid, &Agreed)> {
@@ -144,8 +142,7 @@ fn agree_on(
     if agreed.is_empty() {
         return Ok(());
     }
-    let bases = agreed.iter().map(|(_, one)| serde_json::to_string(&one.base).map_err(internal));
-    let bases = bases.collect::<SqlResult<Vec<String>>>()?;
+    let bases = agreed.iter().map(|(_, one)| base_json(&one.base)).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let arguments = [
             uuid(connection).into(),

@@ -98,7 +98,8 @@ pub fn among(installation: &Installation, connection: Uuid, items: &[ItemId]) ->
         found.extend(rows.into_iter().flatten().map(item));
         Ok(())
     };
-    take(&EVENTS_BELONGING, items.iter().copied().filter_map(ItemId::event).collect(), ItemId::Event)?;
-    take(&SERIES_BELONGING, items.iter().copied().filter_map(ItemId::series).collect(), ItemId::Series)?;
+    let [events, series] = ItemId::split(items);
+    take(&EVENTS_BELONGING, events, ItemId::Event)?;
+    take(&SERIES_BELONGING, series, ItemId::Series)?;
     Ok(found)
 }

@@ -7,7 +7,7 @@ use pgrx::spi::quote_identifier;
 use uuid::Uuid;
 
 use super::Identity;
-use super::datum::bound;
+use super::datum::{bound, uuid};
 use super::raw::Value;
 use crate::errors::{SqlResult, internal};
 
@@ -35,7 +35,7 @@ impl Selection<'_> {
     ) -> SqlResult<()> {
         let lock = if locked { "for share" } else { "" };
         let condition = format!("where t.{} operator(pg_catalog.=) any ($1) {lock}", quote_identifier(self.id_column));
-        let ids: Vec<pgrx::Uuid> = ids.iter().map(|id| pgrx::Uuid::from_bytes(*id.as_bytes())).collect();
+        let ids: Vec<pgrx::Uuid> = ids.iter().map(|id| uuid(*id)).collect();
         self.read(&condition, &[(pg_sys::UUIDARRAYOID, pgrx::IntoDatum::into_datum(ids))], each)
     }
 

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::connections::Connection;
 use super::datum::{column, uuid, within_scratch};
-use super::links::{Base, ItemId};
+use super::links::{Base, ItemId, base_json};
 use super::outside::execute_on;
 use super::{Installation, Statement};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 /// A line of the log about what was sent to one connection.
 #[derive(Debug, Default)]
@@ -150,8 +150,7 @@ pub fn returns(installation: &Installation, links: &[(Uuid, Base)]) -> SqlResult
     if links.is_empty() {
         return Ok(());
     }
-    let bases = links.iter().map(|(_, base)| serde_json::to_string(base).map_err(internal));
-    let bases = bases.collect::<SqlResult<Vec<String>>>()?;
+    let bases = links.iter().map(|(_, base)| base_json(base)).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let arguments = [column(links, |(link, _)| uuid(*link)), bases.into()];
         RETURNS.with(|statement| statement.execute(installation, &arguments))

@@ -109,8 +109,7 @@ pub fn lock(installation: &Installation, items: &[ItemId]) -> SqlResult<Vec<Stan
 }
 
 fn read(installation: &Installation, items: &[ItemId], lock: bool) -> SqlResult<Vec<Standing>> {
-    let events: Vec<Uuid> = items.iter().copied().filter_map(ItemId::event).collect();
-    let ids: Vec<Uuid> = items.iter().copied().filter_map(ItemId::series).collect();
+    let [events, ids] = ItemId::split(items);
     let mut found = Vec::with_capacity(items.len());
     if !events.is_empty() {
         let statement = if lock { &LOCK } else { &FIND };

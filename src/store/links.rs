@@ -8,40 +8,11 @@ use pgrx::pg_sys;
 use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
-use super::datum::{column, stamp, uuid, within_scratch};
+use super::datum::{column, uuid, within_scratch};
+pub use super::item_id::ItemId;
 use super::rows::Columns;
 use super::{Installation, Statement};
-use crate::errors::SqlResult;
-
-/// What is linked, queued and pushed as one: an event, or a series with all its occurrences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ItemId {
-    Event(Uuid),
-    Series(Uuid),
-}
-
-impl ItemId {
-    /// Of the columns event_id and series_id, of which one is not NULL.
-    pub(super) fn of(event_id: Option<Uuid>, series_id: Option<Uuid>) -> Self {
-        series_id.map_or_else(|| Self::Event(event_id.unwrap_or_default()), Self::Series)
-    }
-
-    /// Its id, where it is an event.
-    pub const fn event(self) -> Option<Uuid> {
-        match self {
-            Self::Event(id) => Some(id),
-            Self::Series(_) => None,
-        }
-    }
-
-    /// Its id, where it is a series.
-    pub const fn series(self) -> Option<Uuid> {
-        match self {
-            Self::Event(_) => None,
-            Self::Series(id) => Some(id),
-        }
-    }
-}
+use crate::errors::{SqlResult, internal};
 
 /// A link as it stands.
 #[derive(Debug, Clone)]
@@ -171,52 +142,6 @@ thread_local! {
         selected!("where l.connection_id = $1 and l.external_id is null and l.sync_status <> 'deleted'"),
         &[pg_sys::UUIDOID],
     ) };
-    // What a complete listing is to hold: what is not over, or deleted here. Occurrences of series are part of these.
-    static EXPECTED: Statement = const { Statement::new(
-        "select l.external_id
-         from @calendar_event_links l
-         left join @calendar_events e on e.event_id = l.event_id
-         left join @calendar_series s on s.series_id = l.series_id
-         where l.connection_id = $1
-           and l.external_id is not null
-           and l.sync_status <> 'deleted'
-           and case
-               when l.series_id is null then
-                   e.event_id is null
-                   or e.series_id is null
-                      and (e.sync_status = 'deleted'
-                          or coalesce(e.event_end, e.event_date) > $2
-                             and e.event_date >= coalesce($3, e.event_date)
-                             and e.event_date < coalesce($4, 'infinity'))
-               else
-                   s.series_id is null
-                   or s.sync_status = 'deleted'
-                   or s.ends_at > $2
-                      and ($3 is null or exists (
-                          select
-                          from @calendar_events i
-                          where i.series_id = s.series_id
-                            and i.event_date >= $3
-                            and i.event_date < $4
-                            and i.sync_status <> 'deleted'
-                      ))
-           end",
-        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID],
-    ) };
-    static UPCOMING: Statement = const { Statement::new(
-        "select count(*)
-         from @calendar_event_links l
-         left join @calendar_events e on e.event_id = l.event_id
-         left join @calendar_series s on s.series_id = l.series_id
-         where l.connection_id = $1
-           and l.external_id is not null
-           and l.sync_status <> 'deleted'
-           and (
-               e.series_id is null and e.sync_status <> 'deleted' and coalesce(e.event_end, e.event_date) > $2
-               or s.sync_status <> 'deleted' and s.ends_at > $2
-           )",
-        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID],
-    ) };
     static WITH_OCCURRENCES: Statement = const { Statement::new(
         selected!("where l.connection_id = $1
                and l.series_id is not null
@@ -251,9 +176,8 @@ pub fn by_item(installation: &Installation, connection: Uuid, items: &[ItemId]) 
         return Ok(Vec::new());
     }
     within_scratch(|| {
-        let [events, series] = [ItemId::event, ItemId::series]
-            .map(|id| items.iter().copied().filter_map(id).map(uuid).collect::<Vec<_>>());
-        let arguments = [uuid(connection).into(), events.into(), series.into()];
+        let [events, series] = ItemId::arguments(items);
+        let arguments = [uuid(connection).into(), events, series];
         BY_ITEM.with(|statement| statement.rows(installation, &arguments, read))
     })
 }
@@ -263,35 +187,14 @@ pub fn unsent(installation: &Installation, connection: Uuid) -> SqlResult<Vec<Li
     UNSENT.with(|statement| statement.rows(installation, &[uuid(connection).into()], read))
 }
 
+/// As a base stands in a link.
+pub(super) fn base_json(base: &Base) -> SqlResult<String> {
+    serde_json::to_string(base).map_err(internal)
+}
+
 /// As an identifier stands in a link.
 pub fn key(external_id: &str) -> String {
     content::key(external_id).into_owned()
-}
-
-/// Hands out the identifiers of all that a complete listing of what starts within `window` is to hold.
-pub fn expected(
-    installation: &Installation,
-    connection: Uuid,
-    window: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    now: DateTime<Utc>,
-    mut take: impl FnMut(String),
-) -> SqlResult<()> {
-    let (from, to) = window.unzip();
-    let arguments = [uuid(connection).into(), stamp(now).into(), from.map(stamp).into(), to.map(stamp).into()];
-    EXPECTED.with(|statement| {
-        statement.stream(installation, &arguments, |columns| {
-            take(columns.word()?);
-            Ok(())
-        })
-    })
-}
-
-/// How many of a connection's items are neither deleted nor over; a series is one.
-pub fn count_upcoming(installation: &Installation, connection: Uuid, now: DateTime<Utc>) -> SqlResult<i64> {
-    let arguments = [uuid(connection).into(), stamp(now).into()];
-    let count =
-        UPCOMING.with(|statement| statement.run(installation, &arguments, |rows| rows.first().get_one::<i64>()))?;
-    Ok(count.unwrap_or_default())
 }
 
 /// Links of series that know of occurrences with these identifiers.
@@ -315,7 +218,7 @@ fn read(columns: &mut Columns) -> SpiResult<Link> {
     Ok(Link {
         link_id: columns.uuid()?.unwrap_or_default(),
         connection_id: columns.uuid()?.unwrap_or_default(),
-        item: ItemId::of(columns.uuid()?, columns.uuid()?),
+        item: ItemId::read(columns)?,
         external_id: columns.text()?,
         etag: columns.text()?,
         status: columns.word()?,

@@ -8,10 +8,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::datum::{column, stamp, uuid, within_scratch};
-use super::links::{ItemId, Link};
+use super::links::{ItemId, Link, base_json};
 use super::outside::execute_on;
 use super::{Installation, Statement};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 /// A link after a version from there was taken into account.
 pub struct Moved {
@@ -152,8 +152,7 @@ pub fn move_on(installation: &Installation, moved: &[Moved], now: DateTime<Utc>)
     if moved.is_empty() {
         return Ok(());
     }
-    let json = |base: &Base| serde_json::to_string(base).map_err(internal);
-    let bases = moved.iter().map(|one| one.base.as_ref().map(json).transpose()).collect::<SqlResult<Vec<_>>>()?;
+    let bases = moved.iter().map(|one| one.base.as_ref().map(base_json).transpose()).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let given = [
             stamp(now).into(),

@@ -215,11 +215,10 @@ pub(super) fn after_change(
     terms: &Terms,
 ) -> SqlResult<bool> {
     let mut queued = false;
-    let of_kind = |id: fn(ItemId) -> Option<Uuid>| items.iter().copied().filter_map(id).collect::<Vec<_>>();
-    for (ids, few, many) in [
-        (of_kind(ItemId::event), &FEW_EVENTS_CHANGED, &EVENTS_CHANGED),
-        (of_kind(ItemId::series), &FEW_SERIES_CHANGED, &SERIES_CHANGED),
-    ] {
+    let [events, series] = ItemId::split(items);
+    for (ids, few, many) in
+        [(events, &FEW_EVENTS_CHANGED, &EVENTS_CHANGED), (series, &FEW_SERIES_CHANGED, &SERIES_CHANGED)]
+    {
         if !ids.is_empty() {
             queued |= queue(|| {
                 let arguments = terms.arguments(from, column(&ids, |id| uuid(*id)));

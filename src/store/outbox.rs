@@ -215,7 +215,7 @@ fn read(columns: &mut Columns) -> SpiResult<Taken> {
     Ok(Taken {
         queue_id: columns.uuid()?.unwrap_or_default(),
         operation: Operation::named(&columns.word()?),
-        item: ItemId::of(columns.uuid()?, columns.uuid()?),
+        item: ItemId::read(columns)?,
         payload: columns.json()?,
         retries: columns.int()?.unwrap_or_default(),
         max_retries: columns.int()?.unwrap_or_default(),

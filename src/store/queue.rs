@@ -200,8 +200,7 @@ pub fn known_events(installation: &Installation, related_table: Option<&str>) ->
 
 /// What came from a connection and is known of at others.
 pub fn known_of_connection(installation: &Installation, connection: Uuid) -> SqlResult<Vec<ItemId>> {
-    let item = |columns: &mut Columns| Ok(ItemId::of(columns.uuid()?, columns.uuid()?));
-    KNOWN_OF_CONNECTION.with(|statement| statement.rows(installation, &[uuid(connection).into()], item))
+    KNOWN_OF_CONNECTION.with(|statement| statement.rows(installation, &[uuid(connection).into()], ItemId::read))
 }
 
 /// Nothing more is sent to that connection; what is on its way is.

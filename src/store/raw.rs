@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use pgrx::{IntoDatum, pg_sys};
 
-use super::unbound;
+use super::{datum, unbound};
 
 /// A value, or `None` for NULL.
 pub type Value = Option<pg_sys::Datum>;
@@ -112,5 +112,5 @@ pub fn kept_text(word: &str) -> pg_sys::Datum {
 
 /// A UUID in the current memory context.
 pub fn uuid(id: uuid::Uuid) -> Value {
-    pgrx::Uuid::from_bytes(id.into_bytes()).into_datum()
+    datum::uuid(id).into_datum()
 }

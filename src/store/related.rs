@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 use uuid::Uuid;
 
+use super::datum::{uuid, uuid_of};
 use super::{Statement, as_owner, queue, senders};
 use crate::errors::SqlResult;
 
@@ -62,8 +63,8 @@ pub fn delete_all(related_table: &str) -> SqlResult<i64> {
 
 /// The next events of a tracked table by their interactions' ids: (interaction, event).
 pub fn page(related_table: &str, after: Uuid, limit: i64) -> SqlResult<Vec<(Uuid, Uuid)>> {
-    let after = pgrx::Uuid::from_bytes(after.into_bytes());
-    let id = |id: Option<pgrx::Uuid>| id.map_or(Uuid::nil(), |id| Uuid::from_bytes(*id.as_bytes()));
+    let after = uuid(after);
+    let id = |id: Option<pgrx::Uuid>| id.map_or(Uuid::nil(), uuid_of);
     as_owner(|installation| {
         PAGE.with(|page| {
             page.run(installation, &[related_table.into(), after.into(), limit.into()], |rows| {

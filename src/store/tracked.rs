@@ -4,6 +4,7 @@ use pgrx::{JsonB, pg_sys};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::datum::uuid;
 use super::{Statement, as_owner};
 use crate::errors::SqlResult;
 
@@ -74,7 +75,7 @@ pub fn all() -> SqlResult<Vec<Row>> {
 }
 
 fn select(id: Option<Uuid>, table: Option<pg_sys::Oid>, name: Option<&str>) -> SqlResult<Vec<Row>> {
-    let id = id.map(|id| pgrx::Uuid::from_bytes(id.into_bytes()));
+    let id = id.map(uuid);
     as_owner(|installation| {
         READ.with(|read| {
             read.run(installation, &[id.into(), table.into(), name.into()], |rows| {

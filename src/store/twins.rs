@@ -1,14 +1,11 @@
 //! Events that a pull has taken for somebody else's although they are ours: sent, and the answer lost.
 
 use pgrx::pg_sys;
-use pgrx::spi::SpiResult;
-use uuid::Uuid;
 
 use super::connections::Connection;
-use super::datum::{column, uuid, within_scratch};
+use super::datum::{uuid, within_scratch};
 use super::links::ItemId;
 use super::outside::execute_on;
-use super::rows::Columns;
 use super::{Installation, Statement, queue};
 use crate::errors::SqlResult;
 
@@ -39,27 +36,15 @@ pub fn remove(installation: &Installation, connection: &Connection, left: &[Item
     if left.is_empty() {
         return Ok(false);
     }
-    let [events, series] = ids(left);
     let twins = within_scratch(|| {
-        let arguments = [uuid(connection.id).into(), column(&events, |id| uuid(*id)), column(&series, |id| uuid(*id))];
-        OF_CONNECTION.with(|statement| statement.rows(installation, &arguments, read))
+        let [events, series] = ItemId::arguments(left);
+        let arguments = [uuid(connection.id).into(), events, series];
+        OF_CONNECTION.with(|statement| statement.rows(installation, &arguments, ItemId::read))
     })?;
-    let [events, series] = ids(&twins);
-    within_scratch(|| {
-        let arguments = [column(&events, |id| uuid(*id)), column(&series, |id| uuid(*id))];
-        REMOVE_EVENTS.with(|statement| statement.execute(installation, &arguments))
-    })?;
+    within_scratch(|| REMOVE_EVENTS.with(|statement| statement.execute(installation, &ItemId::arguments(&twins))))?;
+    let [_, series] = ItemId::split(&twins);
     REMOVE_SERIES.with(|statement| execute_on(installation, statement, &series, Vec::new))?;
     // Calendars that mirror that one may have them by now.
     queue::changed(installation, &twins, Some(connection.id))?;
     Ok(!twins.is_empty())
-}
-
-/// Of events, and of series.
-fn ids(items: &[ItemId]) -> [Vec<Uuid>; 2] {
-    [ItemId::event, ItemId::series].map(|id| items.iter().copied().filter_map(id).collect())
-}
-
-fn read(columns: &mut Columns) -> SpiResult<ItemId> {
-    Ok(ItemId::of(columns.uuid()?, columns.uuid()?))
 }

@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 
 use pgrx::pg_sys;
-use pgrx::spi::SpiResult;
 use uuid::Uuid;
 
 use super::datum::{uuid, within_scratch};
 use super::links::ItemId;
-use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -59,8 +57,7 @@ thread_local! {
 /// Those of these items that this transaction has written.
 pub fn among(installation: &Installation, items: &[ItemId]) -> SqlResult<HashSet<ItemId>> {
     let found = within_scratch(|| {
-        let [events, series] = both(items);
-        AMONG.with(|statement| statement.rows(installation, &[events.into(), series.into()], item))
+        AMONG.with(|statement| statement.rows(installation, &ItemId::arguments(items), ItemId::read))
     })?;
     Ok(found.into_iter().collect())
 }
@@ -72,17 +69,9 @@ pub fn agreed_on(installation: &Installation, connection: Uuid, items: &[ItemId]
         return Ok(HashSet::new());
     }
     let found = within_scratch(|| {
-        let [events, series] = both(items);
-        let arguments = [events.into(), series.into(), uuid(connection).into()];
-        AGREED.with(|statement| statement.rows(installation, &arguments, item))
+        let [events, series] = ItemId::arguments(items);
+        let arguments = [events, series, uuid(connection).into()];
+        AGREED.with(|statement| statement.rows(installation, &arguments, ItemId::read))
     })?;
     Ok(found.into_iter().collect())
-}
-
-fn both(items: &[ItemId]) -> [Vec<pgrx::Uuid>; 2] {
-    [ItemId::event, ItemId::series].map(|id| items.iter().copied().filter_map(id).map(uuid).collect())
-}
-
-fn item(columns: &mut Columns) -> SpiResult<ItemId> {
-    Ok(ItemId::of(columns.uuid()?, columns.uuid()?))
 }

@@ -180,7 +180,7 @@ pub fn take(installation: &Installation, connection: Uuid) -> SqlResult<Vec<Note
         statement.change_now(installation, &[uuid(connection).into()], |columns| {
             Ok(Note {
                 note_id: columns.uuid()?.unwrap_or_default(),
-                item: ItemId::of(columns.uuid()?, columns.uuid()?),
+                item: ItemId::read(columns)?,
                 operation: Operation::named(&columns.word()?),
                 revision: columns.int()?.unwrap_or_default(),
                 before: columns.json()?,

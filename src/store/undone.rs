@@ -8,9 +8,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::datum::{column, uuid, within_scratch};
-use super::links::ItemId;
+use super::links::{ItemId, base_json};
 use super::{Installation, Statement, delivery, waiting};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 /// What was created there, as far as is known here.
 pub struct Unheard {
@@ -77,7 +77,7 @@ pub fn unheard(installation: &Installation, connection: Uuid, unheard: &[Unheard
         return Ok(());
     }
     delivery::link(installation, connection, &unheard.iter().map(|one| one.item).collect::<Vec<_>>())?;
-    let bases = bases(unheard.iter().map(|one| &one.base))?;
+    let bases = unheard.iter().map(|one| base_json(&one.base)).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let arguments = [
             uuid(connection).into(),
@@ -97,7 +97,7 @@ pub fn changed(installation: &Installation, links: &[(Uuid, Base)]) -> SqlResult
     if links.is_empty() {
         return Ok(());
     }
-    let bases = bases(links.iter().map(|(_, base)| base))?;
+    let bases = links.iter().map(|(_, base)| base_json(base)).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let arguments =
             [column(links, |(link, _)| uuid(*link)), bases.into(), column(links, |(_, base)| version(&base.local))];
@@ -123,10 +123,6 @@ pub fn need(installation: &Installation, connection: Uuid, needed: &[Needed], ma
         PAYLOADS.with(|statement| statement.execute(installation, &arguments))
     })?;
     Ok(())
-}
-
-fn bases<'a>(bases: impl Iterator<Item = &'a Base>) -> SqlResult<Vec<String>> {
-    bases.map(|base| serde_json::to_string(base).map_err(internal)).collect()
 }
 
 fn version(body: &Body) -> Vec<u8> {

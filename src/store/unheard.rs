@@ -5,9 +5,9 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{column, uuid, within_scratch};
-use super::links::{Base, ItemId};
+use super::links::{Base, ItemId, base_json};
 use super::{Installation, Statement};
-use crate::errors::{SqlResult, internal};
+use crate::errors::SqlResult;
 
 const NOTES: &[pg_sys::Oid] =
     &[pg_sys::UUIDOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::BYTEAARRAYOID];
@@ -38,8 +38,7 @@ pub fn note(installation: &Installation, connection: Uuid, created: &[(ItemId, &
     if created.is_empty() {
         return Ok(());
     }
-    let bases = created.iter().map(|(_, base)| serde_json::to_string(base).map_err(internal));
-    let bases = bases.collect::<SqlResult<Vec<String>>>()?;
+    let bases = created.iter().map(|(_, base)| base_json(base)).collect::<SqlResult<Vec<_>>>()?;
     within_scratch(|| {
         let arguments = || {
             [

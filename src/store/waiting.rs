@@ -69,11 +69,11 @@ pub fn find(installation: &Installation, connection: Uuid, items: &[ItemId]) -> 
         return Ok(Vec::new());
     }
     within_scratch(|| {
-        let [events, series] = both(items);
-        let given = [uuid(connection).into(), events.into(), series.into()];
+        let [events, series] = ItemId::arguments(items);
+        let given = [uuid(connection).into(), events, series];
         WAITING.with(|statement| {
             statement.rows(installation, &given, |columns| {
-                Ok(Waiting { item: ItemId::of(columns.uuid()?, columns.uuid()?), is_delete: columns.flag()? })
+                Ok(Waiting { item: ItemId::read(columns)?, is_delete: columns.flag()? })
             })
         })
     })
@@ -111,13 +111,9 @@ pub fn drop(installation: &Installation, connection: Uuid, items: &[ItemId]) -> 
         return Ok(());
     }
     within_scratch(|| {
-        let [events, series] = both(items);
-        let given = [uuid(connection).into(), events.into(), series.into()];
+        let [events, series] = ItemId::arguments(items);
+        let given = [uuid(connection).into(), events, series];
         DROP.with(|statement| statement.execute(installation, &given))
     })?;
     Ok(())
-}
-
-fn both(items: &[ItemId]) -> [Vec<pgrx::Uuid>; 2] {
-    [ItemId::event, ItemId::series].map(|id| items.iter().copied().filter_map(id).map(uuid).collect())
 }

@@ -51,31 +51,31 @@ pub fn begin(
     let pushes = if limit > 0 { leases::lease_pushes(installation, &Wanted { limit, ..*wanted })? } else { Vec::new() };
     begun.more_is_due = pushes.len() == limit;
     let of_accounts = polls.iter().chain(&pushes).filter(|connection| connection.calendar.is_some());
-    let noted =
+    let with_notes =
         unconfirmed::connections(installation, &of_accounts.map(|connection| connection.id).collect::<Vec<_>>())?;
     let mut starter = Starter::new(installation, options.clone(), polls.iter().chain(&pushes))?;
     for connection in polls {
-        begun.note(installation, connection, &noted, |connection| starter.poll(connection))?;
+        begun.add(installation, connection, &with_notes, |connection| starter.poll(connection))?;
     }
     for connection in pushes {
-        begun.note(installation, connection, &noted, |connection| starter.push(connection, most(connection.id)))?;
+        begun.add(installation, connection, &with_notes, |connection| starter.push(connection, most(connection.id)))?;
     }
     Ok(begun)
 }
 
 impl Begun {
-    fn note(
+    fn add(
         &mut self,
         installation: &Installation,
         connection: Connection,
-        noted: &[Uuid],
+        with_notes: &[Uuid],
         start: impl FnOnce(&Connection) -> SqlResult<Start>,
     ) -> SqlResult<()> {
         // A session that is at it has no lease, but the private lock.
         if connection.calendar.is_some() && !connections::try_alone(installation, connection.id)? {
             return leases::end(installation, connection.id, false);
         }
-        let undone = if noted.contains(&connection.id) { undo(installation, &connection) } else { Ok(false) };
+        let undone = if with_notes.contains(&connection.id) { undo(installation, &connection) } else { Ok(false) };
         let trouble = match undone {
             Ok(false) => match start(&connection) {
                 Ok(Start::Job(job)) => {

@@ -16,7 +16,7 @@ use crate::secrets;
 use crate::store::accounts::{self, Removed};
 use crate::store::installation_row::{self, Standing};
 use crate::store::sealed::{ACCESS_TOKEN, REFRESH_TOKEN};
-use crate::store::{Installation, channels, removal};
+use crate::store::{self, Installation, channels, removal};
 use crate::sync::fetch::http_options;
 use crate::sync::wait::pause;
 
@@ -50,7 +50,7 @@ pub fn remove(installation: &Installation, account_id: Uuid) -> SqlResult<()> {
     }
     for connection in &removed.connections {
         channels::forget_all(installation, *connection)?;
-        removal::remove(installation, pgrx::Uuid::from_bytes(connection.into_bytes()), true)?;
+        removal::remove(installation, store::uuid(*connection), true)?;
     }
     Ok(())
 }

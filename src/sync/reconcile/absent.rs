@@ -9,6 +9,7 @@ use super::Run;
 use super::incoming::Incoming;
 use crate::errors::SqlResult;
 use crate::providers::account::Changes;
+use crate::store::expected;
 use crate::store::links::{self, Link};
 
 /// Links of what is not listed although it is not over, and was asked for.
@@ -20,7 +21,7 @@ pub fn find(run: &Run, changes: &Changes, incoming: &[Incoming]) -> SqlResult<Ve
     }
     seen.extend(run.unread.keys().chain(&run.spoilt).map(|id| links::key(id)));
     let mut absent: Vec<String> = Vec::new();
-    links::expected(run.installation, run.connection.id, changes.window, run.now, |key| {
+    expected::identifiers(run.installation, run.connection.id, changes.window, run.now, |key| {
         if !seen.contains(&key) {
             absent.push(key);
         }

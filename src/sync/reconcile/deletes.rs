@@ -1,14 +1,15 @@
 //! What is there no more: said so, or not in a complete listing. Aged out of the window and access lost are neither.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use calendar_sync_core::content;
-use calendar_sync_core::event::{Body, Series};
+use calendar_sync_core::event::Body;
 use calendar_sync_core::merge::{Base, Rules, Side, three_way};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::gone_occurrences::{self, Gone};
 use super::incoming::Incoming;
 use super::known::{Known, with_items};
 use super::{AT_ONCE, Run, absent};
@@ -17,7 +18,7 @@ use crate::providers::account::Changes;
 use crate::settings;
 use crate::store::items::Standing;
 use crate::store::links::{self, ItemId, Link};
-use crate::store::{agreement, belonging, delivery, events, instances, kept, moved_links, series, waiting};
+use crate::store::{agreement, belonging, delivery, events, expected, instances, kept, moved_links, series, waiting};
 use crate::sync::apply::HeldBack;
 use crate::sync::pull;
 
@@ -41,8 +42,8 @@ pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> S
         let found = links::by_external_id(run.installation, run.connection.id, told)?;
         let known: HashSet<String> = found.iter().filter_map(|link| link.external_id.clone()).collect();
         let unknown: Vec<&str> = told.iter().copied().filter(|id| !known.contains(&links::key(id))).collect();
-        gone.extend(occurrences_of(run, &unknown)?);
-        let occurrences = single_occurrences(run, &found)?;
+        gone.extend(gone_occurrences::by_identifier(run, &unknown)?);
+        let occurrences = gone_occurrences::by_link(run, &found)?;
         for link in found {
             match occurrences.get(&link.item) {
                 Some((series, recurrence_id)) => gone.push((*series, *recurrence_id)),
@@ -54,7 +55,7 @@ pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> S
     let deleted: HashSet<ItemId> = deletes.iter().map(|delete| delete.link.item).collect();
     gone.retain(|(series, _)| !deleted.contains(series));
     for gone in gone.chunks(AT_ONCE) {
-        leave_out(run, gone, incoming)?;
+        gone_occurrences::leave_out(run, gone, incoming)?;
     }
     if changes.complete {
         let absent = absent::find(run, changes, incoming)?;
@@ -63,67 +64,6 @@ pub fn find(run: &mut Run, changes: &Changes, incoming: &mut Vec<Incoming>) -> S
         deletes.extend(absent.map(|link| Delete { link, is_told: false }));
     }
     Ok(deletes)
-}
-
-type Gone = (ItemId, DateTime<Utc>);
-
-/// Occurrences by what their series' links know of them.
-fn occurrences_of(run: &Run, ids: &[&str]) -> SqlResult<Vec<Gone>> {
-    let links = links::with_occurrences(run.installation, run.connection.id, ids)?;
-    let ids: HashSet<&str> = ids.iter().copied().collect();
-    let gone = links.iter().flat_map(|link| {
-        let known = link.base.iter().flat_map(|base| &base.occurrences);
-        known.filter(|one| ids.contains(one.external_id.as_str())).map(|one| (link.item, one.recurrence_id))
-    });
-    Ok(gone.collect())
-}
-
-/// Those of the links that are of a single occurrence of a series that is here.
-fn single_occurrences(run: &Run, links: &[Link]) -> SqlResult<HashMap<ItemId, Gone>> {
-    let items: Vec<ItemId> = links.iter().map(|link| link.item).filter(|item| item.event().is_some()).collect();
-    let standing = crate::store::items::find(run.installation, &items)?;
-    let gone = standing.into_iter().filter_map(|standing| {
-        let (series, recurrence_id) = standing.occurrence?;
-        Some((standing.item, (ItemId::Series(series), recurrence_id)))
-    });
-    Ok(gone.collect())
-}
-
-/// Takes occurrences out of their series, as these came or as they were last seen.
-fn leave_out(run: &Run, gone: &[Gone], incoming: &mut Vec<Incoming>) -> SqlResult<()> {
-    let items: Vec<ItemId> = super::distinct(gone.iter().map(|(item, _)| *item));
-    let links = links::by_item(run.installation, run.connection.id, &items)?;
-    for Known { link, standing, .. } in with_items(run, links)? {
-        let dates: Vec<DateTime<Utc>> =
-            gone.iter().filter(|(item, _)| *item == link.item).map(|(_, date)| *date).collect();
-        let Some(external_id) = link.external_id.clone() else { continue };
-        if let Some(came) = incoming.iter_mut().find(|one| one.key() == external_id) {
-            if let Body::Series(series) = &mut came.body {
-                dates.into_iter().for_each(|date| exclude(series, date));
-            }
-            continue;
-        }
-        let known = link.base.as_ref().map(|base| base.remote().clone()).or(standing.map(|standing| standing.body));
-        let Some(Body::Series(mut series)) = known else { continue };
-        dates.into_iter().for_each(|date| exclude(&mut series, date));
-        incoming.push(Incoming {
-            external_id,
-            body: Body::Series(series),
-            etag: link.etag,
-            occurrences: Vec::new(),
-            mark: None,
-            series: None,
-            is_news: true,
-        });
-    }
-    Ok(())
-}
-
-fn exclude(series: &mut Series, date: DateTime<Utc>) {
-    series.overrides.retain(|one| one.this_and_future || one.recurrence_id != date);
-    if !series.exdates.contains(&date) {
-        series.exdates.push(date);
-    }
 }
 
 /// What becomes of them.
@@ -174,7 +114,7 @@ fn held_back(run: &Run, plan: &Plan) -> SqlResult<Option<HeldBack>> {
     if deletes <= FEW || run.force {
         return Ok(None);
     }
-    let upcoming = links::count_upcoming(run.installation, run.connection.id, run.now)?;
+    let upcoming = expected::count_upcoming(run.installation, run.connection.id, run.now)?;
     if deletes * 2 <= usize::try_from(upcoming).unwrap_or_default() {
         return Ok(None);
     }

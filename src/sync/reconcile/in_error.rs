@@ -32,8 +32,7 @@ fn mark_in_error(run: &Run, errors: &[(&Link, &str)]) -> SqlResult<()> {
     let items: Vec<ItemId> = errors.iter().map(|(link, _)| link.item).collect();
     let here = items::find(run.installation, &items)?.into_iter().filter(|standing| !standing.deleted);
     let here: Vec<ItemId> = here.map(|standing| standing.item).collect();
-    let of_kind = |id: fn(ItemId) -> Option<Uuid>| -> Vec<Uuid> { here.iter().copied().filter_map(id).collect() };
-    let (all_events, all_series) = (of_kind(ItemId::event), of_kind(ItemId::series));
+    let [all_events, all_series] = ItemId::split(&here);
     let said: Vec<(Uuid, &str)> = errors.iter().map(|(link, message)| (link.link_id, *message)).collect();
     moved_links::mark_in_error(run.installation, &said)?;
     events::mark(run.installation, &all_events, "error", run.now)?;

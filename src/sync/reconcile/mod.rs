@@ -9,6 +9,7 @@ mod absent;
 mod conflict;
 mod deletes;
 mod follow_up;
+mod gone_occurrences;
 mod in_error;
 mod incoming;
 mod known;

@@ -43,20 +43,11 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
             Action::Updated => run.counts.updated += 1,
             Action::Unchanged => run.counts.unchanged += 1,
         }
-        let (item, body) = match one.body {
-            Body::Series(series) => {
-                named.extend(names(id, &series, &one.occurrences));
-                (ItemId::Series(id), Body::Series(series))
-            }
-            Body::Overrides(mut overrides) => match overrides.pop() {
-                // What has no identifier of its own is not followed.
-                Some(own) if one.series.as_ref() != Some(&one.external_id) => {
-                    (ItemId::Event(id), Body::Single(Box::new(own.event)))
-                }
-                _ => continue,
-            },
-            body @ Body::Single(_) => (ItemId::Event(id), body),
-        };
+        let has_own_id = one.series.as_ref() != Some(&one.external_id);
+        let Some((item, body)) = followed(id, one.body, has_own_id) else { continue };
+        if let (ItemId::Series(id), Body::Series(series)) = (item, &body) {
+            named.extend(names(id, series, &one.occurrences));
+        }
         run.changed.push(item);
         agreed.push(Agreed {
             item,
@@ -70,6 +61,19 @@ pub fn store_new(run: &mut Run, new: Vec<Incoming>) -> SqlResult<()> {
     }
     agreement::agree(run.installation, run.connection.id, &agreed, run.now)?;
     moved_links::name_occurrences(run.installation, run.connection.id, &named, run.now)
+}
+
+/// What is linked of what was stored under that id. An override without its series that has no identifier of its own is not
+/// followed.
+fn followed(id: Uuid, body: Body, has_own_id: bool) -> Option<(ItemId, Body)> {
+    match body {
+        Body::Series(_) => Some((ItemId::Series(id), body)),
+        Body::Single(_) => Some((ItemId::Event(id), body)),
+        Body::Overrides(mut overrides) => {
+            let own = overrides.pop().filter(|_| has_own_id)?;
+            Some((ItemId::Event(id), Body::Single(Box::new(own.event))))
+        }
+    }
 }
 
 /// The occurrences that are not as the rule gives them, and have identifiers of their own.

@@ -151,30 +151,14 @@ fn come_back(local: &Body, remote: &Body) -> Base {
 /// It is there, and was deleted here. An edit beats a delete.
 pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Outcome> {
     let Known { link, waiting, .. } = known;
+    if !is_edited_there(run, link, remote) {
+        return Ok(Outcome::Same);
+    }
     let was_confirmed = link.status == "deleted";
-    let is_edited = was_confirmed
-        || run.force && !run.pushes()
-        || match &link.base {
-            Some(base) => {
-                let before = Base::new(base.remote().clone(), base.remote().clone());
-                let treatment = conflict::of_what_was_told(base);
-                let rules = Rules { treatment: &treatment, ..Rules::MERGE };
-                three_way(&before, base.remote(), &remote.body, &rules).takes_remote
-            }
-            // A block that nobody heard the end of was made by us, and tells nothing that could come back.
-            None => {
-                !(link.external_id.is_none() && is_bare(&remote.body))
-                    && link.remote_version != Some(version(&remote.body))
-                    && link.remote_version != remote.etag
-            }
-        };
     let is_of_crm = |item: ItemId| match item {
         ItemId::Event(id) => reconciled::was_of_interaction(run.installation, id),
         ItemId::Series(_) => Ok(false),
     };
-    if !is_edited {
-        return Ok(Outcome::Same);
-    }
     // Without an interaction there is no event of it.
     if known.standing.is_none() && is_of_crm(link.item)? {
         return Ok(if was_confirmed && run.pushes() { goes_again() } else { Outcome::Same });
@@ -209,6 +193,27 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         sends: is_shown_otherwise && run.pushes(),
         conflict,
     })))
+}
+
+/// Whether what is there says more than the delete here knew of; so does what was gone there, and is back.
+fn is_edited_there(run: &Run, link: &Link, remote: &Incoming) -> bool {
+    if link.status == "deleted" || run.force && !run.pushes() {
+        return true;
+    }
+    match &link.base {
+        Some(base) => {
+            let before = Base::new(base.remote().clone(), base.remote().clone());
+            let treatment = conflict::of_what_was_told(base);
+            let rules = Rules { treatment: &treatment, ..Rules::MERGE };
+            three_way(&before, base.remote(), &remote.body, &rules).takes_remote
+        }
+        // A block that nobody heard the end of was made by us, and tells nothing that could come back.
+        None => {
+            !(link.external_id.is_none() && is_bare(&remote.body))
+                && link.remote_version != Some(version(&remote.body))
+                && link.remote_version != remote.etag
+        }
+    }
 }
 
 /// Nobody waits to delete it there: it was gone, and is back.
