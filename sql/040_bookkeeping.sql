@@ -69,7 +69,7 @@ comment on column calendar_sync_log.user_id is 'owner of the event or of the con
 comment on column calendar_sync_log.action is 'create, update, cancel, delete, truncate, backfill, pull, push, refresh, webhook, ...';
 comment on column calendar_sync_log.status is 'success, failed, retry (a further try failed, too) or skipped';
 comment on column calendar_sync_log.error_message is 'what went wrong';
-comment on column calendar_sync_log.details is 'more about it, e.g. single events that could not be read';
+comment on column calendar_sync_log.details is 'more about it: events that could not be read, the fields of a conflict, whether what a session had sent for nothing is undone, ...';
 comment on column calendar_sync_log.fetched is 'events that the origin gave';
 comment on column calendar_sync_log.created is 'events made';
 comment on column calendar_sync_log.updated is 'events changed';
