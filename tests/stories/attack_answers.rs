@@ -192,10 +192,12 @@ fn answers_that_are_made_to_harm_end_at_a_limit_wherever_they_are_given() {
     for spot in [Spot::Pull, Spot::Push, Spot::Token] {
         for harm in [Harm::Bomb, Harm::Endless, Harm::Deep, Harm::DeepWithin] {
             providers.iter().for_each(|provider| provider.does(Some((spot, harm))));
-            let due = "update calendar_sync_queue set scheduled_for = now(), retry_count = 0, last_error = null where status = 'pending'";
+            let due = "update calendar_sync_queue set scheduled_for = now(), retry_count = 0, last_error = null
+                       where status = 'pending'";
             client.batch_execute(due).expect("due");
             if spot == Spot::Token {
-                let over = "update calendar_accounts set token_expires_at = now() - interval '1 hour', refresh_not_before = null";
+                let over = "update calendar_accounts
+                            set token_expires_at = now() - interval '1 hour', refresh_not_before = null";
                 client.batch_execute(over).expect("tokens are over");
             }
             assert_harmless(&mut client, spot, harm);

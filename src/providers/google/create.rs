@@ -18,7 +18,8 @@ const AT_ONCE: TimeDelta = TimeDelta::seconds(2);
 /// [`crate::providers::account::Change::Create`].
 pub fn create(
     ask: &Ask,
-    (key, is_retry): (&Uuid, bool),
+    key: &Uuid,
+    is_retry: bool,
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {
@@ -28,7 +29,7 @@ pub fn create(
     event["id"] = id.as_str().into();
     match api::write(ask, Method::POST, None, None, Some(&event)) {
         Ok(created) => push::finish(ask, &id, created, instances, Guard::Nothing),
-        Err(ApiError::Failed(failure)) if is_taken(&failure) => again(ask, (&id, is_retry), payload, instances),
+        Err(ApiError::Failed(failure)) if is_taken(&failure) => again(ask, &id, is_retry, payload, instances),
         Err(error) if error.status() == Some(404) => Err(api::no_access(error)),
         Err(error) => Err(error),
     }
@@ -42,7 +43,8 @@ fn is_taken(failure: &Failure) -> bool {
 /// was deleted, is for a pull to find. Where nobody was to hear of it, what was deleted gets up again.
 fn again(
     ask: &Ask,
-    (id, is_retry): (&str, bool),
+    id: &str,
+    is_retry: bool,
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {

@@ -12,7 +12,7 @@ use crate::providers::api::ApiError;
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     Pushed::by_answer(match change {
         Change::Create { key, is_retry, payload, instances, .. } => {
-            create::create(ask, (key, *is_retry), payload, instances)
+            create::create(ask, key, *is_retry, payload, instances)
         }
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)

@@ -17,7 +17,7 @@ const MAX_TRIES: usize = 3;
 /// [`crate::providers::account::AccountProvider::push`]
 pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
     let pushed = match change {
-        Change::Create { key, is_retry, payload, instances, .. } => create(ask, (key, *is_retry), payload, instances),
+        Change::Create { key, is_retry, payload, instances, .. } => create(ask, key, *is_retry, payload, instances),
         Change::Update { external_id, etag, payload, instances } => {
             update(ask, external_id, etag.as_deref(), payload, instances)
         }
@@ -33,7 +33,8 @@ pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
 /// The transactionId makes a second try find the event of the first.
 fn create(
     ask: &Ask,
-    (key, is_retry): (&Uuid, bool),
+    key: &Uuid,
+    is_retry: bool,
     payload: &Map<String, Value>,
     instances: &[InstanceChange],
 ) -> Result<Pushed, ApiError> {

@@ -47,7 +47,8 @@ fn has_key(property: &str, key: &str) -> Value {
 pub fn create(
     ask: &Ask,
     key: &Uuid,
-    (is_new, is_retry): (bool, bool),
+    is_new: bool,
+    is_retry: bool,
     payload: &Map<String, Value>,
     mut schema: Schema,
 ) -> Result<Pushed, ApiError> {

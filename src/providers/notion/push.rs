@@ -25,7 +25,7 @@ pub fn push(ask: &Ask, change: &Change) -> Result<Pushed, ApiError> {
 fn attempt(ask: &Ask, change: &Change, schema: Schema) -> Result<Pushed, ApiError> {
     match change {
         Change::Create { key, is_new, is_retry, payload, .. } => {
-            create::create(ask, key, (*is_new, *is_retry), payload, schema)
+            create::create(ask, key, *is_new, *is_retry, payload, schema)
         }
         Change::Update { external_id, etag, payload, .. } => {
             let Some(page) = page(ask, external_id, &schema.mapping)? else { return Ok(Pushed::Gone) };
