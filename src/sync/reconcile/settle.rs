@@ -164,9 +164,13 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
         return Ok(if was_confirmed && run.pushes() { goes_again() } else { Outcome::Same });
     }
     let write = match &link.base {
-        Some(base) if !was_confirmed || base.only_busy => {
-            let treatment = conflict::of_what_was_told(base);
-            three_way(base, &base.local, &remote.body, &Rules { treatment: &treatment, ..Rules::MERGE }).body
+        Some(known) if !was_confirmed || known.only_busy => {
+            let base = strays::forget_there(known, &remote.body);
+            let treatment = conflict::of_what_was_told(&base);
+            let rules = Rules { treatment: &treatment, ..Rules::MERGE };
+            let mut merged = three_way(&base, &base.local, &remote.body, &rules);
+            strays::drop(&mut merged, known);
+            merged.body
         }
         _ => remote.body.clone(),
     };

@@ -93,6 +93,26 @@ fn an_occurrence_that_another_rule_there_takes_away_and_a_third_gives_again_is_a
     }
 }
 
+/// An edit beats a delete: the series is here again, as it is there.
+#[test]
+fn a_series_that_is_deleted_here_while_another_rule_there_gives_an_occurrence_again_is_as_it_is_there() {
+    for connect in ALL {
+        let mut world = World::start(connect);
+        world.series_of_ours();
+        world.there.cancel_one(&world.one_there(1));
+        world.there.edit_one(&world.one_there(2), &Edit::Place("hall".into()));
+        world.assert_both(&["0 standup", "2 standup hall", "3 standup", "4 standup"]);
+        let series = world.one_there(0).series;
+        world.there.replan(&series, &Plan { interval: 5, ..plan() });
+        world.settle();
+        world.there.replan(&series, &plan());
+        world.run("select calendar_delete_event('ada@example.com', 'crm', '1')");
+        world.settle();
+        assert!(world.here().len() >= 3, "{:?}", world.here());
+        assert_eq!(world.here(), world.there());
+    }
+}
+
 /// The day by which a rule goes belongs to the start, also where only one side says it: Outlook always does.
 #[test]
 fn a_series_that_both_sides_have_moved_to_another_day_has_start_and_rule_of_whoever_wins() {
