@@ -143,6 +143,9 @@ impl Statement {
         let Text::Written(text, types) = self.text else {
             return Err(internal("calendar_sync: this statement is made for a table"));
         };
+        if arguments.len() != types.len() {
+            return Err(internal("calendar_sync: this statement takes another number of arguments"));
+        }
         let text = CString::new(text_in(installation, text)).map_err(internal)?;
         let mut types = types.to_vec();
         let (mut values, nulls) = bound(arguments.iter().map(value_of));
