@@ -67,6 +67,10 @@ thread_local! {
          where l.link_id = r.link_id",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID],
     ) };
+    static DOUBT: Statement = const { Statement::new(
+        "update @calendar_event_links set local_version = null where link_id = any ($1)",
+        &[pg_sys::UUIDARRAYOID],
+    ) };
     static OVERWRITE: Statement = const { Statement::new(
         "update @calendar_event_links set etag = null where link_id = any ($1)",
         &[pg_sys::UUIDARRAYOID],
@@ -156,6 +160,12 @@ pub fn returns(installation: &Installation, links: &[(Uuid, Base)]) -> SqlResult
         RETURNS.with(|statement| statement.execute(installation, &arguments))
     })?;
     Ok(())
+}
+
+/// These are about to be deleted there: noted before they are, for the case that nobody is there to hear what came of it and
+/// they are wanted there again by then. See [`super::links::Link::is_returning`].
+pub fn doubt(installation: &Installation, links: &[Uuid]) -> SqlResult<u64> {
+    DOUBT.with(|statement| execute_on(installation, statement, links, Vec::new))
 }
 
 /// Whatever version of these is there: what is sent next goes over it.

@@ -48,8 +48,8 @@ impl Link {
         !has_version && !self.is_returning() && self.base.as_ref().is_some_and(|base| base.unheard)
     }
 
-    /// It was deleted there, and was about to be brought back; whether it is there is not known yet. Its base is what was
-    /// sent.
+    /// It was about to be deleted there; or was deleted, and about to be brought back. Whether it is there is not known yet.
+    /// Its base is what both sides had agreed on, or what was sent.
     pub fn is_returning(&self) -> bool {
         self.base.is_some() && self.local_version.is_none()
     }

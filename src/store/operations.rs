@@ -158,7 +158,7 @@ thread_local! {
                    left join @calendar_events e on e.event_id = k.event_id
                    where k.connection_id = $1
                      and e.series_id is null
-                     and (e.event_id is not null or k.event_id is not null and k.local_version is not null)
+                     and (e.event_id is not null or k.event_id is not null and k.base is not null)
                    union
                    select event_id
                    from @calendar_sync_queue

@@ -69,7 +69,10 @@ impl<'a> Starter<'a> {
         let Some(calendar) = &connection.calendar else { return Ok(Start::Nothing) };
         Ok(match self.access(calendar)? {
             Ok(pass) => match push(self.installation, connection, calendar, pass, self.options.clone(), most)? {
-                (Some(job), _) => Start::Job(job),
+                (Some(mut job), _) => {
+                    job.batch().map_or(Ok(()), |batch| batch.doubt_deletes(self.installation))?;
+                    Start::Job(job)
+                }
                 (None, _) => Start::Nothing,
             },
             Err(start) => start,

@@ -66,6 +66,7 @@ mod undone_series;
 mod undone_there;
 mod unheard;
 mod upgrade;
+mod wanted_again;
 mod web_server;
 mod webhooks;
 mod webhooks_worker;

@@ -1,6 +1,6 @@
 //! What was sent in a transaction that came to nothing, and may or may not be there.
 
-use calendar_sync_e2e::{GoogleFault, LINKED_CALENDAR, Linked, count, text};
+use calendar_sync_e2e::{GoogleCall, GoogleFault, LINKED_CALENDAR, Linked, count, text};
 use serde_json::json;
 
 use crate::there::Field;
@@ -89,6 +89,34 @@ fn what_never_arrived_keeps_nothing_that_is_deleted_there() {
     let id = text(&mut linked.client, "select external_id from calendar_event_links");
     linked.google.calendar(LINKED_CALENDAR).delete(&id);
     assert_eq!(at_rest(&mut linked), (String::new(), vec![]));
+    assert_eq!(count(&mut linked.client, CONFLICTS), 0);
+}
+
+#[test]
+fn what_never_arrived_and_is_done_once_more_outlives_a_delete_there() {
+    let mut linked = without_answer();
+    let id = text(&mut linked.client, "select external_id from calendar_event_links");
+    linked.google.calendar(LINKED_CALENDAR).delete(&id);
+    linked.upsert_titled("1", "another");
+    assert_eq!(at_rest(&mut linked), ("another".into(), vec!["another".into()]));
+}
+
+#[test]
+fn what_was_undone_in_vain_as_well_is_there_as_it_is_here() {
+    let mut linked =
+        Linked::start_with(&[("calendar_sync.worker", "off"), ("calendar_sync.manual_sync_limit", "1000")], "both");
+    linked.upsert_titled("1", "one");
+    assert_eq!(linked.sync_now().0, "success");
+    linked.client.batch_execute("begin").expect("begin");
+    linked.upsert_titled("1", "another");
+    assert_eq!(linked.sync_now().1, 1);
+    linked.client.batch_execute("rollback; begin").expect("rollback");
+    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::Refuse(500, "backendError"));
+    linked.sync_now();
+    linked.client.batch_execute("rollback").expect("rollback");
+    linked.google.stop_failing();
+    assert_eq!(linked.remote_titles(), ["another"]);
+    assert_eq!(at_rest(&mut linked), ("one".into(), vec!["one".into()]));
     assert_eq!(count(&mut linked.client, CONFLICTS), 0);
 }
 

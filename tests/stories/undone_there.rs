@@ -62,7 +62,7 @@ impl World {
             .expect("upsert");
     }
 
-    fn delete(&mut self, number: usize) {
+    pub fn delete(&mut self, number: usize) {
         self.client
             .execute("select calendar_delete_event($1, 'crm', $2)", &[&ADA, &number.to_string()])
             .expect("delete");

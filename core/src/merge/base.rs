@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Body;
 
+/// Earlier states of one item that are kept.
+const MOST_EARLIER: usize = 8;
+
 /// Both sides as they were when they last agreed: calendar_event_links.base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Base {
@@ -69,13 +72,22 @@ impl Base {
         Self { unheard, ..self }
     }
 
-    /// The same; as it was `before` it was sent, as far back as is known.
-    pub fn with_before(self, before: Self) -> Self {
-        let before = match before.before {
-            Some(first) => first,
-            None => Box::new(before),
-        };
-        Self { before: Some(before), ..self }
+    /// The same; as it was `before` it was sent. Of very many tries the first and the last are known.
+    pub fn with_before(self, mut before: Self) -> Self {
+        if before.earlier().count() >= MOST_EARLIER {
+            before.before = Some(Box::new(before.oldest().clone()));
+        }
+        Self { before: Some(Box::new(before)), ..self }
+    }
+
+    /// As both sides may still be, if what was sent since never arrived: the latest first.
+    pub fn earlier(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(self.before.as_deref(), |base| base.before.as_deref())
+    }
+
+    /// What both sides had certainly agreed on.
+    pub fn oldest(&self) -> &Self {
+        self.earlier().last().unwrap_or(self)
     }
 
     /// Notes an occurrence's identifier and version, or its new ones.
@@ -105,6 +117,23 @@ mod tests {
 
     use super::*;
     use crate::event::{Details, Event, Sensitivity, ShowAs, Timing};
+
+    #[test]
+    fn of_what_was_tried_very_often_the_beginning_and_the_end_are_known() {
+        let titled = |title: usize| {
+            let start = DateTime::UNIX_EPOCH;
+            let timing = Timing { start, end: None, all_day: false, time_zone: None, floating: false };
+            let body = Event { timing, details: Details { title: title.to_string(), ..Details::default() } };
+            Base::sent(Body::Single(Box::new(body)), false)
+        };
+        for tries in [1, 2, MOST_EARLIER, 100] {
+            let base = (1..=tries).fold(titled(0), |base, title| titled(title).with_before(base));
+            assert_eq!(base.local, titled(tries).local);
+            assert_eq!(base.oldest(), &titled(0));
+            assert_eq!(base.earlier().next().map(|base| &base.local), Some(&titled(tries - 1).local));
+            assert!(base.earlier().count() <= MOST_EARLIER.min(tries));
+        }
+    }
 
     #[test]
     fn what_is_as_with_most_events_is_not_written_and_is_read_as_it_was() {

@@ -145,7 +145,11 @@ impl Visit {
         may_be_undone: bool,
     ) -> Result<Option<Job>, Trouble> {
         let Some(batch) = job.batch() else { return Ok(Some(job)) };
-        let waiting = guarded(|installation| batch.outlast(installation, connection, may_be_undone))?;
+        let waiting = guarded(|installation| {
+            let waiting = batch.outlast(installation, connection, may_be_undone)?;
+            batch.doubt_deletes(installation)?;
+            Ok(waiting)
+        })?;
         let is_empty = batch.operations.is_empty();
         let waiting = waiting.into_iter().map(|taken| (taken, "pending", Some(push::WAITS.to_owned())));
         self.report.operations.extend(waiting);

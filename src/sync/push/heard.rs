@@ -14,10 +14,11 @@ use crate::sync::account_pull::provider_of;
 pub fn heard(connection: &Connection, mut base: Base, there: &Body) -> SqlResult<Base> {
     let options = connection.options.clone().unwrap_or_default();
     let writer = Writer { provider: provider_of(connection)?, options: &options, busy_only: base.only_busy };
-    let base = match base.before.take() {
-        Some(before) => writer.as_arrived(there, base, &before),
-        None => base,
-    };
+    let mut before = base.before.take();
+    while let Some(mut earlier) = before {
+        before = earlier.before.take();
+        base = writer.as_arrived(there, base, &earlier);
+    }
     let sent = writer.as_there(there, base.remote());
     let heard = Base::new(base.local, sent).with_occurrences(base.occurrences);
     Ok(heard.with_visibility(base.only_busy).with_answer_lost(true))

@@ -136,8 +136,8 @@ impl Operation {
         }
     }
 
-    /// What is to be known of it if the transaction comes to nothing. A change or a delete that others know of is sent
-    /// again: `is_own` says that they do not. That something is there is known by a note alone.
+    /// What is to be known of it if the transaction comes to nothing. A change that others know of is sent again: `is_own`
+    /// says that they do not. That something is there, or may be there no more, is known by a note alone.
     fn note(&self, is_own: bool) -> Option<Note> {
         let (operation, sent, only_busy) = match (&self.change, &self.purpose, &self.link) {
             (Change::Create { .. }, Purpose::Agree { body, only_busy }, _) => (Kind::Create, Some(body), *only_busy),
@@ -149,7 +149,7 @@ impl Operation {
             // What is only looked for is looked for again.
             _ => return None,
         };
-        if !is_own && matches!(operation, Kind::Update | Kind::Delete) {
+        if !is_own && operation == Kind::Update {
             return None;
         }
         let base = self.link.as_ref().and_then(|link| link.base.as_ref()).filter(|_| operation == Kind::Update);

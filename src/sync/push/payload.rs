@@ -62,11 +62,8 @@ impl Writer<'_> {
     /// What differs from what was agreed on; without that, everything. Where what was sent may never have arrived, also what
     /// differs from what was there before.
     pub fn update(&self, body: &Body, base: Option<&Base>) -> Result<Update, CannotHold> {
-        let update = self.since(body, base)?;
-        match base.and_then(|base| base.before.as_deref()) {
-            Some(before) => Ok(update.or(self.since(body, Some(before))?)),
-            None => Ok(update),
-        }
+        let earlier = base.into_iter().flat_map(Base::earlier);
+        earlier.fold(self.since(body, base), |update, before| Ok(update?.or(self.since(body, Some(before))?)))
     }
 
     fn since(&self, body: &Body, base: Option<&Base>) -> Result<Update, CannotHold> {

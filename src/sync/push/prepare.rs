@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::item::Items;
 use super::payload::Writer;
-use super::{Operation, Purpose};
+use super::{Batch, Operation, Purpose};
 use crate::errors::SqlResult;
 use crate::providers::account::{AccountProvider, CannotHold, Change};
 use crate::store::Installation;
@@ -91,6 +91,16 @@ pub fn prepare(
     Ok(prepared)
 }
 
+impl Batch {
+    /// Notes what is about to be deleted there, after [`Batch::outlast`] where that is asked: from here on it is not known
+    /// whether it is there.
+    pub fn doubt_deletes(&self, installation: &Installation) -> SqlResult<()> {
+        let links: Vec<Uuid> = self.operations.iter().filter_map(Operation::deletes).collect();
+        delivery::doubt(installation, &links)?;
+        Ok(())
+    }
+}
+
 impl Operation {
     fn begun(&self) -> impl Iterator<Item = Begun<'_>> {
         let intent = match (&self.change, &self.purpose) {
@@ -112,6 +122,12 @@ impl Operation {
             }
             _ => None,
         }
+    }
+
+    /// The link of what is to be there no more.
+    fn deletes(&self) -> Option<Uuid> {
+        let link = self.link.as_ref().filter(|link| link.base.is_some() && link.local_version.is_some())?;
+        matches!(self.change, Change::Delete { .. }).then_some(link.link_id)
     }
 }
 
@@ -194,7 +210,7 @@ impl Planner<'_> {
                 is_unseen: false,
             })));
         }
-        let etag = link.etag.clone().filter(|_| !is_gone);
+        let etag = link.etag.clone().filter(|_| link.deleted_at.is_none());
         let change = Change::Update { external_id, etag, payload: update.payload, instances: update.instances };
         Ok(Plan::Send(change, purpose))
     }

@@ -104,10 +104,11 @@ impl Undo<'_> {
                 Ok(payload) => ("delete", Some(Value::Object(payload))),
                 Err(_) => return,
             },
-            (Left::Changed(_) | Left::Back { .. }, false) => ("delete", Some(identifier())),
-            (Left::Gone(_), false) => return,
+            // Nobody had heard that it was made: it is looked for, as before.
+            (Left::Gone(_), false) if link.is_none_or(|link| link.external_id.is_none()) => return,
+            (Left::Changed(_) | Left::Back { .. } | Left::Gone(_), false) => ("delete", Some(identifier())),
         };
-        let link_id = link.map(|link| link.link_id);
+        let link_id = link.filter(|link| link.deleted_at.is_none()).map(|link| link.link_id);
         match left {
             Left::Made { revision, sent, only_busy } => {
                 self.plan.made.push(Unheard { item, revision, base: Base::sent(sent, only_busy) });
@@ -116,7 +117,7 @@ impl Undo<'_> {
             Left::Back { sent, only_busy } => {
                 self.plan.back.extend(link.map(|link| (link.link_id, link.back_as(sent, only_busy))));
             }
-            // Also for one who deletes it before it is back it is there.
+            // It may be there, or not, for whoever deletes it or wants it back next.
             Left::Gone(base) => self.plan.back.extend(link_id.zip(base)),
         }
         self.plan.needed.push(Needed { item, operation, payload });
@@ -135,17 +136,18 @@ impl Undo<'_> {
                     Some(Left::Back { sent, only_busy })
                 }
                 (Operation::Update, left, sent) => {
+                    let may_be_gone = matches!(left, Some(Left::Gone(_)));
                     let known = match left {
-                        Some(Left::Changed(base)) => base,
+                        Some(Left::Changed(base) | Left::Gone(base)) => base,
                         _ => link.and_then(|link| link.base.clone()),
                     };
                     let changed = known.zip(before.zip(sent));
                     let changed = changed.map(|(base, (before, sent))| changed_by(base, &before, &sent, only_busy));
-                    Some(Left::Changed(changed))
+                    Some(if may_be_gone { Left::Gone(changed) } else { Left::Changed(changed) })
                 }
                 // Whether it is looked for or made again: under the same mark.
                 (Operation::Delete, left @ Some(Left::Made { .. } | Left::Back { .. }), _) => left,
-                (Operation::Delete, Some(Left::Changed(base)), _) => Some(Left::Gone(base)),
+                (Operation::Delete, Some(Left::Changed(base) | Left::Gone(base)), _) => Some(Left::Gone(base)),
                 (Operation::Delete, ..) => Some(Left::Gone(link.and_then(|link| link.base.clone()))),
                 (Operation::Create | Operation::Return, left, None) => left,
             };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use calendar_sync_core::content;
 use calendar_sync_core::event::Body;
-use calendar_sync_core::merge::{Base, Rules, Side, three_way};
+use calendar_sync_core::merge::{Rules, Side, three_way};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -81,6 +81,8 @@ struct Plan {
     kept: Vec<ItemId>,
     /// It was to be deleted there; by what is said of the calendar now it may belong there again.
     as_wanted: Vec<ItemId>,
+    /// It is to come back, whatever is there.
+    returning: Vec<Uuid>,
     /// It was changed here since: an edit beats a delete.
     anew: Vec<(Link, Value)>,
     /// It was changed here since, and does not.
@@ -144,8 +146,9 @@ impl Plan {
             }
             return;
         }
-        // Whoever brings it back will see what is there.
+        // We may have deleted it ourselves.
         if run.pushes() && link.is_returning() && waiting.is_some() {
+            self.returning.push(link.link_id);
             return;
         }
         let is_edited = is_edited(&link, &standing.body, waiting.is_some());
@@ -200,6 +203,7 @@ impl Plan {
         agreement::let_go(installation, &self.without_it, now)?;
         waiting::drop(installation, connection, &self.needless)?;
         kept::log(installation, run.connection, &self.kept)?;
+        delivery::overwrite(installation, &self.returning)?;
         delivery::anew(installation, &self.anew.iter().map(|(link, _)| link.link_id).collect::<Vec<_>>())?;
         moved_links::keep_conflicts(installation, &self.anew, now)?;
         moved_links::keep_conflicts(installation, &self.lost, now)?;
@@ -220,8 +224,9 @@ fn is_edited(link: &Link, body: &Body, is_waiting: bool) -> bool {
     match (&link.base, link.local_version) {
         (Some(_), None) => true,
         (Some(base), Some(_)) => {
-            let has_changed = |base: &Base| three_way(base, body, base.remote(), &Rules::MERGE).keeps_local;
-            has_changed(base) && base.before.as_deref().is_none_or(has_changed)
+            // Of what was sent nobody knows whether it arrived.
+            let known = base.oldest();
+            three_way(known, body, known.remote(), &Rules::MERGE).keeps_local
         }
         (None, Some(version)) => version != content::of_body(body),
         (None, None) => is_waiting,
