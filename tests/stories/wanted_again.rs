@@ -121,3 +121,24 @@ fn what_was_deleted_and_changed_in_one_transaction_that_came_to_nothing_is_as_be
         assert_eq!(count(&mut linked.client, CONFLICTS), 0);
     }
 }
+
+#[test]
+fn what_we_have_changed_there_without_hearing_of_it_keeps_nothing_that_is_deleted_here() {
+    let mut linked = linked();
+    linked.upsert_titled("1", "another");
+    linked.google.fail(GoogleCall::Patch, 1, GoogleFault::LoseReply);
+    linked.sync_now();
+    assert_eq!(linked.remote_titles(), ["another"]);
+    run(&mut linked, WAYS[0].0);
+    assert_eq!(at_rest(&mut linked), (String::new(), String::new()));
+    for mut world in worlds() {
+        world.upsert(1, "one");
+        world.come_to_rest();
+        world.upsert(1, "another");
+        world.in_vain(|_| {});
+        world.delete(1);
+        world.come_to_rest();
+        assert_eq!((world.shown().len(), world.here()), (0, String::new()));
+        assert_eq!(count(&mut world.client, CONFLICTS), 0);
+    }
+}

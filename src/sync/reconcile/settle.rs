@@ -148,10 +148,21 @@ fn come_back(local: &Body, remote: &Body) -> Base {
     Base::new(local.clone(), before)
 }
 
+/// Whether it has come to nothing there that it was not here when it was deleted: what we have sent ourselves, and nobody heard
+/// that it arrived, is no edit of theirs.
+fn is_as_deleted(Known { link, standing, .. }: &Known, remote: &Incoming) -> bool {
+    let both = standing.as_ref().zip(link.base.as_ref()).filter(|_| link.status != "deleted");
+    both.is_some_and(|(standing, base)| {
+        let treatment = conflict::of_what_was_told(base);
+        let rules = Rules { treatment: &treatment, ..Rules::MERGE };
+        !three_way(base, &standing.body, &remote.body, &rules).takes_remote
+    })
+}
+
 /// It is there, and was deleted here. An edit beats a delete.
 pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Outcome> {
     let Known { link, waiting, .. } = known;
-    if !is_edited_there(run, link, remote) {
+    if !is_edited_there(run, link, remote) || !run.force && is_as_deleted(known, remote) {
         return Ok(Outcome::Same);
     }
     let was_confirmed = link.status == "deleted";
