@@ -1,12 +1,13 @@
 //! What the current transaction has written itself, and nobody else can see yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::datum::{uuid, within_scratch};
 use super::links::ItemId;
+use super::rows::Columns;
 use super::{Installation, Statement};
 use crate::errors::SqlResult;
 
@@ -41,13 +42,12 @@ thread_local! {
     ) };
     static AGREED: Statement = const { Statement::new(
         concat!(
-            "select l.event_id, l.series_id
+            "select l.event_id, l.series_id, coalesce(coalesce(e.sync_status, s.sync_status) <> 'deleted', false)
              from @calendar_event_links l
              left join @calendar_events e on e.event_id = l.event_id
              left join @calendar_series s on s.series_id = l.series_id
              where (l.event_id = any ($1) or l.series_id = any ($2))
                and l.connection_id = $3
-               and coalesce(e.sync_status, s.sync_status) <> 'deleted'
                and ", is_own!("l.xmin")
         ),
         &[pg_sys::UUIDARRAYOID, pg_sys::UUIDARRAYOID, pg_sys::UUIDOID],
@@ -62,16 +62,17 @@ pub fn among(installation: &Installation, items: &[ItemId]) -> SqlResult<HashSet
     Ok(found.into_iter().collect())
 }
 
-/// Those of these items that are here, and of which this transaction has agreed on something with a connection: it may have
-/// taken it from there.
-pub fn agreed_on(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<HashSet<ItemId>> {
+/// Those of these items of which this transaction has agreed on something with a connection, and whether they are here: it may
+/// have taken it from there.
+pub fn agreed_on(installation: &Installation, connection: Uuid, items: &[ItemId]) -> SqlResult<HashMap<ItemId, bool>> {
     if items.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     let found = within_scratch(|| {
         let [events, series] = ItemId::arguments(items);
         let arguments = [events, series, uuid(connection).into()];
-        AGREED.with(|statement| statement.rows(installation, &arguments, ItemId::read))
+        let read = |columns: &mut Columns| Ok((ItemId::read(columns)?, columns.flag()?));
+        AGREED.with(|statement| statement.rows(installation, &arguments, read))
     })?;
     Ok(found.into_iter().collect())
 }

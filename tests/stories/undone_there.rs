@@ -201,6 +201,31 @@ fn what_somebody_there_has_edited_since_is_not_deleted() {
 }
 
 #[test]
+fn what_came_from_there_in_the_same_transaction_is_not_deleted_there_before_that_is_committed() {
+    for delete in ["select calendar_delete_event('ada@example.com', 'crm', '1')", "delete from calendar_events"] {
+        for mut world in worlds() {
+            world.upsert(1, "one");
+            world.come_to_rest();
+            world.edit(Field::Location, "theirs");
+            world.run("begin; select * from calendar_sync_now('ada@example.com')");
+            world.run(delete);
+            world.run(
+                "select * from calendar_queue_process(); select * from calendar_sync_now('ada@example.com'); rollback",
+            );
+            world.come_to_rest();
+            let both = (world.shown().join("; "), world.here());
+            assert_eq!(both, ("one, theirs".into(), "one, theirs, visit, 3".into()), "{delete}");
+
+            world.run("begin; select * from calendar_sync_now('ada@example.com')");
+            world.run(delete);
+            world.run("select * from calendar_queue_process(); commit");
+            world.come_to_rest();
+            assert_eq!((world.shown().len(), world.here()), (0, String::new()), "{delete}");
+        }
+    }
+}
+
+#[test]
 fn what_was_made_before_and_sent_in_vain_is_there_once_with_what_was_done_to_it_there_since() {
     for mut world in worlds() {
         world.upsert(1, "one");

@@ -49,17 +49,26 @@ impl Batch {
         connection: &Connection,
         may_be_undone: bool,
     ) -> SqlResult<Vec<Taken>> {
-        let mut waiting = self.keep_what_came(installation, connection)?;
+        let mut waiting = self.keep_what_came(installation, connection, may_be_undone)?;
         waiting.extend(self.keep_notes(installation, connection, may_be_undone)?);
         Ok(waiting)
     }
 
     /// What this transaction has taken from there is nowhere else once it is hidden or deleted there.
-    fn keep_what_came(&mut self, installation: &Installation, connection: &Connection) -> SqlResult<Vec<Taken>> {
+    fn keep_what_came(
+        &mut self,
+        installation: &Installation,
+        connection: &Connection,
+        may_be_undone: bool,
+    ) -> SqlResult<Vec<Taken>> {
         let taking: Vec<ItemId> =
             self.operations.iter().filter(|one| one.takes_away()).map(|one| one.taken.item).collect();
         let came = uncommitted::agreed_on(installation, connection.id, &taking)?;
-        self.put_back(installation, |operation| operation.takes_away() && came.contains(&operation.taken.item))
+        self.put_back(installation, |operation| {
+            // What was deleted before that came has not come; what this transaction has deleted may have.
+            let may_have_come = |is_here: bool| is_here || may_be_undone && operation.is_queued_here();
+            operation.takes_away() && came.get(&operation.taken.item).is_some_and(|is_here| may_have_come(*is_here))
+        })
     }
 
     fn keep_notes(
@@ -92,7 +101,7 @@ impl Batch {
     fn own(&self, installation: &Installation) -> SqlResult<HashSet<ItemId>> {
         let items: Vec<ItemId> = self.operations.iter().map(|one| one.taken.item).collect();
         let mut own = uncommitted::among(installation, &items)?;
-        let queued = self.operations.iter().filter(|one| one.all().any(|taken| taken.is_own));
+        let queued = self.operations.iter().filter(|one| one.is_queued_here());
         own.extend(queued.map(|one| one.taken.item));
         Ok(own)
     }
@@ -117,6 +126,11 @@ impl Batch {
 }
 
 impl Operation {
+    /// Nobody but this transaction knows that it is to be sent.
+    fn is_queued_here(&self) -> bool {
+        self.all().any(|taken| taken.is_own)
+    }
+
     /// As the log has it.
     const fn item_id(&self) -> Uuid {
         match self.taken.item {
