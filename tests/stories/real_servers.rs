@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use calendar_sync_e2e::{
-    Authority, Cluster, Nginx, Radicale, calendar_of, count, login, pull, subscribe, text, vevent, vevent_series,
+    Authority, Cluster, Nginx, Radicale, calendar_of, count, eventually, login, pull, subscribe, text, vevent,
+    vevent_series,
 };
 
 /// A folder of this story's own, below the system's; removed with it.
@@ -58,6 +59,8 @@ fn files_of_nginx_are_pulled_compressed_over_tls_and_not_at_all_while_they_are_t
         assert_eq!(pull(&mut client, name).error, "", "{name}");
     }
     assert_eq!(text(&mut client, VERSIONS), before);
+    // It answers first, and then writes down what.
+    eventually("six answers are written down", || nginx.answers().len() >= 6);
     let answers = nginx.answers();
     let count_of = |answer: &str| answers.iter().filter(|line| *line == answer).count();
     assert_eq!(count_of("200 https /team.ics gzip"), 2, "{answers:#?}");
