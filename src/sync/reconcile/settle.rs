@@ -2,7 +2,7 @@
 
 use calendar_sync_core::content::{self, Hash};
 use calendar_sync_core::event::{Body, EventStatus};
-use calendar_sync_core::merge::{Base, Occurrence, Rules, Side, assumed, rebase, three_way};
+use calendar_sync_core::merge::{Base, Merged, Occurrence, Rules, Side, assumed, rebase, three_way};
 use serde_json::Value;
 
 use super::conflict::{self, Policy};
@@ -152,11 +152,13 @@ fn come_back(local: &Body, remote: &Body) -> Base {
 /// that it arrived, is no edit of theirs.
 fn is_as_deleted(Known { link, standing, .. }: &Known, remote: &Incoming) -> bool {
     let both = standing.as_ref().zip(link.base.as_ref()).filter(|_| link.status != "deleted");
-    both.is_some_and(|(standing, base)| {
-        let treatment = conflict::of_what_was_told(base);
-        let rules = Rules { treatment: &treatment, ..Rules::MERGE };
-        !three_way(base, &standing.body, &remote.body, &rules).takes_remote
-    })
+    both.is_some_and(|(standing, base)| !as_told(base, &standing.body, &remote.body).takes_remote)
+}
+
+/// Both sides, by what the other one was told of.
+fn as_told(base: &Base, local: &Body, remote: &Body) -> Merged {
+    let treatment = conflict::of_what_was_told(base);
+    three_way(base, local, remote, &Rules { treatment: &treatment, ..Rules::MERGE })
 }
 
 /// It is there, and was deleted here. An edit beats a delete.
@@ -177,9 +179,7 @@ pub fn deleted_here(run: &Run, known: &Known, remote: &Incoming) -> SqlResult<Ou
     let write = match &link.base {
         Some(known) if !was_confirmed || known.only_busy => {
             let base = strays::forget_there(known, &remote.body);
-            let treatment = conflict::of_what_was_told(&base);
-            let rules = Rules { treatment: &treatment, ..Rules::MERGE };
-            let mut merged = three_way(&base, &base.local, &remote.body, &rules);
+            let mut merged = as_told(&base, &base.local, &remote.body);
             strays::drop(&mut merged, known);
             merged.body
         }
@@ -218,9 +218,7 @@ fn is_edited_there(run: &Run, link: &Link, remote: &Incoming) -> bool {
     match &link.base {
         Some(base) => {
             let before = Base::new(base.remote().clone(), base.remote().clone());
-            let treatment = conflict::of_what_was_told(base);
-            let rules = Rules { treatment: &treatment, ..Rules::MERGE };
-            three_way(&before, base.remote(), &remote.body, &rules).takes_remote
+            as_told(&before.with_visibility(base.only_busy), base.remote(), &remote.body).takes_remote
         }
         // A block that nobody heard the end of was made by us, and tells nothing that could come back.
         None => {
